@@ -1,0 +1,54 @@
+//! The drain: one signal that everything long-lived listens to.
+//!
+//! `Serving => Draining => Stopped`, never back. Draining means: take nothing new, finish what
+//! runs. Stopped means: close what is left, now.
+
+use tokio::sync::watch;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Serving,
+    Draining,
+    Stopped,
+}
+
+/// The side that moves the phase forward.
+#[derive(Debug)]
+pub struct Trigger(watch::Sender<Phase>);
+
+/// The side that watches it; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Shutdown(watch::Receiver<Phase>);
+
+pub fn channel() -> (Trigger, Shutdown) {
+    let (tx, rx) = watch::channel(Phase::Serving);
+    (Trigger(tx), Shutdown(rx))
+}
+
+impl Trigger {
+    pub fn advance(&self, to: Phase) {
+        self.0.send_if_modified(|phase| {
+            let forward = to > *phase;
+            if forward {
+                *phase = to;
+            }
+            forward
+        });
+    }
+}
+
+impl Shutdown {
+    pub fn phase(&self) -> Phase {
+        *self.0.borrow()
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.phase() >= Phase::Draining
+    }
+
+    /// Resolves when `phase` is reached; at once if it already is.
+    pub async fn reached(&mut self, phase: Phase) {
+        // A dropped trigger means that the server is gone: that is past every phase.
+        let _ = self.0.wait_for(|now| *now >= phase).await;
+    }
+}

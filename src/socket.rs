@@ -1,0 +1,1 @@
+//! The socket door: one task per connection, a cursor on the session's log.
