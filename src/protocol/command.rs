@@ -33,6 +33,19 @@ pub enum Command {
     HandBack,
 }
 
+impl Command {
+    /// The command's own id, where it has an effect that could be repeated.
+    pub fn id(&self) -> Option<Uuid> {
+        match self {
+            Command::Send(send) => Some(send.id),
+            Command::Edit(edit) => Some(edit.id),
+            Command::Regenerate(id) | Command::Say { id, .. } => Some(*id),
+            Command::Whisper(whisper) => Some(whisper.id),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Send {
     /// Becomes the message's id.
