@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 use crate::app::App;
 use crate::clock;
 use crate::id::Uuid;
-use crate::identity::{Principal, Standing};
+use crate::identity::{Principal, Role, Standing};
 use crate::protocol::{BadFrame, CloseCode, Command, Control, ErrorCode, MAX_FRAME, parse_command};
 use crate::session::{Attachment, Behind, Cursor, Handle, Item, Viewer};
 use crate::shutdown::{Phase, Shutdown};
@@ -49,7 +49,7 @@ enum End {
 }
 
 pub(super) async fn serve(connection: Connection, socket: WebSocket, position: Option<(Uuid, u64)>) {
-    let _open = Gauge::up();
+    let _open = Counted::new(&connection.app);
     let conn = connection.viewer.conn;
     let handle = connection.handle.clone();
     let Some(attachment) = handle.attach(connection.viewer.clone(), position).await else {
@@ -84,7 +84,7 @@ enum Next {
     Log(bool),
     Frame(Option<Result<Message, axum::Error>>),
     Timer,
-    Standing,
+    Rights(End),
     Phase,
 }
 
@@ -96,7 +96,7 @@ impl Open {
         // The first ping comes at a random point, so that ten thousand do not come at once.
         let phase = rand::rng().random_range(0.0..1.0);
         Open {
-            standing: app.auth.standing(who),
+            standing: app.auth.standing(who.family, who.role),
             shutdown: app.shutdown.clone(),
             seen: Phase::Serving,
             limit: app.settings.rate_limit.then(|| RateLimiter::direct(quota)),
@@ -132,7 +132,7 @@ impl Open {
                     self.alarm().await?;
                     timer.as_mut().reset(self.next_alarm());
                 }
-                Next::Standing => self.standing()?,
+                Next::Rights(end) => return Err(end),
                 Next::Phase => self.phase().await?,
             }
         }
@@ -141,7 +141,7 @@ impl Open {
     async fn next(&mut self, timer: std::pin::Pin<&mut Sleep>) -> Next {
         tokio::select! {
             biased;
-            Ok(()) = self.standing.changed() => Next::Standing,
+            end = rights_end(&mut self.standing, self.connection.who.role) => Next::Rights(end),
             () = self.shutdown.moved_past(self.seen) => Next::Phase,
             frame = self.socket.recv() => Next::Frame(frame),
             more = self.cursor.ready() => Next::Log(more),
@@ -154,8 +154,7 @@ impl Open {
     async fn forward(&mut self, items: &mut Vec<Item>) -> Result<(), End> {
         match self.cursor.take(items, BATCH) {
             Ok(()) => {
-                let frames = items.drain(..).map(|item| item.frame().clone());
-                let written = write(&mut self.socket, frames, self.connection.app.settings.socket.write_timeout).await;
+                let written = self.write(items.drain(..).map(|item| item.frame().clone())).await;
                 // Nothing is kept while nothing is said.
                 if items.capacity() > 64 {
                     *items = Vec::new();
@@ -174,8 +173,16 @@ impl Open {
         }
     }
 
+    /// Rights that end, end also while a slow peer keeps a write waiting.
     async fn write(&mut self, frames: impl IntoIterator<Item = bytes::Bytes>) -> Result<(), End> {
-        write(&mut self.socket, frames, self.connection.app.settings.socket.write_timeout).await
+        let role = self.connection.who.role;
+        let patience = self.connection.app.settings.socket.write_timeout;
+        let frames = frames.into_iter().map(outgoing::text);
+        tokio::select! {
+            biased;
+            written = outgoing::write(&mut self.socket, frames, patience) => written.map_err(lost),
+            end = rights_end(&mut self.standing, role) => Err(end),
+        }
     }
 
     async fn say(&mut self, control: Control<'_>) -> Result<(), End> {
@@ -255,7 +262,7 @@ impl Open {
         let app = &self.connection.app;
         match app.auth.authenticate(token.expose_secret()).await {
             Ok(who) if who.user_id == self.connection.who.user_id => {
-                self.standing = app.auth.standing(&who);
+                self.standing = app.auth.standing(who.family, who.role);
                 self.expiry = Instant::now() + remaining(&who).saturating_sub(EXPIRY_NOTICE);
                 self.told = false;
                 self.connection.who = who;
@@ -302,14 +309,6 @@ impl Open {
         Ok(())
     }
 
-    fn standing(&mut self) -> Result<(), End> {
-        match *self.standing.borrow_and_update() {
-            Standing::Good(role) if role == self.connection.who.role => Ok(()),
-            Standing::SignedOut => Err(End::Close(CloseCode::Unauthenticated)),
-            Standing::Good(_) | Standing::Disabled => Err(End::Close(CloseCode::Forbidden)),
-        }
-    }
-
     async fn phase(&mut self) -> Result<(), End> {
         self.seen = self.shutdown.phase();
         match self.seen {
@@ -328,12 +327,15 @@ impl Open {
     }
 }
 
-async fn write(
-    socket: &mut WebSocket,
-    frames: impl IntoIterator<Item = bytes::Bytes>,
-    patience: Duration,
-) -> Result<(), End> {
-    outgoing::write(socket, frames.into_iter().map(outgoing::text), patience).await.map_err(lost)
+/// Resolves when the sign-in, the account or the role that opened the socket is no more.
+async fn rights_end(standing: &mut watch::Receiver<Standing>, role: Role) -> End {
+    let lost = standing.wait_for(|standing| *standing != Standing::Good(role)).await.map(|standing| *standing);
+    match lost {
+        Ok(Standing::SignedOut) => End::Close(CloseCode::Unauthenticated),
+        Ok(Standing::Good(_) | Standing::Disabled) => End::Close(CloseCode::Forbidden),
+        // Nobody watches over this sign-in any more: that happens only while the server stops.
+        Err(_) => std::future::pending().await,
+    }
 }
 
 fn lost(why: Lost) -> End {
@@ -359,17 +361,19 @@ fn is_too_big(error: &axum::Error) -> bool {
 }
 
 /// Counts open sockets for as long as it lives.
-struct Gauge;
+struct Counted(App);
 
-impl Gauge {
-    fn up() -> Gauge {
+impl Counted {
+    fn new(app: &App) -> Counted {
+        app.sockets.send_modify(|open| *open += 1);
         metrics::gauge!("fynq_sockets").increment(1.0);
-        Gauge
+        Counted(app.clone())
     }
 }
 
-impl Drop for Gauge {
+impl Drop for Counted {
     fn drop(&mut self) {
+        self.0.sockets.send_modify(|open| *open -= 1);
         metrics::gauge!("fynq_sockets").decrement(1.0);
     }
 }

@@ -54,9 +54,9 @@ async fn open(
     let origin = origin(&headers, &app.settings.allowed_origins)?;
     let offered = subprotocols(&headers);
     let who = who(&app, &headers, &offered, origin).await?;
-    let upgrade = upgrade.map_err(|_| Problem::upgrade_required())?;
+    let upgrade = upgrade.map_err(|_| Problem::bad_request().because("This address is a WebSocket."))?;
     if !offered.is_empty() && !offered.contains(&SUBPROTOCOL) {
-        return Err(Problem::bad_subprotocol());
+        return Err(Problem::bad_request().because("The subprotocol fynq.v1 is needed."));
     }
     let id = Uuid::parse_str(&id).map_err(|_| Problem::not_found())?;
     let (_, access) = auth::access(&app, &who, id).await?;
@@ -88,7 +88,7 @@ async fn open(
 /// A browser names its page's origin: ours, or one that the operator allows.
 fn origin<'a>(headers: &'a HeaderMap, allowed: &[String]) -> Result<Option<&'a str>, Problem> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(None) };
-    let origin = origin.to_str().map_err(|_| Problem::foreign_origin())?;
+    let origin = origin.to_str().map_err(|_| foreign())?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let own = origin
         .strip_prefix("https://")
@@ -97,8 +97,12 @@ fn origin<'a>(headers: &'a HeaderMap, allowed: &[String]) -> Result<Option<&'a s
     if own || allowed.iter().any(|allowed| allowed == origin) {
         Ok(Some(origin))
     } else {
-        Err(Problem::foreign_origin())
+        Err(foreign())
     }
+}
+
+fn foreign() -> Problem {
+    Problem::forbidden().because("Pages of another origin may not open a socket here.")
 }
 
 fn subprotocols(headers: &HeaderMap) -> Vec<&str> {
@@ -113,8 +117,8 @@ async fn who(
     offered: &[&str],
     origin: Option<&str>,
 ) -> Result<Principal, Problem> {
-    if headers.contains_key(header::AUTHORIZATION) {
-        return app.auth.bearer(headers).await;
+    if let Some(token) = auth::bearer(headers)? {
+        return app.auth.authenticate(token).await;
     }
     match offered.iter().find_map(|name| name.strip_prefix("ticket.")) {
         Some(ticket) => app.auth.redeem_ticket(ticket, origin).await,
