@@ -1,1 +1,3 @@
+//! One binary for every test that needs a real server.
 
+mod floors;
