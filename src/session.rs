@@ -4,12 +4,14 @@
 //!  Registry ──Handle──▶ mailbox ──▶ task: State ──▶ Log ◀── Cursor (sockets), Following (REST)
 //! ```
 
+mod commands;
 mod handle;
 mod log;
 mod registry;
 mod run;
 mod state;
 mod task;
+mod turns;
 mod window;
 
 use std::borrow::Cow;

@@ -267,7 +267,10 @@ mod tests {
     }
 
     fn seqs(items: &[Item]) -> Vec<u64> {
-        items.iter().filter_map(|i| if let Kind::Entry { seq, .. } = i.kind { Some(seq) } else { None }).collect()
+        items
+            .iter()
+            .filter_map(|i| if let Kind::Entry { seq, .. } = i.kind { Some(seq) } else { None })
+            .collect()
     }
 
     fn all(cursor: &mut Cursor) -> Result<Vec<Item>, Behind> {

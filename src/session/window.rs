@@ -67,7 +67,8 @@ impl Window {
     /// What the model is told: every message with words, the question last. A repeated question
     /// is already the last of the window; a new one is given.
     pub(super) fn prompt(&self, question: Option<&Message>) -> Prompt {
-        let spoken = self.messages.iter().filter(|m| !m.content.trim().is_empty() && m.status != Status::Queued);
+        let spoken =
+            self.messages.iter().filter(|m| !m.content.trim().is_empty() && m.status != Status::Queued);
         Prompt {
             turns: spoken
                 .chain(question)
