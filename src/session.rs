@@ -11,6 +11,8 @@ mod registry;
 mod run;
 mod state;
 mod task;
+#[cfg(test)]
+mod tests;
 mod turns;
 mod window;
 

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::gemini::Prompt;
 use crate::id::Uuid;
 use crate::protocol::{
-    Author, AuthorKind, Control, Event, Message, MessageRole, Person, Send, SessionState, Status, Usage,
+    Author, AuthorKind, Control, Event, Message, MessageRole, Person, SessionState, Status, Usage,
 };
 use crate::store::{NewMessage, Op, Patience, Woken};
 
@@ -120,7 +120,7 @@ impl State {
             titled: woken.title.is_some(),
             hand_raised: woken.hand_raised,
             watchers: Vec::new(),
-            window: Window { has_more: woken.has_more, ..Window::default() },
+            window: Window::new(woken.has_more),
             gone: Vec::new(),
             unseen: woken.last_ord > woken.messages.len() as i64,
             ord: woken.last_ord,

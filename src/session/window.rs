@@ -19,6 +19,10 @@ pub(super) struct Window {
 }
 
 impl Window {
+    pub(super) fn new(has_more: bool) -> Window {
+        Window { has_more, ..Window::default() }
+    }
+
     pub(super) fn push(&mut self, message: Message) {
         self.bytes += message.content.len();
         self.messages.push_back(message);
@@ -28,10 +32,6 @@ impl Window {
                 self.has_more = true;
             }
         }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.messages.len()
     }
 
     pub(super) fn find(&self, id: Uuid) -> Option<&Message> {
