@@ -93,7 +93,9 @@ impl Server {
         let app = &self.app;
         let mut phase = app.shutdown.clone();
         self.trigger.advance(Phase::Draining);
-        let finished = async { tokio::select! { () = app.sessions.quiet() => {}, () = phase.reached(Phase::Ending) => {} } };
+        let finished = async {
+            tokio::select! { () = app.sessions.quiet() => {}, () = phase.reached(Phase::Ending) => {} }
+        };
         let finished = timeout(app.settings.drain, finished).await.is_ok();
         self.trigger.advance(Phase::Ending);
         let written = timeout(WRITE_OFF, app.sessions.quiet()).await.is_ok();

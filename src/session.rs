@@ -4,12 +4,16 @@
 //!  Registry ──Handle──▶ mailbox ──▶ task: State ──▶ Log ◀── Cursor (sockets), Following (REST)
 //! ```
 
+mod commands;
 mod handle;
 mod log;
 mod registry;
 mod run;
 mod state;
 mod task;
+#[cfg(test)]
+mod tests;
+mod turns;
 mod window;
 
 use std::borrow::Cow;

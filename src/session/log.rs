@@ -210,10 +210,6 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    pub(crate) fn epoch(&self) -> Uuid {
-        self.log.epoch
-    }
-
     /// Whether it has read all that was there when it was made.
     pub(crate) fn has_caught_up(&self) -> bool {
         self.position >= self.live_from
@@ -267,7 +263,10 @@ mod tests {
     }
 
     fn seqs(items: &[Item]) -> Vec<u64> {
-        items.iter().filter_map(|i| if let Kind::Entry { seq, .. } = i.kind { Some(seq) } else { None }).collect()
+        items
+            .iter()
+            .filter_map(|i| if let Kind::Entry { seq, .. } = i.kind { Some(seq) } else { None })
+            .collect()
     }
 
     fn all(cursor: &mut Cursor) -> Result<Vec<Item>, Behind> {
@@ -281,7 +280,7 @@ mod tests {
         let mut cursor = log.at_end(1);
         (0..5).for_each(|_| delta(&log, "x"));
         assert_eq!(seqs(&all(&mut cursor).unwrap()), [1, 2, 3, 4, 5]);
-        assert_eq!(seqs(&all(&mut cursor).unwrap()), []);
+        assert!(all(&mut cursor).unwrap().is_empty());
     }
 
     #[test]

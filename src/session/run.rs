@@ -151,7 +151,10 @@ impl Run {
             (Some(finish_reason), None) => {
                 let result = RunResult { finish_reason, model: close.model.as_deref() };
                 let usage = close.usage.map(Into::into).into_iter().collect();
-                out.event(self.id, &Event::RunFinished { thread_id: session, run_id: self.id, result, usage });
+                out.event(
+                    self.id,
+                    &Event::RunFinished { thread_id: session, run_id: self.id, result, usage },
+                );
             }
             (_, code) => {
                 let code = code.unwrap_or(ErrorCode::Internal);

@@ -218,7 +218,9 @@ impl<'a> Task<'a> {
             self.state.watch(&mut self.effects, viewer.conn, viewer.person.clone());
         }
         let log = &self.effects.log;
-        let resumed = position.filter(|(epoch, _)| *epoch == log.epoch).and_then(|(_, seq)| log.after(viewer.conn, seq));
+        let resumed = position
+            .filter(|(epoch, _)| *epoch == log.epoch)
+            .and_then(|(_, seq)| log.after(viewer.conn, seq));
         let state = self.state.public();
         let ready = Control::Ready {
             epoch: log.epoch,
@@ -292,9 +294,9 @@ impl<'a> Task<'a> {
             Command::Send(send) if owner => state.send(effects, send, reply, storage),
             Command::Edit(edit) if owner => state.edit(effects, edit, reply, storage),
             Command::Regenerate(id) if owner => state.regenerate(effects, id, reply, storage),
-            Command::Stop => state.stop(effects, reply, None),
-            Command::RaiseHand if owner => state.raise_hand(effects, true),
-            Command::LowerHand => state.raise_hand(effects, false),
+            Command::Stop(id) => state.stop(effects, reply, id),
+            Command::RaiseHand(_) if owner => state.raise_hand(effects, true),
+            Command::LowerHand(_) => state.raise_hand(effects, false),
             Command::Typing => {
                 effects.control(Audience::Others(viewer.conn), &Control::Typing { who: &viewer.person });
             }

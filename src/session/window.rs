@@ -19,6 +19,10 @@ pub(super) struct Window {
 }
 
 impl Window {
+    pub(super) fn new(has_more: bool) -> Window {
+        Window { has_more, ..Window::default() }
+    }
+
     pub(super) fn push(&mut self, message: Message) {
         self.bytes += message.content.len();
         self.messages.push_back(message);
@@ -28,10 +32,6 @@ impl Window {
                 self.has_more = true;
             }
         }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.messages.len()
     }
 
     pub(super) fn find(&self, id: Uuid) -> Option<&Message> {
@@ -67,7 +67,8 @@ impl Window {
     /// What the model is told: every message with words, the question last. A repeated question
     /// is already the last of the window; a new one is given.
     pub(super) fn prompt(&self, question: Option<&Message>) -> Prompt {
-        let spoken = self.messages.iter().filter(|m| !m.content.trim().is_empty() && m.status != Status::Queued);
+        let spoken =
+            self.messages.iter().filter(|m| !m.content.trim().is_empty() && m.status != Status::Queued);
         Prompt {
             turns: spoken
                 .chain(question)

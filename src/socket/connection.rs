@@ -92,7 +92,8 @@ impl Open {
     fn new(connection: Connection, socket: WebSocket, cursor: Cursor) -> Open {
         let (app, who) = (&connection.app, &connection.who);
         let now = Instant::now();
-        let quota = Quota::per_second(at_least_one(COMMANDS_PER_SECOND)).allow_burst(at_least_one(COMMAND_BURST));
+        let quota =
+            Quota::per_second(at_least_one(COMMANDS_PER_SECOND)).allow_burst(at_least_one(COMMAND_BURST));
         // The first ping comes at a random point, so that ten thousand do not come at once.
         let phase = rand::rng().random_range(0.0..1.0);
         Open {
@@ -329,7 +330,8 @@ impl Open {
 
 /// Resolves when the sign-in, the account or the role that opened the socket is no more.
 async fn rights_end(standing: &mut watch::Receiver<Standing>, role: Role) -> End {
-    let lost = standing.wait_for(|standing| *standing != Standing::Good(role)).await.map(|standing| *standing);
+    let lost =
+        standing.wait_for(|standing| *standing != Standing::Good(role)).await.map(|standing| *standing);
     match lost {
         Ok(Standing::SignedOut) => End::Close(CloseCode::Unauthenticated),
         Ok(Standing::Good(_) | Standing::Disabled) => End::Close(CloseCode::Forbidden),

@@ -94,11 +94,7 @@ fn origin<'a>(headers: &'a HeaderMap, allowed: &[String]) -> Result<Option<&'a s
         .strip_prefix("https://")
         .or_else(|| origin.strip_prefix("http://"))
         .is_some_and(|authority| Some(authority) == host);
-    if own || allowed.iter().any(|allowed| allowed == origin) {
-        Ok(Some(origin))
-    } else {
-        Err(foreign())
-    }
+    if own || allowed.iter().any(|allowed| allowed == origin) { Ok(Some(origin)) } else { Err(foreign()) }
 }
 
 fn foreign() -> Problem {
