@@ -222,13 +222,15 @@ impl Run {
 
     fn fail(&mut self, trouble: Trouble) {
         let broke_off = matches!(trouble, Trouble::Cut | Trouble::Timeout);
-        if broke_off && self.reader.is_surely_over()
+        if broke_off
+            && self.reader.is_surely_over()
             && let Some(outcome) = self.reader.outcome()
         {
             return self.end(outcome);
         }
         let left = (self.begun + self.limits.whole).saturating_duration_since(Instant::now());
-        let standing = Standing { calls: self.calls, attempts: self.limits.attempts, left, given: self.given };
+        let standing =
+            Standing { calls: self.calls, attempts: self.limits.attempts, left, given: self.given };
         let decision = retry::decide(&trouble, standing, rand::random());
         report(&trouble, &decision, standing);
         match decision {
@@ -305,7 +307,12 @@ fn report(trouble: &Trouble, decision: &Decision, at: Standing) {
     let call = at.calls;
     match decision {
         Decision::RetryIn(wait) => {
-            tracing::warn!(?trouble, call, wait_ms = wait.as_millis() as u64, "model call failed, trying again");
+            tracing::warn!(
+                ?trouble,
+                call,
+                wait_ms = wait.as_millis() as u64,
+                "model call failed, trying again"
+            );
         }
         // What only the operator can mend: a bad key, an unknown model, a request refused.
         Decision::Fail { .. } if (400..500).contains(&status) && !matches!(status, 408 | 429 | 499) => {

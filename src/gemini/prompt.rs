@@ -75,8 +75,7 @@ pub(super) fn body(
     let request = Request {
         system_instruction: Instruction { parts: [TextPart { text: instruction }] },
         contents: contents(&turns),
-        generation_config: max_output_tokens
-            .map(|max_output_tokens| GenerationConfig { max_output_tokens }),
+        generation_config: max_output_tokens.map(|max_output_tokens| GenerationConfig { max_output_tokens }),
     };
     let json = serde_json::to_vec(&request).ok()?;
     Some(Body { json: Bytes::from(json), tokens: tokens + estimate(instruction) })

@@ -69,7 +69,8 @@ fn from_word(word: Option<&str>) -> u16 {
 
 /// Only what cannot carry anybody's text or key may reach the log.
 fn plain_word(word: Option<&str>) -> String {
-    let is_plain = |text: &&str| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    let is_plain =
+        |text: &&str| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
     word.filter(is_plain).unwrap_or_default().to_owned()
 }
 

@@ -31,8 +31,7 @@ const LANES: usize = 64;
 const MAX_ERROR: usize = 64 * 1024;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-pub(super) type ByteStream =
-    std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, reqwest::Error>> + Send>>;
+pub(super) type ByteStream = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, reqwest::Error>> + Send>>;
 
 /// A 200 whose body is on its way.
 pub(super) struct Reply {
@@ -221,7 +220,8 @@ impl ClientMaker {
 /// Read once for all lanes. Plain HTTP needs no certificates, and a machine may have none.
 fn tls(is_used: bool) -> anyhow::Result<rustls::ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut tls = if is_used {
         builder
             .with_platform_verifier()

@@ -214,7 +214,8 @@ impl<'a> ErrorBody<'a> {
 
     /// A quota that only the next day lifts: asking again today is of no use.
     pub(super) fn is_daily(&self) -> bool {
-        let limits = self.details.iter().filter_map(|detail| detail.metadata.as_ref()?.quota_limit.as_deref());
+        let limits =
+            self.details.iter().filter_map(|detail| detail.metadata.as_ref()?.quota_limit.as_deref());
         let daily = |id: &str| id.contains("PerDay") || id.contains("Daily");
         self.quota_ids().any(daily) || limits.into_iter().any(daily)
     }
