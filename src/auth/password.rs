@@ -29,13 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 #[derive(Clone, Debug)]
-pub struct Passwords {
+pub(super) struct Passwords {
     turns: Arc<Semaphore>,
     places: Arc<Semaphore>,
 }
 
 impl Passwords {
-    pub fn new() -> Passwords {
+    pub(super) fn new() -> Passwords {
         Passwords {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             places: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
@@ -43,7 +43,7 @@ impl Passwords {
     }
 
     /// The PHC string to keep.
-    pub async fn hash(&self, password: SecretString) -> Result<String, Problem> {
+    pub(super) async fn hash(&self, password: SecretString) -> Result<String, Problem> {
         self.work(move || {
             let hash: PasswordHash = argon2()?
                 .hash_password(password.expose_secret().as_bytes())
@@ -54,7 +54,7 @@ impl Passwords {
     }
 
     /// Whether the password is the one; `None` (no such account) takes as long and says no.
-    pub async fn matches(&self, password: SecretString, kept: Option<String>) -> Result<bool, Problem> {
+    pub(super) async fn matches(&self, password: SecretString, kept: Option<String>) -> Result<bool, Problem> {
         self.work(move || {
             let known = kept.is_some();
             let kept = kept.unwrap_or_else(|| NOBODY.to_owned());
