@@ -119,7 +119,8 @@ impl Auth {
             return Ok(false);
         }
         let hash = self.0.passwords.hash(password.clone()).await;
-        let hash = hash.map_err(|problem| anyhow::anyhow!("hashing the admin's password: {}", problem.code()))?;
+        let hash =
+            hash.map_err(|problem| anyhow::anyhow!("hashing the admin's password: {}", problem.code()))?;
         Ok(self.0.store.ensure_admin(&email, &hash, clock::now()).await?)
     }
 
@@ -167,7 +168,8 @@ impl Inner {
     async fn sweep(&self) {
         self.limits.sweep(Instant::now());
         let now = clock::now();
-        let oldest_token = now.saturating_sub(jiff::SignedDuration::try_from(self.tokens.ttl() * 2).unwrap_or_default());
+        let oldest_token =
+            now.saturating_sub(jiff::SignedDuration::try_from(self.tokens.ttl() * 2).unwrap_or_default());
         let Ok(oldest_token) = oldest_token else { return };
         if let Err(error) = self.store.sweep_sign_ins(now, oldest_token).await {
             tracing::debug!(%error, "expired sign-ins could not be swept");

@@ -102,12 +102,7 @@ problems! {
 }
 
 impl Problem {
-    fn new(
-        status: StatusCode,
-        code: &'static str,
-        title: &'static str,
-        detail: &'static str,
-    ) -> Problem {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: &'static str) -> Problem {
         // Whoever is told to come back is told when.
         let retry_after = match status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(Duration::from_secs(1)),

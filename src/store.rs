@@ -3,6 +3,7 @@
 //! Every statement lies in `sql/`, goes out unnamed and leaves nothing behind on its connection,
 //! so that a transaction-mode pooler may stand in between.
 
+pub mod accounts;
 pub mod local;
 pub mod migrate;
 mod pool;
@@ -289,10 +290,12 @@ pub enum Op {
     Insert(NewMessage),
     /// Of a message still `streaming`: an ended one is never changed.
     Update(MessageState),
-    /// A queued message's run begins: `queued` becomes `complete`.
+    /// A queued message's run begins: `queued` becomes `complete`, and the message moves to `ord`,
+    /// the place in the conversation where everyone sees it.
     Begin {
         session_id: Uuid,
         id: Uuid,
+        ord: i64,
     },
     Supersede {
         session_id: Uuid,

@@ -19,7 +19,9 @@ pub fn bearer(headers: &http::HeaderMap) -> Result<Option<&str>, Problem> {
     }
     let text = value.to_str().map_err(|_| Problem::unauthorized())?;
     match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => Ok(Some(token)),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => {
+            Ok(Some(token))
+        }
         _ => Err(Problem::unauthorized()),
     }
 }

@@ -26,7 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Compared against when there is no account, so that an unknown address takes as long as a wrong
 /// password. Its password was 32 random bytes that nobody kept.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 #[derive(Clone, Debug)]
 pub(super) struct Passwords {
@@ -58,8 +59,8 @@ impl Passwords {
         self.work(move || {
             let known = kept.is_some();
             let kept = kept.unwrap_or_else(|| NOBODY.to_owned());
-            let hash =
-                PasswordHash::new(&kept).map_err(|error| anyhow::anyhow!("reading a kept password: {error}"))?;
+            let hash = PasswordHash::new(&kept)
+                .map_err(|error| anyhow::anyhow!("reading a kept password: {error}"))?;
             let same = argon2()?.verify_password(password.expose_secret().as_bytes(), &hash).is_ok();
             Ok(same && known)
         })
@@ -113,10 +114,7 @@ mod tests {
     fn nobodys_hash_costs_the_same() {
         let hash = PasswordHash::new(NOBODY).unwrap();
         let params = Params::try_from(&hash).unwrap();
-        assert_eq!(
-            (params.m_cost(), params.t_cost(), params.p_cost()),
-            (MEMORY_KIB, PASSES, LANES)
-        );
+        assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (MEMORY_KIB, PASSES, LANES));
         assert_eq!(hash.algorithm.as_str(), "argon2id");
     }
 

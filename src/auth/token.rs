@@ -108,7 +108,8 @@ impl Tokens {
             exp: iat.saturating_add(i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX)),
             app_metadata: AppMetadata { role },
         };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).context("signing a token")
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
+            .context("signing a token")
     }
 
     /// Reads a token of ours. The algorithm is ours, never the header's; a header that names a key
