@@ -3,6 +3,7 @@
 //! Every statement lies in `sql/`, goes out unnamed and leaves nothing behind on its connection,
 //! so that a transaction-mode pooler may stand in between.
 
+pub mod accounts;
 pub mod local;
 pub mod migrate;
 mod pool;
