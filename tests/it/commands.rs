@@ -185,7 +185,7 @@ async fn regenerate_answers_the_last_question_again() {
     // Lists and snapshots leave it out; the database keeps it.
     let second = scene.second().await;
     assert_eq!(second.snapshot.unwrap()["messages"].as_array().unwrap().len(), 2);
-    let kept = scene.app.database.count("SELECT count(*) FROM messages").await;
+    let kept = scene.app.count("SELECT count(*) FROM messages").await;
     assert_eq!(kept, 3);
 }
 

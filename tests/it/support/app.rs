@@ -14,30 +14,30 @@ use super::pg;
 use super::proxy::{Proxy, Target};
 use super::socket::Socket;
 
-pub struct TestApp {
-    pub addr: SocketAddr,
-    pub model: Model,
+pub(crate) struct TestApp {
+    pub(crate) addr: SocketAddr,
+    pub(crate) model: Model,
     /// Stands between fynq and PostgreSQL, for tests that take it away.
-    pub database_proxy: Option<Proxy>,
+    pub(crate) database_proxy: Option<Proxy>,
     server: Option<Server>,
     settings: Settings,
     _scratch: Scratch,
     // Dropped last: the server lets go of it first.
-    pub database: pg::Database,
+    pub(crate) database: pg::Db,
 }
 
-pub struct Builder {
+pub(crate) struct Builder {
     settings: Settings,
     practice: bool,
     database_proxy: bool,
 }
 
 impl TestApp {
-    pub async fn start() -> TestApp {
+    pub(crate) async fn start() -> TestApp {
         TestApp::builder().start().await
     }
 
-    pub fn builder() -> Builder {
+    pub(crate) fn builder() -> Builder {
         let mut settings = Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             rate_limit: false,
@@ -50,29 +50,38 @@ impl TestApp {
         Builder { settings, practice: false, database_proxy: false }
     }
 
-    pub fn server(&self) -> &Server {
+    pub(crate) fn server(&self) -> &Server {
         self.server.as_ref().expect("the server runs")
     }
 
     /// Registers a student.
-    pub async fn student(&self, name: &str) -> Client {
+    pub(crate) async fn student(&self, name: &str) -> Client {
         Client::register(self.addr, name).await
     }
 
     /// Resolves when the server has this many open sockets.
-    pub async fn sockets(&self, count: usize) {
+    pub(crate) async fn sockets(&self, count: usize) {
         let mut open = self.server().app().sockets.subscribe();
         let wanted = open.wait_for(|open| *open == count);
         tokio::time::timeout(super::socket::PATIENCE, wanted).await.expect("the sockets are not that many").unwrap();
     }
 
+    /// The first number of what a statement gives, past everything that is tested.
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        self.database.client().await.query_typed_one(sql, &[]).await.expect(sql).get(0)
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.database.client().await.batch_execute(sql).await.expect(sql);
+    }
+
     /// Drains and stops.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.server.take().expect("the server runs").shutdown().await;
     }
 
     /// Starts it again after `stop`, on the same database.
-    pub async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         let server = Server::start(self.settings.clone()).await.expect("the server starts again");
         self.addr = server.address();
         self.server = Some(server);
@@ -80,30 +89,30 @@ impl TestApp {
 }
 
 impl Builder {
-    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Builder {
+    pub(crate) fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Builder {
         change(&mut self.settings);
         self
     }
 
     /// Lets the built-in practice model answer.
-    pub fn practice(mut self) -> Builder {
+    pub(crate) fn practice(mut self) -> Builder {
         self.practice = true;
         self
     }
 
-    pub fn database_proxy(mut self) -> Builder {
+    pub(crate) fn database_proxy(mut self) -> Builder {
         self.database_proxy = true;
         self
     }
 
-    pub async fn start(mut self) -> TestApp {
+    pub(crate) async fn start(mut self) -> TestApp {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let scratch = Scratch::new();
-        let database = pg::Database::create().await;
+        let database = pg::Db::new().await;
         let model = Model::start().await;
         let (url, database_proxy) = match self.database_proxy {
-            true => proxied(&database.url()).await,
-            false => (database.url(), None),
+            true => proxied(database.url()).await,
+            false => (database.url().to_owned(), None),
         };
         self.settings.database.url = Some(url.into());
         self.settings.data_dir = scratch.0.clone();
@@ -125,19 +134,19 @@ impl Builder {
 }
 
 /// A student in front of an open session.
-pub struct Scene {
-    pub app: TestApp,
-    pub ada: Client,
-    pub session: String,
-    pub socket: Socket,
+pub(crate) struct Scene {
+    pub(crate) app: TestApp,
+    pub(crate) ada: Client,
+    pub(crate) session: String,
+    pub(crate) socket: Socket,
 }
 
 impl Scene {
-    pub async fn start() -> Scene {
+    pub(crate) async fn start() -> Scene {
         Scene::of(TestApp::builder()).await
     }
 
-    pub async fn of(builder: Builder) -> Scene {
+    pub(crate) async fn of(builder: Builder) -> Scene {
         let app = builder.start().await;
         let ada = app.student("ada").await;
         let session = ada.session().await;
@@ -146,12 +155,12 @@ impl Scene {
     }
 
     /// One more socket of the same student.
-    pub async fn second(&self) -> Socket {
+    pub(crate) async fn second(&self) -> Socket {
         self.ada.socket(&self.session).await
     }
 
     /// Asks, answers, and waits for the run's end. Gives the question's id.
-    pub async fn turn(&mut self, question: &str, answer: &str) -> String {
+    pub(crate) async fn turn(&mut self, question: &str, answer: &str) -> String {
         let id = self.socket.ask(question).await;
         self.app.model.call().await.answer(answer).await;
         self.socket.run_end().await;
@@ -175,10 +184,10 @@ async fn proxied(url: &str) -> (String, Option<Proxy>) {
 }
 
 /// A directory that goes with the test.
-pub struct Scratch(pub PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    pub fn new() -> Scratch {
+    pub(crate) fn new() -> Scratch {
         let path = std::env::temp_dir().join(format!("fynq-it-{}", super::socket::new_id()));
         std::fs::create_dir_all(&path).unwrap();
         Scratch(path)

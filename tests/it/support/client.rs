@@ -10,16 +10,16 @@ use super::socket::{PATIENCE, Refusal, Socket};
 
 /// What came back: status, media type and body.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub media_type: String,
-    pub body: Value,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) media_type: String,
+    pub(crate) body: Value,
 }
 
 impl Reply {
     /// That it is a problem with this status and code, in the shape of the contract.
     #[track_caller]
-    pub fn assert_problem(&self, status: u16, code: &str) {
+    pub(crate) fn assert_problem(&self, status: u16, code: &str) {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.media_type, "application/problem+json", "{self:?}");
         assert_eq!(self.body["code"], code, "{self:?}");
@@ -30,26 +30,26 @@ impl Reply {
     }
 
     #[track_caller]
-    pub fn ok(self, status: u16) -> Value {
+    pub(crate) fn ok(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
         self.body
     }
 }
 
 #[derive(Clone)]
-pub struct Client {
-    pub addr: SocketAddr,
+pub(crate) struct Client {
+    pub(crate) addr: SocketAddr,
     http: reqwest::Client,
-    pub token: String,
-    pub refresh_token: String,
-    pub user_id: String,
-    pub email: String,
-    pub password: String,
+    pub(crate) token: String,
+    pub(crate) refresh_token: String,
+    pub(crate) user_id: String,
+    pub(crate) email: String,
+    pub(crate) password: String,
 }
 
 impl Client {
     /// Nobody: no token.
-    pub fn stranger(addr: SocketAddr) -> Client {
+    pub(crate) fn stranger(addr: SocketAddr) -> Client {
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let empty = String::new;
         Client {
@@ -64,7 +64,7 @@ impl Client {
     }
 
     /// Registers an account.
-    pub async fn register(addr: SocketAddr, name: &str) -> Client {
+    pub(crate) async fn register(addr: SocketAddr, name: &str) -> Client {
         let mut client = Client::stranger(addr);
         client.email = format!("{name}-{}@school.example", super::socket::new_id());
         client.password = "correct horse battery".to_owned();
@@ -75,7 +75,7 @@ impl Client {
     }
 
     /// Signs in again.
-    pub async fn login(&self) -> Client {
+    pub(crate) async fn login(&self) -> Client {
         let mut again = Client::stranger(self.addr);
         again.email.clone_from(&self.email);
         again.password.clone_from(&self.password);
@@ -85,7 +85,7 @@ impl Client {
         again
     }
 
-    pub fn take_tokens(&mut self, body: &Value) {
+    pub(crate) fn take_tokens(&mut self, body: &Value) {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         self.token = text(&body["access_token"]);
         self.refresh_token = text(&body["refresh_token"]);
@@ -93,20 +93,20 @@ impl Client {
     }
 
     /// The same person, as seen through another address (a proxy, a restarted server).
-    pub fn at(&self, addr: SocketAddr) -> Client {
+    pub(crate) fn at(&self, addr: SocketAddr) -> Client {
         Client { addr, ..self.clone() }
     }
 
-    pub fn bearer(&self) -> String {
+    pub(crate) fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
     }
 
-    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("http://{}/api/v1{path}", self.addr));
         if self.token.is_empty() { request } else { request.bearer_auth(&self.token) }
     }
 
-    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
         let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(&body);
@@ -121,46 +121,46 @@ impl Client {
         Reply { status, media_type, body }
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.call(Method::GET, path, None).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    pub async fn patch(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Reply {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
-    pub async fn delete(&self, path: &str) -> Reply {
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
         self.call(Method::DELETE, path, None).await
     }
 
     /// A new session's id.
-    pub async fn session(&self) -> String {
+    pub(crate) async fn session(&self) -> String {
         let body = self.post("/sessions", json!({})).await.ok(201);
         body["id"].as_str().unwrap().to_owned()
     }
 
     /// Every message of a session, as REST lists them.
-    pub async fn messages(&self, session: &str) -> Vec<Value> {
+    pub(crate) async fn messages(&self, session: &str) -> Vec<Value> {
         let body = self.get(&format!("/sessions/{session}/messages?limit=100")).await.ok(200);
         body["items"].as_array().unwrap().clone()
     }
 
-    pub async fn try_socket(&self, session: &str) -> Result<Socket, Refusal> {
+    pub(crate) async fn try_socket(&self, session: &str) -> Result<Socket, Refusal> {
         let path = format!("/api/v1/sessions/{session}/socket");
         Socket::open(self.addr, &path, &[("authorization", &self.bearer()), PROTOCOL]).await
     }
 
     /// A socket that has seen `ready` and `snapshot`.
-    pub async fn socket(&self, session: &str) -> Socket {
+    pub(crate) async fn socket(&self, session: &str) -> Socket {
         self.try_socket(session).await.expect("the socket opens")
     }
 
     /// Comes back to where `before` ended.
-    pub async fn resume(&self, session: &str, epoch: &str, before: Transcript) -> Socket {
+    pub(crate) async fn resume(&self, session: &str, epoch: &str, before: Transcript) -> Socket {
         let path = format!("/api/v1/sessions/{session}/socket?epoch={epoch}&after={}", before.seq);
         let bearer = self.bearer();
         let headers = [("authorization", bearer.as_str()), PROTOCOL];
@@ -170,4 +170,4 @@ impl Client {
     }
 }
 
-pub const PROTOCOL: (&str, &str) = ("sec-websocket-protocol", "fynq.v1");
+pub(crate) const PROTOCOL: (&str, &str) = ("sec-websocket-protocol", "fynq.v1");

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// One frame from the server.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Frame {
+pub(crate) enum Frame {
     Entry { seq: u64, ev: Value },
     Control(Value),
     Close { code: u16, reason: String },
@@ -16,7 +16,7 @@ pub enum Frame {
 
 impl Frame {
     /// Reads a text frame, strictly: one JSON object with the fields of the contract and no others.
-    pub fn read(text: &str) -> Frame {
+    pub(crate) fn read(text: &str) -> Frame {
         let frame: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("not JSON: {text}"));
         let object = frame.as_object().unwrap_or_else(|| panic!("not an object: {text}"));
         let mut names: Vec<&str> = object.keys().map(String::as_str).collect();
@@ -35,7 +35,7 @@ impl Frame {
     }
 
     /// The event's type, when this is an entry.
-    pub fn event(&self) -> Option<&str> {
+    pub(crate) fn event(&self) -> Option<&str> {
         match self {
             Frame::Entry { ev, .. } => ev["type"].as_str(),
             _ => None,
@@ -43,7 +43,7 @@ impl Frame {
     }
 
     /// The control frame's type, when this is one.
-    pub fn control(&self) -> Option<&str> {
+    pub(crate) fn control(&self) -> Option<&str> {
         match self {
             Frame::Control(ctl) => ctl["type"].as_str(),
             _ => None,
@@ -51,7 +51,7 @@ impl Frame {
     }
 
     /// The object inside: the event or the control.
-    pub fn body(&self) -> &Value {
+    pub(crate) fn body(&self) -> &Value {
         match self {
             Frame::Entry { ev, .. } => ev,
             Frame::Control(ctl) => ctl,
@@ -61,23 +61,23 @@ impl Frame {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Said {
-    pub role: String,
-    pub text: String,
-    pub ended: bool,
+pub(crate) struct Said {
+    pub(crate) role: String,
+    pub(crate) text: String,
+    pub(crate) ended: bool,
 }
 
 /// The log as one watcher saw it. Every entry is held against the rules the moment it comes: numbers
 /// rise by one, runs come one after another, messages open and close, nothing is null.
 #[derive(Clone, Debug, Default)]
-pub struct Transcript {
+pub(crate) struct Transcript {
     /// The last number seen; what a client hands over to resume.
-    pub seq: u64,
-    pub events: Vec<Value>,
+    pub(crate) seq: u64,
+    pub(crate) events: Vec<Value>,
     /// By message id; the text that the deltas add up to.
-    pub messages: BTreeMap<String, Said>,
+    pub(crate) messages: BTreeMap<String, Said>,
     /// Runs in order, with how each ended.
-    pub runs: Vec<(String, Option<Value>)>,
+    pub(crate) runs: Vec<(String, Option<Value>)>,
     thread: Option<String>,
     run: Option<String>,
     open: Vec<String>,
@@ -87,7 +87,7 @@ pub struct Transcript {
 
 impl Transcript {
     /// A transcript of somebody who saw everything up to `seq`. `run`: the run that is active there.
-    pub fn from_snapshot(head: u64, messages: &[Value], run: Option<&str>) -> Transcript {
+    pub(crate) fn from_snapshot(head: u64, messages: &[Value], run: Option<&str>) -> Transcript {
         let mut transcript = Transcript { seq: head, run: run.map(str::to_owned), ..Transcript::default() };
         transcript.joined_open = run.is_some();
         if let Some(run) = run {
@@ -110,7 +110,7 @@ impl Transcript {
     }
 
     /// The assistant's message of the newest run that has one.
-    pub fn answer(&self) -> &Said {
+    pub(crate) fn answer(&self) -> &Said {
         let last = self.events.iter().rev().find_map(|ev| {
             let id = ev["messageId"].as_str()?;
             self.messages.get(id).filter(|said| said.role == "assistant")
@@ -120,20 +120,20 @@ impl Transcript {
     }
 
     /// Event types in order, runs of deltas folded into one: what a test compares.
-    pub fn shape(&self) -> Vec<&str> {
+    pub(crate) fn shape(&self) -> Vec<&str> {
         let mut shape: Vec<&str> = self.events.iter().filter_map(|ev| ev["type"].as_str()).collect();
         shape.dedup_by(|a, b| a == b && a.ends_with("_CONTENT"));
         shape
     }
 
-    pub fn take(&mut self, seq: u64, ev: &Value) {
+    pub(crate) fn take(&mut self, seq: u64, ev: &Value) {
         assert_eq!(seq, self.seq + 1, "a gap or a repeat before {ev}");
         self.seq = seq;
         self.see(ev);
     }
 
     /// An event with no number: SSE.
-    pub fn see(&mut self, ev: &Value) {
+    pub(crate) fn see(&mut self, ev: &Value) {
         self.events.push(ev.clone());
         no_nulls(ev, ev);
         let kind = text(ev, "type");
@@ -199,7 +199,7 @@ impl Transcript {
     }
 
     /// That nothing is open any more.
-    pub fn assert_at_rest(&self) {
+    pub(crate) fn assert_at_rest(&self) {
         assert_eq!(self.run, None, "a run is open");
         assert!(self.open.is_empty());
     }

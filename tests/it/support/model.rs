@@ -13,22 +13,22 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::socket::PATIENCE;
 
-pub struct Model {
-    pub addr: SocketAddr,
+pub(crate) struct Model {
+    pub(crate) addr: SocketAddr,
     calls: mpsc::Receiver<Call>,
 }
 
 /// One request of fynq's, waiting for the test's answer.
-pub struct Call {
+pub(crate) struct Call {
     /// What fynq asked, as it came.
-    pub request: Value,
+    pub(crate) request: Value,
     answer: Option<oneshot::Sender<Response>>,
     body: mpsc::Sender<Result<Bytes, Infallible>>,
     rest: Option<mpsc::Receiver<Result<Bytes, Infallible>>>,
 }
 
 impl Model {
-    pub async fn start() -> Model {
+    pub(crate) async fn start() -> Model {
         // A test that opens more calls than this without looking is told so.
         let (tx, calls) = mpsc::channel(256);
         let app = Router::new().fallback(called).with_state(tx);
@@ -38,18 +38,18 @@ impl Model {
         Model { addr, calls }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
     /// The next call of fynq's.
-    pub async fn call(&mut self) -> Call {
+    pub(crate) async fn call(&mut self) -> Call {
         let call = tokio::time::timeout(PATIENCE, self.calls.recv()).await;
         call.expect("the model was never called").expect("the model's server is gone")
     }
 
     /// Whether a call has come that nobody took yet.
-    pub fn was_called(&mut self) -> bool {
+    pub(crate) fn was_called(&mut self) -> bool {
         !self.calls.is_empty()
     }
 }
@@ -69,7 +69,7 @@ async fn called(State(calls): State<mpsc::Sender<Call>>, Json(request): Json<Val
 
 impl Call {
     /// The text of the turns that fynq sent, oldest first, as (role, text).
-    pub fn turns(&self) -> Vec<(String, String)> {
+    pub(crate) fn turns(&self) -> Vec<(String, String)> {
         let contents = self.request["contents"].as_array().expect("contents");
         let text = |turn: &Value| -> String {
             turn["parts"].as_array().unwrap().iter().filter_map(|part| part["text"].as_str()).collect()
@@ -78,7 +78,7 @@ impl Call {
     }
 
     /// Refuses the call.
-    pub fn refuse(mut self, status: u16, body: Value) {
+    pub(crate) fn refuse(mut self, status: u16, body: Value) {
         let response = (http::StatusCode::from_u16(status).unwrap(), Json(body)).into_response();
         let _ = self.answer.take().unwrap().send(response);
     }
@@ -95,7 +95,7 @@ impl Call {
     }
 
     /// Sends bytes as they are; false when fynq has hung up.
-    pub async fn raw(&mut self, bytes: impl Into<Bytes>) -> bool {
+    pub(crate) async fn raw(&mut self, bytes: impl Into<Bytes>) -> bool {
         self.begin();
         self.body.send(Ok(bytes.into())).await.is_ok()
     }
@@ -105,31 +105,31 @@ impl Call {
     }
 
     /// Some words of the answer.
-    pub async fn text(&mut self, text: &str) -> bool {
+    pub(crate) async fn text(&mut self, text: &str) -> bool {
         let part = json!({"content": {"parts": [{"text": text}], "role": "model"}, "index": 0});
         self.chunk(json!({"candidates": [part], "modelVersion": "gemini-test"})).await
     }
 
     /// The last chunk, with a reason and the usage, then the end of the stream.
-    pub async fn finish(mut self, reason: &str) {
+    pub(crate) async fn finish(mut self, reason: &str) {
         let last = json!({"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": reason, "index": 0});
         let usage = json!({"promptTokenCount": 11, "candidatesTokenCount": 7, "totalTokenCount": 18});
         self.chunk(json!({"candidates": [last], "usageMetadata": usage, "modelVersion": "gemini-test"})).await;
     }
 
     /// A whole answer.
-    pub async fn answer(mut self, text: &str) {
+    pub(crate) async fn answer(mut self, text: &str) {
         self.text(text).await;
         self.finish("STOP").await;
     }
 
     /// Ends the stream with no finishReason.
-    pub fn end_early(mut self) {
+    pub(crate) fn end_early(mut self) {
         self.begin();
     }
 
     /// Resolves when fynq has hung up.
-    pub async fn hung_up(&mut self) {
+    pub(crate) async fn hung_up(&mut self) {
         self.begin();
         let gone = tokio::time::timeout(PATIENCE, self.body.closed()).await;
         gone.expect("fynq keeps the upstream call open");

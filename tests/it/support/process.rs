@@ -10,23 +10,23 @@ use tokio::process::{Child, Command};
 
 use super::socket::PATIENCE;
 
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     settings: Vec<(String, String)>,
     output: Arc<Mutex<String>>,
 }
 
 impl Process {
     /// Starts fynq with these settings and nothing else of the environment's; waits until it is ready.
-    pub async fn start(settings: &[(&str, &str)]) -> Process {
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Process {
         let mut process = Process::spawn(settings);
         process.wait_ready().await;
         process
     }
 
     /// Starts it and waits for nothing.
-    pub fn spawn(settings: &[(&str, &str)]) -> Process {
+    pub(crate) fn spawn(settings: &[(&str, &str)]) -> Process {
         let addr = free_port();
         let own = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let output = Arc::default();
@@ -34,13 +34,13 @@ impl Process {
     }
 
     /// Starts it again, same address and settings, after it has ended.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
         self.child = launch(self.addr, &self.settings, &self.output);
         self.wait_ready().await;
     }
 
-    pub async fn wait_ready(&mut self) {
+    pub(crate) async fn wait_ready(&mut self) {
         let url = format!("http://{}/health/ready", self.addr);
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let ready = async {
@@ -60,26 +60,26 @@ impl Process {
     }
 
     /// All that it printed.
-    pub fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         self.output.lock().unwrap().clone()
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("it still runs")
     }
 
     /// kill -9.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
 
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         let id = rustix::process::Pid::from_raw(self.id().cast_signed()).unwrap();
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     }
 
     /// Waits for its end.
-    pub async fn ended(&mut self, within: Duration) -> ExitStatus {
+    pub(crate) async fn ended(&mut self, within: Duration) -> ExitStatus {
         let ended = tokio::time::timeout(within, self.child.wait()).await;
         ended.unwrap_or_else(|_| panic!("fynq does not end:\n{}", self.output())).unwrap()
     }

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
 #[derive(Clone, Debug)]
-pub enum Target {
+pub(crate) enum Target {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
@@ -25,15 +25,15 @@ enum Mode {
     Refuse,
 }
 
-pub struct Proxy {
-    pub addr: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) addr: SocketAddr,
     mode: watch::Sender<Mode>,
     /// Counts cuts: a connection older than the last cut ends.
     cuts: watch::Sender<u64>,
 }
 
 impl Proxy {
-    pub async fn start(target: Target) -> Proxy {
+    pub(crate) async fn start(target: Target) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (mode, modes) = watch::channel(Mode::Forward);
@@ -49,24 +49,24 @@ impl Proxy {
     }
 
     /// Ends every open connection; new ones are welcome.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.cuts.send_modify(|count| *count += 1);
     }
 
-    pub fn refuse(&self) {
+    pub(crate) fn refuse(&self) {
         self.mode.send_replace(Mode::Refuse);
         self.cut();
     }
 
-    pub fn silence(&self) {
+    pub(crate) fn silence(&self) {
         self.mode.send_replace(Mode::Silent);
     }
 
-    pub fn crawl(&self, bytes_per_second: usize) {
+    pub(crate) fn crawl(&self, bytes_per_second: usize) {
         self.mode.send_replace(Mode::Crawl(bytes_per_second));
     }
 
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.mode.send_replace(Mode::Forward);
     }
 }

@@ -15,38 +15,38 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::frame::{Frame, Transcript};
 
 /// Nothing that a test waits for takes longer on a machine that is merely busy.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An upgrade that was refused with plain HTTP.
 #[derive(Debug)]
-pub struct Refusal {
-    pub status: u16,
-    pub body: Value,
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
-pub struct Socket {
+pub(crate) struct Socket {
     stream: WebSocketStream<TcpStream>,
     /// The log as this socket saw it. `ready` and `snapshot` set it up.
-    pub log: Transcript,
-    pub epoch: String,
+    pub(crate) log: Transcript,
+    pub(crate) epoch: String,
     /// The first frame.
-    pub ready: Value,
+    pub(crate) ready: Value,
     /// The second frame, unless resumed.
-    pub snapshot: Option<Value>,
+    pub(crate) snapshot: Option<Value>,
     /// The last frames, for the error message of a test that waits in vain.
     seen: VecDeque<Frame>,
 }
 
 impl Socket {
     /// Opens a socket and reads `ready` and, unless resumed, `snapshot`.
-    pub async fn open(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Socket, Refusal> {
+    pub(crate) async fn open(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Socket, Refusal> {
         let mut socket = Socket::open_bare(addr, path, headers).await?;
         socket.greet(Transcript::default()).await;
         Ok(socket)
     }
 
     /// Opens a socket and reads nothing.
-    pub async fn open_bare(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Socket, Refusal> {
+    pub(crate) async fn open_bare(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Socket, Refusal> {
         let mut request = format!("ws://{addr}{path}").into_client_request().unwrap();
         for (name, value) in headers {
             let name: http::HeaderName = name.parse().unwrap();
@@ -72,7 +72,7 @@ impl Socket {
     }
 
     /// Reads `ready` and what must follow. `before`: what a returning client saw.
-    pub async fn greet(&mut self, before: Transcript) {
+    pub(crate) async fn greet(&mut self, before: Transcript) {
         let Frame::Control(ready) = self.next().await else { panic!("the first frame is no ready") };
         assert_eq!(ready["type"], "ready", "{ready}");
         ready["epoch"].as_str().expect("an epoch").clone_into(&mut self.epoch);
@@ -97,7 +97,7 @@ impl Socket {
     }
 
     /// The next frame; entries are checked and folded into `log`.
-    pub async fn next(&mut self) -> Frame {
+    pub(crate) async fn next(&mut self) -> Frame {
         let frame = match tokio::time::timeout(PATIENCE, self.read()).await {
             Ok(frame) => frame,
             Err(_) => panic!("nothing came for {PATIENCE:?}; last frames: {:#?}", self.seen),
@@ -131,7 +131,7 @@ impl Socket {
     }
 
     /// Reads until a frame fits; gives that frame.
-    pub async fn until(&mut self, what: &str, fits: impl Fn(&Frame) -> bool) -> Frame {
+    pub(crate) async fn until(&mut self, what: &str, fits: impl Fn(&Frame) -> bool) -> Frame {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let frame = match tokio::time::timeout_at(deadline, self.next()).await {
@@ -147,22 +147,22 @@ impl Socket {
         }
     }
 
-    pub async fn event(&mut self, kind: &str) -> Value {
+    pub(crate) async fn event(&mut self, kind: &str) -> Value {
         self.until(kind, |frame| frame.event() == Some(kind)).await.body().clone()
     }
 
-    pub async fn control(&mut self, kind: &str) -> Value {
+    pub(crate) async fn control(&mut self, kind: &str) -> Value {
         self.until(kind, |frame| frame.control() == Some(kind)).await.body().clone()
     }
 
     /// The end of the run that is active or comes next.
-    pub async fn run_end(&mut self) -> Value {
+    pub(crate) async fn run_end(&mut self) -> Value {
         let ends = |frame: &Frame| matches!(frame.event(), Some("RUN_FINISHED" | "RUN_ERROR"));
         self.until("the end of the run", ends).await.body().clone()
     }
 
     /// Reads on until the assistant's text so far is `text`.
-    pub async fn answer_so_far(&mut self, text: &str) {
+    pub(crate) async fn answer_so_far(&mut self, text: &str) {
         while !self.log.messages.values().any(|said| said.role == "assistant" && said.text == text) {
             let what = format!("the answer {text:?}");
             self.until(&what, |frame| frame.event() == Some("TEXT_MESSAGE_CONTENT")).await;
@@ -170,7 +170,7 @@ impl Socket {
     }
 
     /// The code with which the server closes.
-    pub async fn closed(&mut self) -> u16 {
+    pub(crate) async fn closed(&mut self) -> u16 {
         loop {
             match self.next().await {
                 Frame::Close { code, .. } => return code,
@@ -180,59 +180,59 @@ impl Socket {
         }
     }
 
-    pub async fn send(&mut self, command: Value) {
+    pub(crate) async fn send(&mut self, command: Value) {
         self.send_text(&command.to_string()).await;
     }
 
-    pub async fn send_text(&mut self, text: &str) {
+    pub(crate) async fn send_text(&mut self, text: &str) {
         self.stream.send(Message::text(text)).await.expect("the socket takes a frame");
     }
 
     /// Sends a frame that the server may refuse by closing in the middle of it.
-    pub async fn try_send(&mut self, message: Message) -> bool {
+    pub(crate) async fn try_send(&mut self, message: Message) -> bool {
         self.stream.send(message).await.is_ok()
     }
 
     /// Sends a student's message; gives its id.
-    pub async fn ask(&mut self, text: &str) -> String {
+    pub(crate) async fn ask(&mut self, text: &str) -> String {
         let id = new_id();
         self.send(json!({"type": "send", "id": id, "text": text})).await;
         id
     }
 
     /// Sends a command; gives its id.
-    pub async fn command(&mut self, kind: &str) -> String {
+    pub(crate) async fn command(&mut self, kind: &str) -> String {
         let id = new_id();
         self.send(json!({"type": kind, "id": id})).await;
         id
     }
 
     /// Waits for a round trip: all that was sent before has been handled by the socket's end.
-    pub async fn round_trip(&mut self) {
+    pub(crate) async fn round_trip(&mut self) {
         let t = new_id();
         self.send(json!({"type": "ping", "id": new_id(), "t": t})).await;
         self.until("pong", |frame| frame.control() == Some("pong") && frame.body()["t"] == json!(t)).await;
     }
 
     /// The refusal of the command `id`.
-    pub async fn refusal(&mut self, id: &str) -> Value {
+    pub(crate) async fn refusal(&mut self, id: &str) -> Value {
         let fits = |frame: &Frame| frame.control() == Some("error") && frame.body()["command_id"] == json!(id);
         self.until("an error for the command", fits).await.body().clone()
     }
 
-    pub async fn accepted(&mut self, id: &str) {
+    pub(crate) async fn accepted(&mut self, id: &str) {
         let fits = |frame: &Frame| frame.control() == Some("accepted") && frame.body()["id"] == json!(id);
         self.until("accepted", fits).await;
     }
 
     /// Says goodbye and waits for the server's.
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         let _ = self.stream.close(None).await;
         while !matches!(self.next().await, Frame::Close { .. } | Frame::Gone) {}
     }
 
     /// Hangs up with no word.
-    pub fn drop_connection(self) -> Transcript {
+    pub(crate) fn drop_connection(self) -> Transcript {
         self.log
     }
 }
@@ -243,6 +243,6 @@ impl Debug for Socket {
     }
 }
 
-pub fn new_id() -> String {
+pub(crate) fn new_id() -> String {
     fynq::id::Uuid::new_v4().to_string()
 }
