@@ -13,4 +13,4 @@ WITH admin AS (
     FROM admin
     WHERE sign_ins.user_id = admin.id AND sign_ins.ended_at IS NULL
 )
-SELECT count(*) AS changed FROM admin
+SELECT id FROM admin

@@ -3,20 +3,20 @@
 use crate::id::Uuid;
 use crate::identity::{Access, Principal, Role};
 use crate::problem::Problem;
-use crate::store::SessionRow;
+use crate::store::Session;
 
 use super::Auth;
 
 impl Auth {
     /// The session and what this person is to it. Nothing, and what one may not see, are one answer.
-    pub async fn access(&self, who: &Principal, session: Uuid) -> Result<(SessionRow, Access), Problem> {
-        let row = self.0.store.session(session).await?.ok_or_else(Problem::not_found)?;
+    pub async fn access(&self, who: &Principal, session: Uuid) -> Result<(Session, Access), Problem> {
+        let row = self.0.store.get_session(session).await?.ok_or_else(Problem::not_found)?;
         let access = decide(who, row.student_id).ok_or_else(Problem::not_found)?;
         Ok((row, access))
     }
 
     /// As `access`, for what its owner alone may do: whoever may watch but not change gets a 403.
-    pub async fn own_session(&self, who: &Principal, session: Uuid) -> Result<SessionRow, Problem> {
+    pub async fn own_session(&self, who: &Principal, session: Uuid) -> Result<Session, Problem> {
         match self.access(who, session).await? {
             (row, Access::Owner) => Ok(row),
             (_, Access::Observer) => Err(Problem::forbidden()),

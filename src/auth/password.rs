@@ -30,13 +30,13 @@ const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 #[derive(Clone, Debug)]
-pub struct Passwords {
+pub(super) struct Passwords {
     turns: Arc<Semaphore>,
     places: Arc<Semaphore>,
 }
 
 impl Passwords {
-    pub fn new() -> Passwords {
+    pub(super) fn new() -> Passwords {
         Passwords {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             places: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
@@ -44,7 +44,7 @@ impl Passwords {
     }
 
     /// The PHC string to keep.
-    pub async fn hash(&self, password: SecretString) -> Result<String, Problem> {
+    pub(super) async fn hash(&self, password: SecretString) -> Result<String, Problem> {
         self.work(move || {
             let hash: PasswordHash = argon2()?
                 .hash_password(password.expose_secret().as_bytes())
@@ -55,7 +55,7 @@ impl Passwords {
     }
 
     /// Whether the password is the one; `None` (no such account) takes as long and says no.
-    pub async fn matches(&self, password: SecretString, kept: Option<String>) -> Result<bool, Problem> {
+    pub(super) async fn matches(&self, password: SecretString, kept: Option<String>) -> Result<bool, Problem> {
         self.work(move || {
             let known = kept.is_some();
             let kept = kept.unwrap_or_else(|| NOBODY.to_owned());

@@ -6,34 +6,34 @@ use rand::RngCore;
 use sha2::{Digest, Sha256};
 
 /// A secret that was just made; shown to the client once.
-pub struct Secret(String);
+pub(super) struct Secret(String);
 
 /// What the database keeps of it.
-pub type Hash = [u8; 32];
+pub(super) type Hash = [u8; 32];
 
 impl Secret {
-    pub fn new() -> Secret {
+    pub(super) fn new() -> Secret {
         Secret(BASE64_URL_SAFE_NO_PAD.encode(random_bytes()))
     }
 
-    pub fn hash(&self) -> Hash {
+    pub(super) fn hash(&self) -> Hash {
         Sha256::digest(self.0.as_bytes()).into()
     }
 
-    pub fn into_text(self) -> String {
+    pub(super) fn into_text(self) -> String {
         self.0
     }
 }
 
 /// The hash of a secret that a client shows; `None` when it cannot be one of ours.
-pub fn hash_of(text: &str) -> Option<Hash> {
-    let looks_right = text.len() == 43
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+pub(super) fn hash_of(text: &str) -> Option<Hash> {
+    let looks_right =
+        text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     looks_right.then(|| Sha256::digest(text.as_bytes()).into())
 }
 
 /// 256 bits that nobody can guess.
-pub fn random_bytes() -> [u8; 32] {
+pub(super) fn random_bytes() -> [u8; 32] {
     let mut bytes = [0; 32];
     rand::rng().fill_bytes(&mut bytes);
     bytes

@@ -14,10 +14,10 @@ use crate::identity::{Role, Standing};
 use crate::store::accounts::SignIn;
 
 /// How often the database is asked: rights end within five seconds wherever they were ended.
-pub const EVERY: Duration = Duration::from_secs(2);
+pub(super) const EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Default)]
-pub struct Standings {
+pub(super) struct Standings {
     /// As many entries as sign-ins with an open socket; an entry leaves at the first look after its
     /// last listener has gone.
     watched: DashMap<Uuid, watch::Sender<Standing>>,
@@ -25,8 +25,9 @@ pub struct Standings {
 
 impl Standings {
     /// Listens to a sign-in that was good with this role just now.
-    pub fn listen(&self, family: Uuid, role: Role) -> watch::Receiver<Standing> {
-        let sender = self.watched.entry(family).or_insert_with(|| watch::Sender::new(Standing::Good(role)));
+    pub(super) fn listen(&self, family: Uuid, role: Role) -> watch::Receiver<Standing> {
+        let sender =
+            self.watched.entry(family).or_insert_with(|| watch::Sender::new(Standing::Good(role)));
         if sender.receiver_count() == 0 {
             // Nobody kept this value up to date: what the caller just learned is newer.
             change(&sender, Standing::Good(role));
@@ -35,20 +36,20 @@ impl Standings {
     }
 
     /// This process has just learned it; no need to wait for the next look.
-    pub fn set(&self, family: Uuid, standing: Standing) {
+    pub(super) fn set(&self, family: Uuid, standing: Standing) {
         if let Some(sender) = self.watched.get(&family) {
             change(&sender, standing);
         }
     }
 
     /// The sign-ins to ask about. Those without a listener are forgotten.
-    pub fn listened(&self) -> Vec<Uuid> {
+    pub(super) fn listened(&self) -> Vec<Uuid> {
         self.watched.retain(|_, sender| sender.receiver_count() > 0);
         self.watched.iter().map(|entry| *entry.key()).collect()
     }
 
     /// What the database says about the sign-ins that were asked about.
-    pub fn apply(&self, asked: &[Uuid], found: &[SignIn]) {
+    pub(super) fn apply(&self, asked: &[Uuid], found: &[SignIn]) {
         let found: HashMap<Uuid, &SignIn> = found.iter().map(|row| (row.id, row)).collect();
         for family in asked {
             let standing = match found.get(family) {
@@ -61,7 +62,7 @@ impl Standings {
     }
 }
 
-pub fn standing(row: &SignIn) -> Standing {
+pub(super) fn standing(row: &SignIn) -> Standing {
     if row.disabled {
         Standing::Disabled
     } else if row.ended {
@@ -87,14 +88,7 @@ mod tests {
     use super::*;
 
     fn row(id: Uuid) -> SignIn {
-        SignIn {
-            id,
-            user_id: crate::id::new(),
-            role: Role::Student,
-            name: "S".into(),
-            ended: false,
-            disabled: false,
-        }
+        SignIn { id, user_id: crate::id::new(), role: Role::Student, name: "S".into(), ended: false, disabled: false }
     }
 
     #[test]

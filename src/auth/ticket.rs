@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use crate::clock;
 use crate::identity::Principal;
 use crate::problem::Problem;
+use crate::store::accounts::NewTicket;
 
 use super::secret::{self, Secret};
 use super::{Auth, later};
@@ -24,10 +25,14 @@ impl Auth {
         }
         let ticket = Secret::new();
         let expires_at = later(clock::now(), TICKET_LIFE);
-        self.0
-            .store
-            .keep_ticket(&ticket.hash(), who.user_id, who.family, origin, who.expires_at, expires_at)
-            .await?;
+        let new = NewTicket {
+            user: who.user_id,
+            sign_in: who.family,
+            origin,
+            token_expires_at: who.expires_at,
+            expires_at,
+        };
+        self.0.store.keep_ticket(&ticket.hash(), &new).await?;
         Ok(ticket.into_text().into())
     }
 

@@ -27,8 +27,8 @@ const MIN_SECRET: usize = 32;
 
 /// What a token says. Its role is a hint for clients: the server reads rights from the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
-    pub iss: String,
+pub(super) struct Claims {
+    pub(super) iss: String,
     pub aud: String,
     pub sub: Uuid,
     pub email: String,
@@ -41,16 +41,16 @@ pub struct Claims {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AppMetadata {
+pub(super) struct AppMetadata {
     pub role: Role,
 }
 
 /// Why a token means nothing: for the log alone, the client learns only "401".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadToken(pub &'static str);
+pub(super) struct BadToken(pub &'static str);
 
 /// Makes and reads tokens with one key.
-pub struct Tokens {
+pub(super) struct Tokens {
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
@@ -64,7 +64,7 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    pub fn new(secret: &[u8], ttl: Duration) -> anyhow::Result<Tokens> {
+    pub(super) fn new(secret: &[u8], ttl: Duration) -> anyhow::Result<Tokens> {
         anyhow::ensure!(
             secret.len() >= MIN_SECRET,
             "the token secret has {} bytes; it needs {MIN_SECRET}, for example from `openssl rand -hex 32`",
@@ -84,11 +84,11 @@ impl Tokens {
         })
     }
 
-    pub fn ttl(&self) -> Duration {
+    pub(super) fn ttl(&self) -> Duration {
         self.ttl
     }
 
-    pub fn issue(
+    pub(super) fn issue(
         &self,
         user: Uuid,
         email: &str,
@@ -114,7 +114,7 @@ impl Tokens {
 
     /// Reads a token of ours. The algorithm is ours, never the header's; a header that names a key
     /// or asks for anything else is refused before its signature is looked at.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, BadToken> {
+    pub(super) fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, BadToken> {
         if token.len() > MAX_TOKEN {
             return Err(BadToken("too long"));
         }
@@ -143,7 +143,7 @@ impl Tokens {
 }
 
 impl Claims {
-    pub fn expires_at(&self) -> Timestamp {
+    pub(super) fn expires_at(&self) -> Timestamp {
         Timestamp::from_second(self.exp).unwrap_or(Timestamp::MIN)
     }
 }
@@ -168,7 +168,7 @@ fn reason(kind: &jsonwebtoken::errors::ErrorKind) -> &'static str {
 }
 
 /// The secret kept under the data directory; made there at the first start.
-pub fn kept_secret(data_dir: &Path) -> anyhow::Result<SecretSlice<u8>> {
+pub(super) fn kept_secret(data_dir: &Path) -> anyhow::Result<SecretSlice<u8>> {
     let path = data_dir.join("token-secret");
     match std::fs::read(&path) {
         Ok(secret) if secret.len() >= MIN_SECRET => return Ok(secret.into()),

@@ -77,6 +77,15 @@ pub enum Rotation {
 }
 
 #[derive(Debug)]
+pub struct NewTicket<'a> {
+    pub user: Uuid,
+    pub sign_in: Uuid,
+    pub origin: Option<&'a str>,
+    pub token_expires_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Debug)]
 pub struct Ticket {
     pub sign_in: SignIn,
     pub origin: Option<String>,
@@ -87,9 +96,8 @@ pub struct Ticket {
 impl Store {
     /// `None`: the address is taken.
     pub async fn create_account(&self, new: NewAccount<'_>) -> Result<Option<Account>, StoreError> {
-        let client = self.client().await?;
-        let row = client
-            .query_typed_opt(
+        let rows = self
+            .change(
                 include_str!("../../sql/queries/accounts_create.sql"),
                 &[
                     (&new.id, Type::UUID),
@@ -101,26 +109,17 @@ impl Store {
                 ],
             )
             .await?;
-        row.as_ref().map(read_account).transpose()
+        rows.first().map(read_account).transpose()
     }
 
     pub async fn account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
-        let client = self.client().await?;
-        let row = client
-            .query_typed_opt(include_str!("../../sql/queries/accounts_get.sql"), &[(&id, Type::UUID)])
-            .await?;
-        row.as_ref().map(read_account).transpose()
+        let sql = include_str!("../../sql/queries/accounts_get.sql");
+        self.read_opt(sql, &[(&id, Type::UUID)]).await?.as_ref().map(read_account).transpose()
     }
 
     pub async fn credentials(&self, email: &str) -> Result<Option<Credentials>, StoreError> {
-        let client = self.client().await?;
-        let row = client
-            .query_typed_opt(
-                include_str!("../../sql/queries/accounts_credentials.sql"),
-                &[(&email, Type::TEXT)],
-            )
-            .await?;
-        let Some(row) = row else { return Ok(None) };
+        let sql = include_str!("../../sql/queries/accounts_credentials.sql");
+        let Some(row) = self.read_opt(sql, &[(&email, Type::TEXT)]).await? else { return Ok(None) };
         Ok(Some(Credentials {
             account: read_account(&row)?,
             password_hash: row.try_get("password_hash")?,
@@ -134,9 +133,8 @@ impl Store {
         change: &ProfileChange,
         now: Timestamp,
     ) -> Result<Option<Account>, StoreError> {
-        let client = self.client().await?;
-        let row = client
-            .query_typed_opt(
+        let rows = self
+            .change(
                 include_str!("../../sql/queries/accounts_profile.sql"),
                 &[
                     (&id, Type::UUID),
@@ -150,7 +148,7 @@ impl Store {
                 ],
             )
             .await?;
-        row.as_ref().map(read_account).transpose()
+        rows.first().map(read_account).transpose()
     }
 
     /// A sign-in with its first refresh token.
@@ -162,31 +160,24 @@ impl Store {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
-        let client = self.client().await?;
-        client
-            .execute_typed(
-                include_str!("../../sql/queries/accounts_sign_in.sql"),
-                &[
-                    (&id, Type::UUID),
-                    (&user, Type::UUID),
-                    (&refresh, Type::BYTEA),
-                    (&now, Type::TIMESTAMPTZ),
-                    (&expires_at, Type::TIMESTAMPTZ),
-                ],
-            )
-            .await?;
+        self.execute(
+            include_str!("../../sql/queries/accounts_sign_in.sql"),
+            &[
+                (&id, Type::UUID),
+                (&user, Type::UUID),
+                (&refresh, Type::BYTEA),
+                (&now, Type::TIMESTAMPTZ),
+                (&expires_at, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
         Ok(())
     }
 
     /// Those of these sign-ins that exist.
     pub async fn sign_ins(&self, ids: &[Uuid]) -> Result<Vec<SignIn>, StoreError> {
-        let client = self.client().await?;
-        let rows = client
-            .query_typed(
-                include_str!("../../sql/queries/accounts_standing.sql"),
-                &[(&ids, Type::UUID_ARRAY)],
-            )
-            .await?;
+        let sql = include_str!("../../sql/queries/accounts_standing.sql");
+        let rows = self.read(sql, &[(&ids, Type::UUID_ARRAY)]).await?;
         rows.iter().map(|row| read_sign_in(row, row.try_get("id")?)).collect()
     }
 
@@ -199,29 +190,8 @@ impl Store {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<Rotation, StoreError> {
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await?;
-        let locked = transaction
-            .query_typed_opt(include_str!("../../sql/queries/accounts_refresh_lock.sql"), &[(&old, Type::BYTEA)])
-            .await?;
-        let Some(row) = locked else { return Ok(Rotation::Refused) };
-        let sign_in: Uuid = row.try_get("sign_in_id")?;
-        if row.try_get::<_, bool>("used")? {
-            transaction
-                .execute_typed(
-                    include_str!("../../sql/queries/accounts_sign_out.sql"),
-                    &[(&sign_in, Type::UUID), (&now, Type::TIMESTAMPTZ)],
-                )
-                .await?;
-            transaction.commit().await?;
-            return Ok(Rotation::Reused { sign_in });
-        }
-        let expired = row.try_get::<_, Timestamp>("expires_at")? <= now;
-        if expired || row.try_get("ended")? || row.try_get("disabled")? {
-            return Ok(Rotation::Refused);
-        }
-        transaction
-            .execute_typed(
+        let rows = self
+            .change(
                 include_str!("../../sql/queries/accounts_refresh_rotate.sql"),
                 &[
                     (&old, Type::BYTEA),
@@ -231,61 +201,44 @@ impl Store {
                 ],
             )
             .await?;
-        transaction.commit().await?;
-        Ok(Rotation::Done {
-            sign_in,
-            user: row.try_get("user_id")?,
-            email: row.try_get("email")?,
-            role: read_role(&row)?,
-        })
+        let Some(row) = rows.first() else { return Ok(Rotation::Refused) };
+        let sign_in = row.try_get("sign_in_id")?;
+        if row.try_get("good")? {
+            let (user, email) = (row.try_get("user_id")?, row.try_get("email")?);
+            return Ok(Rotation::Done { sign_in, user, email, role: read_role(row)? });
+        }
+        Ok(if row.try_get("used")? { Rotation::Reused { sign_in } } else { Rotation::Refused })
     }
 
     pub async fn end_sign_in(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
-        let client = self.client().await?;
-        client
-            .execute_typed(
-                include_str!("../../sql/queries/accounts_sign_out.sql"),
-                &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)],
-            )
-            .await?;
+        let sql = include_str!("../../sql/queries/accounts_sign_out.sql");
+        self.execute(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
         Ok(())
     }
 
-    pub async fn keep_ticket(
-        &self,
-        hash: &[u8],
-        user: Uuid,
-        sign_in: Uuid,
-        origin: Option<&str>,
-        token_expires_at: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let client = self.client().await?;
-        client
-            .execute_typed(
-                include_str!("../../sql/queries/accounts_ticket_keep.sql"),
-                &[
-                    (&hash, Type::BYTEA),
-                    (&user, Type::UUID),
-                    (&sign_in, Type::UUID),
-                    (&origin, Type::TEXT),
-                    (&token_expires_at, Type::TIMESTAMPTZ),
-                    (&expires_at, Type::TIMESTAMPTZ),
-                ],
-            )
-            .await?;
+    pub async fn keep_ticket(&self, hash: &[u8], ticket: &NewTicket<'_>) -> Result<(), StoreError> {
+        self.execute(
+            include_str!("../../sql/queries/accounts_ticket_keep.sql"),
+            &[
+                (&hash, Type::BYTEA),
+                (&ticket.user, Type::UUID),
+                (&ticket.sign_in, Type::UUID),
+                (&ticket.origin, Type::TEXT),
+                (&ticket.token_expires_at, Type::TIMESTAMPTZ),
+                (&ticket.expires_at, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
         Ok(())
     }
 
     /// Takes the ticket away, whether or not it is still good.
     pub async fn redeem_ticket(&self, hash: &[u8]) -> Result<Option<Ticket>, StoreError> {
-        let client = self.client().await?;
-        let row = client
-            .query_typed_opt(include_str!("../../sql/queries/accounts_ticket_redeem.sql"), &[(&hash, Type::BYTEA)])
-            .await?;
-        let Some(row) = row else { return Ok(None) };
+        let sql = include_str!("../../sql/queries/accounts_ticket_redeem.sql");
+        let rows = self.change(sql, &[(&hash, Type::BYTEA)]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some(Ticket {
-            sign_in: read_sign_in(&row, row.try_get("sign_in_id")?)?,
+            sign_in: read_sign_in(row, row.try_get("sign_in_id")?)?,
             origin: row.try_get("origin")?,
             token_expires_at: row.try_get("token_expires_at")?,
             expires_at: row.try_get("expires_at")?,
@@ -295,13 +248,12 @@ impl Store {
     /// Forgets tickets, refresh tokens and sign-ins that can mean nothing any more. `oldest_token`:
     /// access tokens made before then have expired.
     pub async fn sweep_sign_ins(&self, now: Timestamp, oldest_token: Timestamp) -> Result<(), StoreError> {
-        let client = self.client().await?;
-        for (statement, limit) in [
+        for (sql, limit) in [
             (include_str!("../../sql/queries/accounts_sweep_tickets.sql"), now),
             (include_str!("../../sql/queries/accounts_sweep_refresh.sql"), now),
             (include_str!("../../sql/queries/accounts_sweep_sign_ins.sql"), oldest_token),
         ] {
-            client.execute_typed(statement, &[(&limit, Type::TIMESTAMPTZ)]).await?;
+            self.execute(sql, &[(&limit, Type::TIMESTAMPTZ)]).await?;
         }
         Ok(())
     }
@@ -313,9 +265,8 @@ impl Store {
         password_hash: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let client = self.client().await?;
-        let row = client
-            .query_typed_one(
+        let rows = self
+            .change(
                 include_str!("../../sql/queries/accounts_admin.sql"),
                 &[
                     (&crate::id::new(), Type::UUID),
@@ -325,7 +276,14 @@ impl Store {
                 ],
             )
             .await?;
-        Ok(row.try_get::<_, i64>("changed")? > 0)
+        Ok(!rows.is_empty())
+    }
+
+    /// A session of this id and student, unless there is one of this id, whoever's it is.
+    pub async fn ensure_session(&self, id: Uuid, student: Uuid, now: Timestamp) -> Result<(), StoreError> {
+        let sql = include_str!("../../sql/queries/session_ensure.sql");
+        self.execute(sql, &[(&id, Type::UUID), (&student, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
+        Ok(())
     }
 }
 
