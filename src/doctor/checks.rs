@@ -6,11 +6,11 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
 
-use crate::config::{SETTINGS, Settings, Vars, warnings};
+use crate::config::{self, SETTINGS, Settings, Vars, warnings};
 use crate::store::Address;
 use crate::store::local::installed;
 use crate::store::migrate::{self, Schema};
-use crate::{gemini, pages};
+use crate::pages;
 
 use super::Check;
 use super::Verdict::{Bad, Doubt, Good, Note};
@@ -155,12 +155,20 @@ pub(super) async fn model(settings: &Settings) -> Vec<Check> {
     checks
 }
 
-async fn real_model(model: &crate::config::Model) -> Check {
+/// Asks the endpoint what it knows of the model; no words are spent on it.
+async fn real_model(model: &config::Model) -> Check {
     let name = &model.name;
-    let (url, request) = match gemini::describe_request(model) {
-        Ok(request) => request,
-        Err(error) => return Check::new("model", Bad, format!("{error:#}")),
+    let base = model.base_url.as_deref().unwrap_or("https://generativelanguage.googleapis.com");
+    let path = if name.contains('/') { name.clone() } else { format!("models/{name}") };
+    let url = format!("{base}/v1beta/{path}");
+    let client = match reqwest::Client::builder().connect_timeout(model.connect_timeout).build() {
+        Ok(client) => client,
+        Err(error) => return Check::new("model", Bad, error.to_string()),
     };
+    let mut request = client.get(&url);
+    if let Some(key) = &model.api_key {
+        request = request.header("x-goog-api-key", key.expose_secret());
+    }
     match timeout(PATIENCE, request.send()).await {
         Err(_) => Check::new("model", Doubt, format!("{url}: no answer within {} s", PATIENCE.as_secs())),
         Ok(Err(error)) => {
