@@ -59,7 +59,7 @@ async fn open(
         return Err(Problem::bad_request().because("The subprotocol fynq.v1 is needed."));
     }
     let id = Uuid::parse_str(&id).map_err(|_| Problem::not_found())?;
-    let (_, access) = auth::access(&app, &who, id).await?;
+    let (_, access) = app.auth.access(&who, id).await?;
     let handle = app.sessions.open(id).await.map_err(|error| match error {
         OpenError::NotFound => Problem::not_found(),
         OpenError::Unavailable => Problem::storage_unavailable(),
