@@ -18,7 +18,6 @@ use crate::gemini::Model;
 use crate::session::Registry;
 use crate::shutdown::{self, Phase, Shutdown, Trigger};
 use crate::store::Store;
-use crate::store::local::LocalPostgres;
 use crate::{pages, practice, rest, socket};
 
 /// After the drain: how long interrupted runs have to be written, the writer to finish, sockets to
@@ -34,7 +33,6 @@ pub struct Server {
     trigger: Arc<Trigger>,
     http: JoinHandle<()>,
     practice: Option<JoinHandle<()>>,
-    postgres: Option<LocalPostgres>,
 }
 
 impl Server {
@@ -43,9 +41,7 @@ impl Server {
             .await
             .with_context(|| format!("FYNQ_LISTEN: {} cannot be used", settings.listen))?;
         let address = listener.local_addr()?;
-        let postgres = own_database(&mut settings).await?;
-        let store = Store::connect(&settings.database).await?;
-        store.migrate().await?;
+        let store = Store::connect(&settings.database, &settings.data_dir).await?;
         let interrupted = store.close_interrupted().await?;
         if interrupted > 0 {
             tracing::info!(interrupted, "closed the answers that a crash had left open");
@@ -71,7 +67,7 @@ impl Server {
         });
         wake_waiting(&app).await?;
         let http = tokio::spawn(serve_http(listener, router(&app), shutdown));
-        Ok(Server { address, app, trigger: Arc::new(trigger), http, practice, postgres })
+        Ok(Server { address, app, trigger: Arc::new(trigger), http, practice })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -116,9 +112,7 @@ impl Server {
         if let Some(practice) = self.practice {
             practice.abort();
         }
-        if let Some(postgres) = self.postgres {
-            postgres.stop().await;
-        }
+        app.store.close().await;
     }
 }
 
@@ -143,13 +137,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub async fn migrate(mut settings: Settings) -> anyhow::Result<()> {
-    let postgres = own_database(&mut settings).await?;
-    let store = Store::connect(&settings.database).await?;
-    store.migrate().await?;
-    if let Some(postgres) = postgres {
-        postgres.stop().await;
-    }
+pub async fn migrate(settings: Settings) -> anyhow::Result<()> {
+    let ran = Store::migrate(&settings.database, &settings.data_dir).await?;
+    println!("{ran} migrations ran; the schema is up to date");
     Ok(())
 }
 
@@ -162,21 +152,10 @@ pub async fn demo_model(listen: SocketAddr) -> anyhow::Result<()> {
     println!("The practice model speaks Gemini's wire format at http://{}", listener.local_addr()?);
     let mut signals = Signals::new()?;
     tokio::select! {
-        served = practice::serve(listener) => served?,
+        served = practice::serve(listener, practice::Options::from_env()) => served?,
         () = signals.next() => {}
     }
     Ok(())
-}
-
-/// With no DATABASE_URL: a private PostgreSQL of our own.
-async fn own_database(settings: &mut Settings) -> anyhow::Result<Option<LocalPostgres>> {
-    if settings.database.url.is_some() {
-        return Ok(None);
-    }
-    let bin_dir = settings.database.bin_dir.as_deref();
-    let postgres = LocalPostgres::start(&settings.data_dir, bin_dir).await?;
-    settings.database.url = Some(postgres.url().into());
-    Ok(Some(postgres))
 }
 
 /// With no key and no address: the practice model, behind a real socket like any other.
@@ -186,9 +165,9 @@ async fn practice_model(settings: &mut Settings) -> anyhow::Result<Option<(JoinH
     }
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     settings.model.base_url = Some(format!("http://{}", listener.local_addr()?));
-    settings.model.name = practice::NAME.to_owned();
+    settings.model.name = practice::MODEL_VERSION.to_owned();
     let serving = tokio::spawn(async move {
-        if let Err(error) = practice::serve(listener).await {
+        if let Err(error) = practice::serve(listener, practice::Options::default()).await {
             tracing::error!(%error, "the practice model stopped");
         }
     });

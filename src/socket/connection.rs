@@ -97,7 +97,7 @@ impl Open {
         // The first ping comes at a random point, so that ten thousand do not come at once.
         let phase = rand::rng().random_range(0.0..1.0);
         Open {
-            standing: app.auth.standing(who.family, who.role),
+            standing: app.auth.standing(who.family, who.user_id, who.role),
             shutdown: app.shutdown.clone(),
             seen: Phase::Serving,
             limit: app.settings.rate_limit.then(|| RateLimiter::direct(quota)),
@@ -263,7 +263,7 @@ impl Open {
         let app = &self.connection.app;
         match app.auth.authenticate(token.expose_secret()).await {
             Ok(who) if who.user_id == self.connection.who.user_id => {
-                self.standing = app.auth.standing(who.family, who.role);
+                self.standing = app.auth.standing(who.family, who.user_id, who.role);
                 self.expiry = Instant::now() + remaining(&who).saturating_sub(EXPIRY_NOTICE);
                 self.told = false;
                 self.connection.who = who;
