@@ -106,7 +106,7 @@ impl Auth {
 
     /// Live rights for an open socket: ends within five seconds of the sign-in or the account. While
     /// the database is away the last word stays.
-    pub fn standing(&self, family: Uuid, role: Role) -> watch::Receiver<Standing> {
+    pub fn standing(&self, family: Uuid, _user: Uuid, role: Role) -> watch::Receiver<Standing> {
         self.start_housekeeping();
         self.0.standings.listen(family, role)
     }
