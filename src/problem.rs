@@ -185,6 +185,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         match error {
             StoreError::Unavailable => Problem::storage_unavailable(),
+            StoreError::Exists => Problem::conflict(),
             refused @ StoreError::Refused(_) => {
                 tracing::error!(error = %refused, "the database refused a statement");
                 Problem::internal()

@@ -4,6 +4,7 @@
 //! so that a transaction-mode pooler may stand in between.
 
 pub mod accounts;
+mod chat;
 pub mod local;
 pub mod migrate;
 mod pool;

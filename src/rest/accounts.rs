@@ -45,7 +45,7 @@ pub(super) struct Register {
     #[schema(format = Email, max_length = 254)]
     email: String,
     /// 8 to 128 characters, any of them.
-    #[garde(custom(password))]
+    #[garde(custom(good_password))]
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
     password: SecretString,
     #[serde(default)]
@@ -73,7 +73,7 @@ pub(super) struct Refresh {
     refresh_token: SecretString,
 }
 
-fn password(password: &SecretString, (): &()) -> garde::Result {
+fn good_password(password: &SecretString, (): &()) -> garde::Result {
     length(password, 8)
 }
 
@@ -222,7 +222,7 @@ pub(super) struct ProfileInput {
     locale: Option<String>,
     /// `null` clears it.
     #[serde(default, deserialize_with = "given")]
-    #[garde(custom(grade))]
+    #[garde(custom(optional_grade))]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 40)]
     grade: Option<Option<String>>,
 }
@@ -237,7 +237,7 @@ fn language_tag(tag: &Option<String>, (): &()) -> garde::Result {
     if good { Ok(()) } else { Err(garde::Error::new("is not a language tag such as `en` or `pt-BR`")) }
 }
 
-fn grade(grade: &Option<Option<String>>, context: &()) -> garde::Result {
+fn optional_grade(grade: &Option<Option<String>>, context: &()) -> garde::Result {
     let Some(Some(grade)) = grade else { return Ok(()) };
     if !(1..=40).contains(&grade.chars().count()) {
         return Err(garde::Error::new("length is not between 1 and 40"));

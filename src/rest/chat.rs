@@ -1,6 +1,9 @@
 //! Speaking without a socket: a message in, the run's events or its reply out.
 
+mod replay;
+
 use std::convert::Infallible;
+use std::marker;
 use std::time::Duration;
 
 use axum::Json;
@@ -8,7 +11,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 use garde::Validate;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
@@ -96,10 +99,21 @@ pub(super) async fn message(
     }
     let handle = app.sessions.open(session).await?;
     let following = handle.ask(&who, access, Send { id: message, text: input.text }).await?;
-    if wants_events(&headers) {
-        return Ok(events(following));
+    let events = wants_events(&headers);
+    match following.run_id() {
+        Some(_) if events => Ok(sse(live(following))),
+        Some(run) => Ok(Json(reply(&app, session, run, following).await?).into_response()),
+        // Sent again long after: its run is over, what it left is in the database.
+        None => {
+            let run = app.store.run_of(session, message).await?.ok_or_else(Problem::not_found)?;
+            let rows = app.store.run_messages(session, run).await?;
+            if events {
+                return Ok(sse(stream::iter(replay::events(session, run, &rows))));
+            }
+            let reply = ended(session, message, rows).ok_or_else(Problem::not_found)?;
+            Ok(Json(reply).into_response())
+        }
     }
-    Ok(Json(reply(&app, session, following).await?).into_response())
 }
 
 /// The session of a message that names none. A message with an id of its own always gets the same
@@ -139,12 +153,17 @@ fn wants_events(headers: &HeaderMap) -> bool {
     )
 }
 
-/// The events of one run as SSE: `data: {…}` and a blank line each, then the end.
-fn events(following: Following) -> Response {
-    let frames = stream::unfold(following, |mut following| async move {
+/// The events of a run as they happen.
+fn live(following: Following) -> impl Stream<Item = Bytes> {
+    stream::unfold(following, |mut following| async move {
         let event = following.next().await?;
-        Some((Ok::<_, Infallible>(frame(&event)), following))
-    });
+        Some((event, following))
+    })
+}
+
+/// Events as SSE: `data: {…}` and a blank line each, then the end.
+fn sse(events: impl Stream<Item = Bytes> + marker::Send + 'static) -> Response {
+    let frames = events.map(|event| Ok::<_, Infallible>(frame(&event)));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -164,29 +183,34 @@ fn frame(event: &Bytes) -> Bytes {
 }
 
 /// Waits for the end of the run and reads what was committed.
-async fn reply(app: &App, session: Uuid, mut following: Following) -> Result<ChatReply, Problem> {
-    let (run, message) = (following.run_id(), following.message_id());
+async fn reply(app: &App, session: Uuid, run: Uuid, mut following: Following) -> Result<ChatReply, Problem> {
     while following.next().await.is_some() {}
     for _ in 0..LOOKS {
         let rows = app.store.run_messages(session, run).await?;
-        let mut found = None;
-        let mut reply = None;
-        for row in rows {
-            if row.id == message {
-                found = Some(row);
-            } else if row.author.kind == AuthorKind::Assistant {
-                reply = Some(row);
-            }
-        }
-        let message = found.ok_or_else(Problem::not_found)?;
-        let ended = |message: &Message| !matches!(message.status, Status::Streaming | Status::Queued);
-        if ended(&message) && reply.as_ref().is_none_or(ended) {
-            return Ok(ChatReply { session_id: session, message, reply });
+        if let Some(reply) = ended(session, following.message_id(), rows) {
+            return Ok(reply);
         }
         // Only a reader that fell behind the log comes here: the run is still going on.
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    tracing::error!(%session, %run, "a run did not end in time");
     Err(Problem::internal())
+}
+
+/// The reply of a run, if it has ended.
+fn ended(session: Uuid, message: Uuid, rows: Vec<Message>) -> Option<ChatReply> {
+    if rows.iter().any(|row| matches!(row.status, Status::Streaming | Status::Queued)) {
+        return None;
+    }
+    let (mut question, mut reply) = (None, None);
+    for row in rows {
+        if row.id == message {
+            question = Some(row);
+        } else if row.author.kind == AuthorKind::Assistant {
+            reply = Some(row);
+        }
+    }
+    Some(ChatReply { session_id: session, message: question?, reply })
 }
 
 /// All messages of a user, the newest session first, each session's messages oldest first.

@@ -54,20 +54,20 @@ impl From<store::Session> for Session {
 #[serde(deny_unknown_fields)]
 pub(super) struct SessionInput {
     #[serde(default, deserialize_with = "given")]
-    #[garde(custom(title))]
+    #[garde(custom(good_title))]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
     title: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
-    #[garde(custom(subject))]
+    #[garde(custom(good_subject))]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
     subject: Option<Option<String>>,
 }
 
-fn title(text: &Option<Option<String>>, context: &()) -> garde::Result {
+fn good_title(text: &Option<Option<String>>, context: &()) -> garde::Result {
     line(text, 200, context)
 }
 
-fn subject(text: &Option<Option<String>>, context: &()) -> garde::Result {
+fn good_subject(text: &Option<Option<String>>, context: &()) -> garde::Result {
     line(text, 100, context)
 }
 
@@ -185,7 +185,7 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Problem> {
     app.auth.own_session(&who, session).await?;
     // First the task, so that nothing is written for a session whose row is gone.
-    app.sessions.remove(session).await;
+    let _asleep = app.sessions.remove(session).await;
     app.store.delete_session(session).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -205,7 +205,7 @@ pub(super) struct MessagesQuery {
 }
 
 fn not_with_cursor(cursor: &Option<String>) -> impl FnOnce(&Option<Uuid>, &()) -> garde::Result + '_ {
-    |before, ()| match (before, cursor) {
+    move |before, ()| match (before, cursor) {
         (Some(_), Some(_)) => Err(garde::Error::new("cannot be given together with `cursor`")),
         _ => Ok(()),
     }

@@ -278,13 +278,6 @@ impl Store {
             .await?;
         Ok(!rows.is_empty())
     }
-
-    /// A session of this id and student, unless there is one of this id, whoever's it is.
-    pub async fn ensure_session(&self, id: Uuid, student: Uuid, now: Timestamp) -> Result<(), StoreError> {
-        let sql = include_str!("../../sql/queries/session_ensure.sql");
-        self.execute(sql, &[(&id, Type::UUID), (&student, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
-        Ok(())
-    }
 }
 
 fn read_account(row: &Row) -> Result<Account, StoreError> {
