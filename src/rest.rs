@@ -21,7 +21,9 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderName, Method};
 use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -163,6 +165,3 @@ fn cors(origins: &[String]) -> CorsLayer {
         .expose_headers([problem::REQUEST_ID, RETRY_AFTER, HeaderName::from_static("www-authenticate")])
         .max_age(Duration::from_secs(600))
 }
-
-
-

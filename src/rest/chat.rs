@@ -143,14 +143,17 @@ fn derived(user: Uuid, message: Uuid) -> Uuid {
 }
 
 fn wants_events(headers: &HeaderMap) -> bool {
-    headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).any(
-        |range| {
+    headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .any(|range| {
             let mut parts = range.split(';').map(str::trim);
             let refused = |part: &str| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
             parts.next().is_some_and(|media| media.eq_ignore_ascii_case("text/event-stream"))
                 && !parts.any(refused)
-        },
-    )
+        })
 }
 
 /// The events of a run as they happen.
@@ -246,10 +249,12 @@ mod tests {
         };
         let text = |text: String| refused(serde_json::json!({"text": text}));
         assert_eq!(text("x".repeat(MAX_TEXT)), None);
-        for bad in [String::new(), " \n".into(), "a\0".into(), "x".repeat(MAX_TEXT + 1), "é".repeat(MAX_TEXT)] {
+        for bad in [String::new(), " \n".into(), "a\0".into(), "x".repeat(MAX_TEXT + 1), "é".repeat(MAX_TEXT)]
+        {
             assert_eq!(text(bad), Some((422, "/text".into())));
         }
-        let with = |field: &str, value: serde_json::Value| refused(serde_json::json!({"text": "a", field: value}));
+        let with =
+            |field: &str, value: serde_json::Value| refused(serde_json::json!({"text": "a", field: value}));
         assert_eq!(with("files", serde_json::json!([id::new()])), Some((422, "/files".into())));
         assert_eq!(with("files", serde_json::json!([])), None);
         assert_eq!(with("session_id", "x".into()), Some((422, "/session_id".into())));

@@ -108,7 +108,8 @@ fn described(meaning: &str) -> Response {
 /// `/api/v1/openapi.json`, `/api/v1/asyncapi.json` and `/docs`.
 pub(super) fn router(openapi: OpenApi) -> Router<App> {
     let openapi = finish(openapi);
-    let page: Router<App> = SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from(OPENAPI_PATH)).into();
+    let page: Router<App> =
+        SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from(OPENAPI_PATH)).into();
     let policy = HeaderValue::from_static(PAGE_POLICY);
     let page = page
         .layer(SetResponseHeaderLayer::overriding(CONTENT_SECURITY_POLICY, policy))
