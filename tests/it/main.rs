@@ -3,8 +3,10 @@
 mod comeback;
 mod commands;
 mod doors;
+mod faults;
 mod floors;
 mod papers;
+mod processes;
 mod store;
 mod support;
 mod wire;
