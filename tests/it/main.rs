@@ -7,5 +7,11 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod comeback;
+mod commands;
+mod doors;
+mod floors;
+mod papers;
 mod store;
 mod support;
+mod wire;
