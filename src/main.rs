@@ -88,8 +88,6 @@ fn main() -> ExitCode {
     })
 }
 
-/// Runs on this very thread: a private PostgreSQL is told to stop when the thread that started it
-/// ends, and this one ends last.
 fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -114,7 +114,7 @@ fn model(from: &Reader<'_>, defaults: Model) -> Result<Model, SettingError> {
         base_url: from.or("GEMINI_BASE_URL", defaults.base_url, |text| base_url(text).map(Some))?,
         name: from.or("GEMINI_MODEL", defaults.name, |text| {
             let name = text.strip_prefix("models/").unwrap_or(text);
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
             if !name.is_empty() && name.chars().all(plain) {
                 Ok(name.to_owned())
             } else {
