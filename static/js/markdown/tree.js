@@ -49,6 +49,7 @@ function block(token, outline) {
 
 /** @param {Token} token @param {Outline} outline */
 function list(token, outline) {
+  /** @type {Record<string, string>} */
   const start = token.ordered && token.start !== 1 ? { start: String(Number(token.start)) } : {};
   const items = token.items.map((/** @type {Token} */ item) => {
     const children = item.tokens
