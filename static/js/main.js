@@ -60,13 +60,15 @@ async function leave() {
 }
 
 /** The conversation that the address names. */
-const place = () => /^#([\w-]{8,64})$/.exec(location.hash)?.[1] ?? "";
+function place() {
+  return /^#([\w-]{8,64})$/.exec(location.hash)?.[1] ?? "";
+}
 
 async function practice() {
   const { model } = (await about().catch(() => null)) ?? {};
   const line = byId("practice");
   show(line, model?.practice === true);
-  if (model?.practice) line.textContent = "Practice model: its answers are rehearsed, not intelligent.";
+  if (model?.practice) line.textContent = "Practice model: answers are rehearsed, not intelligent.";
 }
 
 function dress() {

@@ -192,7 +192,7 @@ export class ChatScreen {
     this.composer.update({
       answering: state?.run != null && state.control === "ai",
       allowed: role === "student" && !over,
-      placeholder: role !== "student" ? "You are reading along" : state?.control === "tutor" ? `Write to ${state.tutor?.name || "your tutor"}…` : "Ask about anything you’re learning…",
+      placeholder: role !== "student" ? "You are reading along" : state?.control === "tutor" ? `Write to ${state.tutor?.name || "your tutor"}…` : "Ask anything…",
     });
   }
 
