@@ -30,6 +30,7 @@
  * @property {boolean} handRaised
  * @property {{id: string, name: string}[]} watchers
  * @property {string | null} run the active run
+ * @property {string} speaking   the run that the entries are in: behind `run` while old ones are replayed
  * @property {boolean} thinking  the model reasons and has not spoken yet
  * @property {Message[]} messages
  * @property {boolean} hasMore   there are earlier messages
@@ -47,6 +48,7 @@ export const emptySession = Object.freeze({
   handRaised: false,
   watchers: [],
   run: null,
+  speaking: "",
   thinking: false,
   messages: [],
   hasMore: false,
@@ -112,7 +114,7 @@ function snapshot(state, ctl) {
   const overlap = messages.length ? state.messages.findIndex((message) => message.id === messages[0].id) : -1;
   const earlier = overlap > 0 && ctl.has_more ? state.messages.slice(0, overlap) : [];
   const hasMore = earlier.length ? state.hasMore : ctl.has_more === true;
-  return { ...state, seq: ctl.head, gap: false, thinking: false, messages: [...earlier, ...messages], hasMore };
+  return { ...state, seq: ctl.head, gap: false, speaking: state.run ?? "", thinking: false, messages: [...earlier, ...messages], hasMore };
 }
 
 /** @param {any} item @returns {Message} */
@@ -137,7 +139,7 @@ function event(state, ev) {
     case "RUN_STARTED": {
       const gone = new Set(ev.metadata?.fynq?.supersedes ?? []);
       const messages = gone.size ? state.messages.filter((message) => !gone.has(message.id)) : state.messages;
-      return { ...state, run: ev.runId, thinking: false, messages };
+      return { ...state, run: ev.runId, speaking: ev.runId, thinking: false, messages };
     }
     case "REASONING_START":
     case "REASONING_MESSAGE_START":
@@ -149,9 +151,9 @@ function event(state, ev) {
     case "TEXT_MESSAGE_END":
       return change(state, ev.messageId, (message) => ({ ...message, status: "complete" }));
     case "RUN_FINISHED":
-      return finish(state, ev.runId ?? state.run, ev.result?.finish_reason ?? "stop");
+      return finish(state, ev.runId ?? state.speaking, ev.result?.finish_reason ?? "stop");
     case "RUN_ERROR":
-      return fail(state, ev.runId ?? state.run, ev.code ?? "internal");
+      return fail(state, ev.runId ?? state.speaking, ev.code ?? "internal");
     default:
       return state;
   }
@@ -169,7 +171,7 @@ function begin(state, ev) {
     text: "",
     status: "streaming",
     reason: "",
-    runId: state.run ?? "",
+    runId: state.speaking,
     createdAt: typeof ev.timestamp === "number" ? new Date(ev.timestamp).toISOString() : "",
     files: ev.metadata?.fynq?.files ?? [],
   };
@@ -187,19 +189,19 @@ function change(state, id, how) {
   return at < 0 ? state : { ...state, messages: state.messages.with(at, how(state.messages[at])) };
 }
 
-/** @param {SessionState} state @param {string | null} runId @param {string} reason @returns {SessionState} */
+/** @param {SessionState} state @param {string} runId @param {string} reason @returns {SessionState} */
 function finish(state, runId, reason) {
   /** @type {Status} */
   const status = reason === "stopped" || reason === "taken_over" ? "stopped" : "complete";
   return { ...endRun(state, runId, status, reason), run: null, thinking: false };
 }
 
-/** @param {SessionState} state @param {string | null} runId @param {string} code @returns {SessionState} */
+/** @param {SessionState} state @param {string} runId @param {string} code @returns {SessionState} */
 function fail(state, runId, code) {
   /** @type {Status} */
   const status = code === "interrupted" ? "interrupted" : "failed";
   const spoke = state.messages.some((message) => message.author === "assistant" && message.runId === runId);
-  const silent = { id: `run:${runId}`, name: "", text: "", createdAt: "", files: [], runId: runId ?? "" };
+  const silent = { id: `run:${runId}`, name: "", text: "", createdAt: "", files: [], runId };
   /** @type {Message[]} */
   const messages = spoke ? state.messages : [...state.messages, { ...silent, author: "assistant", status, reason: code }];
   return { ...endRun({ ...state, messages }, runId, status, code), run: null, thinking: false };
@@ -207,7 +209,7 @@ function fail(state, runId, code) {
 
 /**
  * Only what the model said in the run ends with it; a tutor's words in it stand as they are.
- * @param {SessionState} state @param {string | null} runId @param {Status} status @param {string} reason
+ * @param {SessionState} state @param {string} runId @param {Status} status @param {string} reason
  * @returns {SessionState}
  */
 function endRun(state, runId, status, reason) {
