@@ -44,7 +44,7 @@ function arrive() {
 
 async function enter() {
   syntax.load();
-  loadAccount();
+  loadAccount().then(() => screen.greet());
   const listed = screen.sidebar.load().catch((problem) => toast(explain(problem)));
   if (place()) await Promise.race([listed, new Promise((resolve) => setTimeout(resolve, 400))]);
   if (shownTo) screen.show(place());

@@ -35,30 +35,26 @@ const sentences = {
   page_out_of_date: "This page is out of date. Please reload it.",
   // signing in and up
   invalid_credentials: "The email or the password is not right.",
+  unauthorized: "You have been signed out. Please sign in again.",
   email_taken: "There is an account with this email already. Try signing in.",
-  email_exists: "There is an account with this email already. Try signing in.",
-  conflict: "There is an account with this email already. Try signing in.",
-  account_disabled: "This account is switched off. Please ask your teacher.",
-  too_many_requests: "That was a lot of tries. Please wait a minute.",
 };
 
-/** @type {Record<number, string>} */
+/** Some refusals mean the same whatever was asked. @type {Record<number, string>} */
 const byStatus = {
   0: sentences.offline,
-  401: sentences.invalid_credentials,
   403: "You are not allowed to do that.",
   404: "That is no longer here.",
-  409: sentences.conflict,
-  429: "That was a lot of tries. Please wait a minute.",
+  429: "That was a lot at once. Please wait a minute.",
   503: "fynq is resting for a moment. Please try again soon.",
 };
 
-/** @param {string} code */
+/** A code of a command or of an answer that failed. @param {string} code */
 export const sentence = (code) => sentences[code] ?? sentences.internal;
 
 /** Why a call was refused. @param {any} problem a Problem, or anything else that was thrown */
 export function explain(problem) {
-  return sentences[problem?.code] ?? byStatus[problem?.status] ?? (problem?.status === 422 ? problem.message : sentences.internal);
+  if (problem?.status === 422 && problem.message) return problem.message;
+  return byStatus[problem?.status] ?? sentence(problem?.code);
 }
 
 export const examples = [

@@ -16,7 +16,6 @@
  * @property {string} reason     finish reason or error code, once it is over
  * @property {string} runId
  * @property {string} createdAt
- * @property {{id: string, name: string}[]} files
  */
 /**
  * @typedef {object} SessionState
@@ -126,10 +125,9 @@ function fromRest(item) {
     name: item.author?.name ?? "",
     text: item.content ?? "",
     status: item.status ?? "complete",
-    reason: item.error_code ?? item.error?.code ?? item.finish_reason ?? "",
+    reason: item.error ?? item.finish_reason ?? "",
     runId: item.run_id ?? "",
     createdAt: item.created_at ?? "",
-    files: item.files ?? [],
   };
 }
 
@@ -173,7 +171,6 @@ function begin(state, ev) {
     reason: "",
     runId: state.speaking,
     createdAt: typeof ev.timestamp === "number" ? new Date(ev.timestamp).toISOString() : "",
-    files: ev.metadata?.fynq?.files ?? [],
   };
   // A question that waited was in the list already; its place is where its run begins.
   const others = state.messages.filter((each) => each.id !== message.id);
@@ -201,7 +198,7 @@ function fail(state, runId, code) {
   /** @type {Status} */
   const status = code === "interrupted" ? "interrupted" : "failed";
   const spoke = state.messages.some((message) => message.author === "assistant" && message.runId === runId);
-  const silent = { id: `run:${runId}`, name: "", text: "", createdAt: "", files: [], runId };
+  const silent = { id: `run:${runId}`, name: "", text: "", createdAt: "", runId };
   /** @type {Message[]} */
   const messages = spoke ? state.messages : [...state.messages, { ...silent, author: "assistant", status, reason: code }];
   return { ...endRun({ ...state, messages }, runId, status, code), run: null, thinking: false };

@@ -36,10 +36,16 @@ export function account() {
 /** @param {any} reply of register, login or refresh @param {boolean} keep */
 export function remember(reply, keep) {
   const expires = Date.now() + reply.expires_in * 1000;
-  const user = reply.user ?? account()?.user;
+  const user = { ...account()?.user, ...reply.user };
   localStorage.setItem(key, JSON.stringify({ access: reply.access_token, expires, refresh: reply.refresh_token, user, keep }));
   markAlive();
   for (const watcher of watchers) watcher();
+}
+
+/** What the profile says they are called. @param {string} name */
+export function rememberName(name) {
+  const known = account();
+  if (known) localStorage.setItem(key, JSON.stringify({ ...known, user: { ...known.user, display_name: name } }));
 }
 
 export function forget() {

@@ -1,13 +1,13 @@
 // Who is signed in: their name, how the page looks, what the keys do, and the way out.
 import { profile, saveProfile } from "../net/api.js";
-import { account } from "../net/identity.js";
+import { account, rememberName } from "../net/identity.js";
 import { explain } from "../words.js";
 import { ask, field } from "./dialog.js";
 import { byId, h, icon } from "./dom.js";
 import { openMenu } from "./menu.js";
 import { toast } from "./toast.js";
 
-let name = "";
+const knownName = () => account()?.user.display_name ?? "";
 
 /** @param {{signOut: () => void}} parts */
 export function startAccountMenu({ signOut }) {
@@ -25,25 +25,24 @@ export function startAccountMenu({ signOut }) {
 }
 
 export async function loadAccount() {
-  name = account()?.user.display_name ?? "";
   draw();
   const found = await profile().catch(() => null);
-  if (found) name = found.display_name ?? "";
+  if (found) rememberName(found.display_name ?? "");
   draw();
 }
 
 function draw() {
-  const shown = name || account()?.user.email || "";
+  const shown = knownName() || account()?.user.email || "";
   byId("who").replaceChildren(h("span", { class: "initial", "aria-hidden": "true" }, (shown[0] ?? "?").toUpperCase()), h("span", { class: "who-name" }, shown), icon("more"));
   byId("who").setAttribute("aria-label", `${shown}: your account and this page`);
 }
 
 async function rename() {
-  const answer = await ask({ title: "What should we call you?", body: [field("Name", "display_name", name)], confirm: "Save" });
+  const answer = await ask({ title: "What should we call you?", body: [field("Name", "display_name", knownName())], confirm: "Save" });
   const wanted = String(answer?.get("display_name") ?? "").trim();
   if (!wanted) return;
   try {
-    name = (await saveProfile({ display_name: wanted })).display_name;
+    rememberName((await saveProfile({ display_name: wanted })).display_name);
     draw();
   } catch (problem) {
     toast(explain(problem));

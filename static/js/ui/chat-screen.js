@@ -148,15 +148,22 @@ export class ChatScreen {
     if (shown === !empty.hidden) return;
     show(empty, shown);
     if (!shown) return empty.replaceChildren();
-    const name = account()?.user.display_name?.split(" ")[0];
     const cards = examples.map(({ title, text }) =>
       h("li", {}, h("button", { type: "button", onclick: () => this.#send(text, null) }, h("strong", {}, title), h("span", {}, text))),
     );
     empty.replaceChildren(
-      h("h2", {}, name ? `Hi ${name}, what shall we work on?` : "What shall we work on?"),
+      h("h2", {}),
       h("p", {}, "Ask a question, or start with one of these."),
       h("ul", { class: "examples" }, ...cards),
     );
+    this.greet();
+  }
+
+  /** Says hello by name, once the name is known. */
+  greet() {
+    const name = account()?.user.display_name?.split(" ")[0];
+    const line = byId("empty").querySelector("h2");
+    if (line) say(line, name ? `Hi ${name}, what shall we work on?` : "What shall we work on?");
   }
 
   #drawPresence() {

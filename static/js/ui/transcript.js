@@ -97,7 +97,7 @@ function ownMessage(id, text) {
   const known = own.get(id);
   if (known?.text === text) return known;
   /** @type {Message} */
-  const message = { id, author: "student", name: "", text, status: "complete", reason: "", runId: "", createdAt: "", files: [] };
+  const message = { id, author: "student", name: "", text, status: "complete", reason: "", runId: "", createdAt: "" };
   own.set(id, message);
   return message;
 }
