@@ -119,3 +119,128 @@ pub(super) fn router(openapi: OpenApi) -> Router<App> {
         .route("/api/v1/asyncapi.json", get(async || Json(super::asyncapi::document())))
         .merge(page)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    fn document() -> Value {
+        serde_json::from_str(&super::super::openapi()).unwrap()
+    }
+
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    match value {
+                        Value::String(to) if key == "$ref" => found.push(to.clone()),
+                        other => references(other, found),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+
+    fn each_operation(document: &Value, mut look: impl FnMut(&str, &str, &Value)) {
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in ["get", "put", "post", "delete", "patch"] {
+                if let Some(operation) = item.get(method) {
+                    look(path, method, operation);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_openapi_3_1_and_its_references_lead_somewhere() {
+        let document = document();
+        assert_eq!(document["openapi"], "3.1.0");
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 30, "{}", found.len());
+        for reference in found {
+            assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn every_route_of_the_contract_is_there() {
+        let document = document();
+        let mut seen = Vec::new();
+        each_operation(&document, |path, method, _| seen.push(format!("{method} {path}")));
+        for route in [
+            "get /api/v1",
+            "get /health/live",
+            "get /health/ready",
+            "get /metrics",
+            "post /api/v1/auth/register",
+            "post /api/v1/auth/login",
+            "post /api/v1/auth/refresh",
+            "post /api/v1/auth/logout",
+            "get /api/v1/users/me",
+            "put /api/v1/users/me",
+            "post /api/v1/sessions",
+            "get /api/v1/sessions",
+            "get /api/v1/sessions/{id}",
+            "patch /api/v1/sessions/{id}",
+            "delete /api/v1/sessions/{id}",
+            "get /api/v1/sessions/{id}/messages",
+            "post /api/v1/chat/message",
+            "get /api/v1/chat/history/{user_id}",
+            "post /api/v1/socket-tickets",
+        ] {
+            assert!(seen.iter().any(|known| known == route), "{route} is missing from {seen:#?}");
+        }
+    }
+
+    /// No route is open by accident: only these work without a token.
+    #[test]
+    fn only_the_named_routes_are_open() {
+        let mut open = Vec::new();
+        each_operation(&document(), |path, method, operation| {
+            if operation.get("security").is_some() {
+                open.push(format!("{method} {path}"));
+            }
+        });
+        open.sort();
+        assert_eq!(
+            open,
+            [
+                "get /api/v1",
+                "get /health/live",
+                "get /health/ready",
+                "get /metrics",
+                "post /api/v1/auth/login",
+                "post /api/v1/auth/refresh",
+                "post /api/v1/auth/register",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_error_answer_is_a_problem() {
+        each_operation(&document(), |path, method, operation| {
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(operation["summary"].is_string() || operation["description"].is_string(), "{method} {path}");
+            if !path.starts_with("/api/") {
+                return;
+            }
+            for status in ["429", "500", "503"] {
+                assert!(responses.contains_key(status), "{method} {path} does not tell of {status}");
+            }
+            for (status, response) in responses {
+                if status.starts_with(['4', '5']) {
+                    let content = &response["content"]["application/problem+json"];
+                    assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{method} {path} {status}");
+                }
+            }
+            if operation.get("requestBody").is_some() {
+                for status in ["400", "413", "415", "422"] {
+                    assert!(responses.contains_key(status), "{method} {path} does not tell of {status}");
+                }
+            }
+        });
+    }
+}
