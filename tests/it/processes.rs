@@ -265,10 +265,10 @@ fn postmaster(dir: &std::path::Path) -> Option<u32> {
         if path.file_name().is_some_and(|name| name == "postmaster.pid") {
             return std::fs::read_to_string(path).ok()?.lines().next()?.trim().parse().ok();
         }
-        if path.is_dir() {
-            if let Some(found) = postmaster(&path) {
-                return Some(found);
-            }
+        if path.is_dir()
+            && let Some(found) = postmaster(&path)
+        {
+            return Some(found);
         }
     }
     None
