@@ -22,7 +22,7 @@ use super::{End, Event, Outcome};
 use crate::protocol::{ErrorCode, FinishReason, Usage};
 
 /// A tutor's answer has a few kilobytes; a model that never stops is stopped here, as `length`.
-const MAX_TEXT: usize = 256 * 1024;
+const MAX_TEXT: usize = 16 << 20;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {

@@ -79,9 +79,18 @@ struct Ring {
 pub(crate) struct Log {
     pub(crate) epoch: Uuid,
     ring: Mutex<Ring>,
-    /// The position after the last item; wakes the cursors.
-    end: watch::Sender<u64>,
+    /// Wakes the cursors.
+    tip: watch::Sender<Tip>,
     max_bytes: usize,
+}
+
+/// Where the log ends at the moment.
+#[derive(Clone, Copy, Default)]
+struct Tip {
+    /// The position after the last item.
+    end: u64,
+    /// Nothing will ever follow: the session has left memory.
+    closed: bool,
 }
 
 /// What one item costs beside its bytes.
@@ -92,7 +101,7 @@ impl Log {
         Arc::new(Log {
             epoch: Uuid::new_v4(),
             ring: Mutex::new(Ring { items: VecDeque::new(), first: 0, seq: 0, dropped_seq: 0, bytes: 0 }),
-            end: watch::Sender::new(0),
+            tip: watch::Sender::new(Tip::default()),
             max_bytes,
         })
     }
@@ -129,7 +138,12 @@ impl Log {
         }
         let end = ring.first + ring.items.len() as u64;
         drop(ring);
-        self.end.send_replace(end);
+        self.tip.send_modify(|tip| tip.end = end);
+    }
+
+    /// The session leaves memory: readers see the end once they have read what is there.
+    pub(crate) fn close(&self) {
+        self.tip.send_modify(|tip| tip.closed = true);
     }
 
     /// Forgets what it kept for those who come back: nobody came for a while.
@@ -179,7 +193,7 @@ impl Log {
     }
 
     fn cursor(self: &Arc<Self>, conn: ConnId, position: u64, live_from: u64) -> Cursor {
-        Cursor { conn, position, live_from, wake: self.end.subscribe(), log: Arc::clone(self) }
+        Cursor { conn, position, live_from, wake: self.tip.subscribe(), log: Arc::clone(self) }
     }
 }
 
@@ -205,7 +219,7 @@ pub(crate) struct Cursor {
     position: u64,
     /// Control frames from before the reader came are old news: `ready` said it all.
     live_from: u64,
-    wake: watch::Receiver<u64>,
+    wake: watch::Receiver<Tip>,
     log: Arc<Log>,
 }
 
@@ -218,12 +232,15 @@ impl Cursor {
     /// Resolves when there is something to take; `false` when the session has ended and all is
     /// read. Cancel-safe.
     pub(crate) async fn ready(&mut self) -> bool {
-        while *self.wake.borrow_and_update() <= self.position {
-            if self.wake.changed().await.is_err() {
-                return *self.wake.borrow() > self.position;
+        loop {
+            let tip = *self.wake.borrow_and_update();
+            if tip.end > self.position {
+                return true;
+            }
+            if tip.closed || self.wake.changed().await.is_err() {
+                return false;
             }
         }
-        true
     }
 
     /// Takes what is there for this reader, at most about `max_bytes` of it.
@@ -314,6 +331,17 @@ mod tests {
         let mut cursor = log.after(1, 3).unwrap();
         delta(&log, "y");
         assert_eq!(seqs(&all(&mut cursor).unwrap()), [4]);
+    }
+
+    #[tokio::test]
+    async fn a_reader_sees_the_end_after_all_that_came_before_it() {
+        let log = Log::new(1 << 20);
+        let mut cursor = log.at_end(1);
+        delta(&log, "last words");
+        log.close();
+        assert!(cursor.ready().await);
+        assert_eq!(all(&mut cursor).unwrap().len(), 1);
+        assert!(!cursor.ready().await);
     }
 
     proptest! {

@@ -191,7 +191,7 @@ impl<'a> Task<'a> {
                 self.state.end(&mut self.effects, end);
             }
         }
-        if self.state.unsaved() >= self.inner.settings.checkpoint_bytes {
+        if self.state.wants_checkpoint(self.inner.settings.checkpoint_bytes) {
             self.state.checkpoint(&mut self.effects);
         }
     }
@@ -357,6 +357,7 @@ impl<'a> Task<'a> {
 
 impl Drop for Task<'_> {
     fn drop(&mut self) {
+        self.effects.log.close();
         if self.counted {
             self.inner.running.send_modify(|count| *count -= 1);
         }
