@@ -1,0 +1,146 @@
+//! Every setting, as plain values. Reading them from the environment is `Settings::from_env`.
+
+mod list;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+pub use list::{ABSENT, SETTINGS, Setting, help_text, markdown};
+pub use read::{SettingError, Vars, warnings};
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    /// Where the page lies; `None`: `static/` beside the working directory or the checkout.
+    pub static_dir: Option<PathBuf>,
+    pub database: Database,
+    pub model: Model,
+    pub accounts: Accounts,
+    pub allowed_origins: Vec<String>,
+    pub rate_limit: bool,
+    pub log: LogFormat,
+    /// Which log lines, as tracing's filter directives.
+    pub log_filter: String,
+    pub session: Session,
+    pub socket: Socket,
+    /// How long active runs may go on after SIGTERM.
+    pub drain: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// `None`: a private PostgreSQL under `data_dir`.
+    pub url: Option<SecretString>,
+    pub pool_size: usize,
+    /// A PEM file with the certificate authority of the server (Supabase's, say).
+    pub ca_file: Option<PathBuf>,
+    /// Where `postgres` and `initdb` lie, if not in the usual places.
+    pub bin_dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// No key and no base URL: the practice model.
+    pub api_key: Option<SecretString>,
+    pub base_url: Option<String>,
+    pub name: String,
+    pub connect_timeout: Duration,
+    pub first_byte_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub answer_timeout: Duration,
+    /// Calls per answer at most, the first included.
+    pub attempts: u32,
+    /// How much of the conversation goes into a prompt, in estimated tokens.
+    pub history_tokens: u32,
+    pub max_output_tokens: Option<u32>,
+    /// A file that replaces the built-in system instruction.
+    pub instruction_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    pub token_ttl: Duration,
+    pub refresh_ttl: Duration,
+    /// `None`: generated once and kept under `data_dir`.
+    pub token_secret: Option<SecretString>,
+    pub admin: Option<(String, SecretString)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// A session with no socket and no run leaves memory after this long.
+    pub idle_after: Duration,
+    /// The log keeps at most this many bytes of entries for those who come back.
+    pub log_bytes: usize,
+    /// How often a running answer is checkpointed at least.
+    pub checkpoint_every: Duration,
+    /// … and after how many new bytes.
+    pub checkpoint_bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Socket {
+    pub ping_every: Duration,
+    pub silent_after: Duration,
+    /// A peer that takes nothing for this long is closed with 4408.
+    pub write_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data_dir: PathBuf::from("./.fynq"),
+            static_dir: None,
+            database: Database { url: None, pool_size: 8, ca_file: None, bin_dir: None },
+            model: Model {
+                api_key: None,
+                base_url: None,
+                name: "gemini-3.8-flash".into(),
+                connect_timeout: Duration::from_secs(10),
+                first_byte_timeout: Duration::from_secs(30),
+                idle_timeout: Duration::from_secs(20),
+                answer_timeout: Duration::from_secs(180),
+                attempts: 3,
+                history_tokens: 16_000,
+                max_output_tokens: None,
+                instruction_file: None,
+            },
+            accounts: Accounts {
+                token_ttl: Duration::from_secs(3600),
+                refresh_ttl: Duration::from_secs(30 * 24 * 3600),
+                token_secret: None,
+                admin: None,
+            },
+            allowed_origins: Vec::new(),
+            rate_limit: true,
+            log: LogFormat::Pretty,
+            log_filter: "info".into(),
+            session: Session {
+                idle_after: Duration::from_secs(300),
+                log_bytes: 1 << 20,
+                checkpoint_every: Duration::from_millis(800),
+                checkpoint_bytes: 4096,
+            },
+            socket: Socket {
+                ping_every: Duration::from_secs(25),
+                silent_after: Duration::from_secs(60),
+                write_timeout: Duration::from_secs(30),
+            },
+            drain: Duration::from_secs(20),
+        }
+    }
+}

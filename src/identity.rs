@@ -1,0 +1,64 @@
+//! Who is asking, in words: roles, and what a person is to a session. No IO.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::Uuid;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Student,
+    Tutor,
+    Admin,
+}
+
+impl Role {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Student => "student",
+            Role::Tutor => "tutor",
+            Role::Admin => "admin",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Role> {
+        match text {
+            "student" => Some(Role::Student),
+            "tutor" => Some(Role::Tutor),
+            "admin" => Some(Role::Admin),
+            _ => None,
+        }
+    }
+}
+
+/// A person whose token was verified just now.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    pub user_id: Uuid,
+    pub role: Role,
+    pub name: String,
+    /// The sign-in that the token belongs to: what logout ends.
+    pub family: Uuid,
+    /// When the access token expires.
+    pub expires_at: Timestamp,
+}
+
+/// What a person is to one session. There is no value for "nothing": that is a 404.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The student whose session it is.
+    Owner,
+    /// Somebody who may watch it.
+    Observer,
+}
+
+/// Whether a sign-in still carries rights; checked again and again while a socket is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Good(Role),
+    /// Signed out: the token means nothing any more.
+    SignedOut,
+    /// The account was disabled or deleted.
+    Disabled,
+}

@@ -1,0 +1,61 @@
+//! A session is a log: one task writes it, everyone else is a cursor on it.
+//!
+//! ```text
+//!  Registry ──Handle──▶ mailbox ──▶ task: State ──▶ Log ◀── Cursor (sockets), Following (REST)
+//! ```
+
+mod commands;
+mod handle;
+mod log;
+mod registry;
+mod run;
+mod state;
+mod task;
+#[cfg(test)]
+mod tests;
+mod turns;
+mod window;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::protocol::ErrorCode;
+use crate::store::WriteError;
+
+pub use handle::{Attachment, Following, Handle, Viewer};
+pub use log::ConnId;
+pub(crate) use log::{Behind, Cursor, Item};
+pub use registry::{OpenError, Registry};
+
+/// A command that was refused; nothing happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub code: ErrorCode,
+    pub message: Cow<'static, str>,
+    pub retry_after_ms: Option<u64>,
+}
+
+impl Refused {
+    pub(crate) fn plain(code: ErrorCode) -> Refused {
+        Refused::new(code, code.sentence())
+    }
+
+    pub(crate) fn new(code: ErrorCode, message: &'static str) -> Refused {
+        let retry_after_ms = matches!(code, ErrorCode::Draining | ErrorCode::QueueFull).then_some(2000);
+        Refused { code, message: Cow::Borrowed(message), retry_after_ms }
+    }
+
+    pub(crate) fn unavailable(retry_after: Duration) -> Refused {
+        let retry_after_ms = Some(retry_after.as_millis() as u64);
+        Refused { retry_after_ms, ..Refused::plain(ErrorCode::StorageUnavailable) }
+    }
+}
+
+impl From<&WriteError> for Refused {
+    fn from(error: &WriteError) -> Refused {
+        match error {
+            WriteError::Unavailable { retry_after } => Refused::unavailable(*retry_after),
+            WriteError::Refused => Refused::plain(ErrorCode::Internal),
+        }
+    }
+}
