@@ -134,7 +134,9 @@ fn what_is_no_answer_is_said_to_be_none() {
     let truncated = Some(failed(ErrorCode::ModelTruncated));
     assert_eq!(at_any_split("").outcome, truncated);
     assert_eq!(at_any_split("data: {\"candidates\": [").outcome, truncated);
-    assert_eq!(at_any_split("data: {\"candidates\": [\n").outcome, truncated);
+    for line_end in ["\n", "\r\n", "\r"] {
+        assert_eq!(at_any_split(&format!("data: {{\"candidates\": [{line_end}")).outcome, truncated);
+    }
     assert_eq!(at_any_split("{\"error\": {").outcome, truncated);
 }
 
@@ -174,6 +176,17 @@ fn bytes_that_are_no_text_cost_only_themselves() {
     for size in [1, 1000] {
         assert_eq!(read_recording(200, cut(&body, size)).text, "a\u{fffd}b");
     }
+}
+
+/// A server that says what is wrong and then holds the line is not waited for.
+#[test]
+fn a_bare_error_is_heard_when_it_is_whole() {
+    use futures_util::FutureExt as _;
+    let body = Bytes::from_static(b"{\n  \"error\": {\n    \"code\": 503\n  }\n}\n");
+    let said = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
+    let mut frames = Frames::new(said.chain(futures_util::stream::pending()));
+    let frame = frames.next().now_or_never().flatten().unwrap().unwrap();
+    assert!(frame.data.contains("503"));
 }
 
 fn first_error(packets: Vec<Bytes>) -> Option<SseError<std::convert::Infallible>> {

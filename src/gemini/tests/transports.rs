@@ -167,7 +167,9 @@ async fn three_hundred_answers_at_once_share_few_connections() {
     // Five lanes, the question whether it speaks HTTP/2, and this very request.
     let connections = upstream.stat("conns").await;
     assert!((5..=9).contains(&connections), "{connections}");
+    assert_eq!(model.shared.transport.seats_taken(), 300);
     drop(answers);
+    assert_eq!(model.shared.transport.seats_taken(), 0, "seats are free again");
     upstream.until("aborted", 300).await;
     let again = listen(model.answer(ask("[[emu chunks=1]]"))).await;
     assert_eq!(again.end.outcome, Outcome::Finished(FinishReason::Stop));
@@ -245,6 +247,7 @@ fn a_bad_setting_names_itself() {
 fn the_key_is_in_no_debug_output() {
     let model = Model::new(&settings("http://127.0.0.1:1")).unwrap();
     assert!(!format!("{model:?}").contains("secret-key"));
+    assert!(!format!("{:?}", model.shared.transport.headers()).contains("secret-key"));
     let https = Model::new(&settings("https://generativelanguage.googleapis.com"));
     assert!(https.is_ok(), "{:?}", https.err());
 }
