@@ -1,63 +1,236 @@
 //! PostgreSQL: the pool, the migrations, the queries of the doors, and the writer task.
+//!
+//! Every statement lies in `sql/`, goes out unnamed and leaves nothing behind on its connection,
+//! so that a transaction-mode pooler may stand in between.
 
+pub mod accounts;
+mod chat;
+pub mod local;
+pub mod migrate;
+mod pool;
+mod sessions;
+mod writer;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+use anyhow::{Context, bail};
+use deadpool_postgres::{Object, Pool};
+use secrecy::ExposeSecret;
+use tokio::sync::Mutex;
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::clock::Timestamp;
 use crate::config;
 use crate::id::Uuid;
 use crate::protocol::{AuthorKind, ErrorCode, FinishReason, Message, MessageRole, Status, Usage};
 
+use local::LocalPostgres;
+pub use pool::Address;
+pub(crate) use sessions::ASSISTANT;
+pub use sessions::{MessagesFrom, NewSession, Page, Session, SessionChange, SessionsOf};
+pub use writer::Writer;
+
+/// How long a door's query may take before its caller is told that the database is away.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a start waits for a server that is itself still starting.
+const PATIENCE_AT_START: Duration = Duration::from_secs(15);
+
+/// Parameters of a statement with their types: what an unnamed statement needs.
+pub(crate) type Params<'a> = [(&'a (dyn ToSql + Sync), Type)];
+
 /// Everything that talks to the database; cheap to clone.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store(Arc<Parts>);
+
+struct Parts {
+    address: Address,
+    pool: Pool,
+    writer: Writer,
+    /// The private server, when it is ours to stop.
+    local: Mutex<Option<LocalPostgres>>,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// PostgreSQL is away; nothing happened.
+    /// PostgreSQL is away; a statement that was on its way may have happened or not.
     #[error("the database is not available")]
     Unavailable,
+    /// Something unique is there already (SQLSTATE 23505).
+    #[error("it exists already")]
+    Exists,
     /// A fault of ours or of the schema.
     #[error("the database refused: {0}")]
     Refused(String),
 }
 
+impl From<tokio_postgres::Error> for StoreError {
+    /// Keeps the server's message, never its detail: that quotes the row.
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            None if error.is_closed() || writer::is_io(&error) => StoreError::Unavailable,
+            None => StoreError::Refused(error.to_string()),
+            Some(said) if *said.code() == SqlState::UNIQUE_VIOLATION => StoreError::Exists,
+            Some(said) if writer::is_data_fault(said.code()) => {
+                StoreError::Refused(format!("{} ({})", said.message(), said.code().code()))
+            }
+            Some(_) => StoreError::Unavailable,
+        }
+    }
+}
+
 impl Store {
+    /// Opens the database of `settings`, or the private one under `data_dir`, brings its schema
+    /// up to date and starts the writer.
+    pub async fn connect(settings: &config::Database, data_dir: &Path) -> anyhow::Result<Store> {
+        let (address, local) = Store::address(settings, data_dir).await?;
+        let ran = when_it_is_up(&address).await?;
+        if ran > 0 {
+            tracing::info!(ran, version = migrate::newest(), "the database's schema is up to date");
+        }
+        let pool = address.pool(settings.pool_size)?;
+        let writer = Writer::start(address.clone());
+        Ok(Store(Arc::new(Parts { address, pool, writer, local: Mutex::new(local) })))
+    }
+
+    /// Brings the schema up to date and nothing more. Returns how many migrations ran.
+    pub async fn migrate(settings: &config::Database, data_dir: &Path) -> anyhow::Result<usize> {
+        let (address, local) = Store::address(settings, data_dir).await?;
+        let ran = when_it_is_up(&address).await;
+        if let Some(local) = local {
+            local.stop().await;
+        }
+        ran
+    }
+
+    async fn address(
+        settings: &config::Database,
+        data_dir: &Path,
+    ) -> anyhow::Result<(Address, Option<LocalPostgres>)> {
+        if let Some(url) = &settings.url {
+            return Ok((Address::parse(url.expose_secret(), settings.ca_file.as_deref())?, None));
+        }
+        let local = LocalPostgres::start(data_dir, settings.bin_dir.as_deref())
+            .await
+            .context("no DATABASE_URL, and no private PostgreSQL")?;
+        Ok((Address::new(local.config().clone(), None)?, Some(local)))
+    }
+
+    /// Commits what waits, closes the connections, and stops the private server if there is one.
+    pub async fn close(&self) {
+        self.0.writer.close().await;
+        self.0.pool.close();
+        let local = self.0.local.lock().await.take();
+        if let Some(local) = local {
+            local.stop().await;
+        }
+    }
+
     /// A pooled connection. Statements go through `query_typed` and friends: unnamed, so that a
     /// transaction-mode pooler may stand in between; nothing session-wide is ever set.
-    pub(crate) async fn client(&self) -> Result<deadpool_postgres::Object, StoreError> {
-        unimplemented!()
+    pub(crate) async fn client(&self) -> Result<Object, StoreError> {
+        pool::take(&self.0.pool).await
     }
 
     pub fn writer(&self) -> &Writer {
-        unimplemented!()
+        &self.0.writer
     }
 
-    /// What a session's task needs to wake: its row, its student's name, and the newest
-    /// not superseded messages (at most `max_messages` and about `max_bytes`), oldest first.
-    pub async fn wake_session(
-        &self,
-        _id: Uuid,
-        _max_messages: usize,
-        _max_bytes: usize,
-    ) -> Result<Option<Woken>, StoreError> {
-        unimplemented!()
+    /// For the doctor: where the database is, without its password.
+    pub fn address_shown(&self) -> String {
+        self.0.address.shown()
     }
 
-    /// Whether the session holds this message, superseded or not.
-    pub async fn message_exists(&self, _session: Uuid, _message: Uuid) -> Result<bool, StoreError> {
-        unimplemented!()
+    /// Whether the database answers and has the schema that this binary needs.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        match tokio::time::timeout(pool::CONNECT_TIMEOUT, migrate::inspect(&client)).await {
+            Ok(Ok(migrate::Schema::Current)) => Ok(()),
+            Ok(Ok(_)) => Err(StoreError::Refused("the schema is not this version's".into())),
+            Ok(Err(error)) => Err(StoreError::Refused(format!("{error:#}"))),
+            Err(_) => {
+                let _ = Object::take(client);
+                Err(StoreError::Unavailable)
+            }
+        }
     }
 
-    /// At start: closes the runs that a crash left open (`streaming` becomes `interrupted`, text
-    /// kept). Returns how many.
-    pub async fn close_interrupted(&self) -> Result<u64, StoreError> {
-        unimplemented!()
+    /// The rows of a statement that only reads: tried once more when the pooled connection turns
+    /// out to have died while it lay idle.
+    pub(crate) async fn read(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
+        match self.rows(sql, params).await {
+            Err(Failed { error: StoreError::Unavailable, connected: true }) => {
+                self.rows(sql, params).await.map_err(|failed| failed.error)
+            }
+            done => done.map_err(|failed| failed.error),
+        }
     }
 
-    /// At start: sessions with accepted messages whose run has not begun.
-    pub async fn sessions_waiting(&self) -> Result<Vec<Uuid>, StoreError> {
-        unimplemented!()
+    /// As `read`, for a statement that gives one row at most.
+    pub(crate) async fn read_opt(&self, sql: &str, params: &Params<'_>) -> Result<Option<Row>, StoreError> {
+        Ok(self.read(sql, params).await?.into_iter().next())
+    }
+
+    /// The rows of a statement that changes something: tried once.
+    pub(crate) async fn change(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
+        self.rows(sql, params).await.map_err(|failed| failed.error)
+    }
+
+    /// As `change`; gives the number of rows instead.
+    pub(crate) async fn execute(&self, sql: &str, params: &Params<'_>) -> Result<u64, StoreError> {
+        let client = self.client().await?;
+        match tokio::time::timeout(QUERY_TIMEOUT, client.execute_typed(sql, params)).await {
+            Ok(done) => Ok(done?),
+            Err(_) => {
+                let _ = Object::take(client);
+                Err(StoreError::Unavailable)
+            }
+        }
+    }
+
+    async fn rows(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Failed> {
+        let client = self.client().await.map_err(|error| Failed { error, connected: false })?;
+        match tokio::time::timeout(QUERY_TIMEOUT, client.query_typed(sql, params)).await {
+            Ok(done) => done.map_err(|error| Failed { connected: error.is_closed(), error: error.into() }),
+            Err(_) => {
+                // The answer may still come: this connection is nobody else's any more.
+                let _ = Object::take(client);
+                Err(Failed { error: StoreError::Unavailable, connected: false })
+            }
+        }
+    }
+}
+
+struct Failed {
+    error: StoreError,
+    /// The connection was there and ended under the statement.
+    connected: bool,
+}
+
+/// Migrates; a server that is still starting (they may have been started together) is waited for.
+async fn when_it_is_up(address: &Address) -> anyhow::Result<usize> {
+    let begun = tokio::time::Instant::now();
+    let mut told = false;
+    loop {
+        let error = match address.connect().await {
+            Ok(_) => return migrate::run(address).await,
+            Err(error) => error,
+        };
+        let starting = match error.code() {
+            Some(code) => *code == SqlState::CANNOT_CONNECT_NOW,
+            None => writer::is_io(&error),
+        };
+        if !starting || begun.elapsed() > PATIENCE_AT_START {
+            bail!("DATABASE_URL: {} cannot be reached: {}", address.shown(), writer::told(&error));
+        }
+        if !told {
+            tracing::info!("waiting for the database at {}", address.shown());
+            told = true;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
@@ -119,10 +292,12 @@ pub enum Op {
     Insert(NewMessage),
     /// Of a message still `streaming`: an ended one is never changed.
     Update(MessageState),
-    /// A queued message's run begins: `queued` becomes `complete`.
+    /// A queued message's run begins: `queued` becomes `complete`, and the message moves to `ord`,
+    /// the place in the conversation where everyone sees it.
     Begin {
         session_id: Uuid,
         id: Uuid,
+        ord: i64,
     },
     Supersede {
         session_id: Uuid,
@@ -156,31 +331,4 @@ pub enum WriteError {
     /// The database refused these rows (the session is gone, say); trying again changes nothing.
     #[error("the database refused the rows")]
     Refused,
-}
-
-/// The writer task's door; cheap to clone.
-#[derive(Clone)]
-pub struct Writer {}
-
-impl Writer {
-    /// Resolves after COMMIT. Dropping the future does not undo the request once it was queued.
-    pub async fn commit(&self, _ops: Vec<Op>, _patience: Patience) -> Result<(), WriteError> {
-        unimplemented!()
-    }
-
-    /// Whether the last thing heard of PostgreSQL was good.
-    pub fn is_up(&self) -> bool {
-        unimplemented!()
-    }
-
-    /// Resolves when all that was queued before is committed, or given up.
-    pub async fn flush(&self) {
-        unimplemented!()
-    }
-}
-
-impl Store {
-    pub async fn connect(_settings: &config::Database) -> anyhow::Result<Store> {
-        unimplemented!()
-    }
 }

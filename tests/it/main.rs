@@ -1,1 +1,17 @@
+//! Every integration test, in one binary: linking once is most of what a test build costs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod comeback;
+mod commands;
+mod doors;
+mod floors;
+mod papers;
+mod store;
+mod support;
+mod wire;

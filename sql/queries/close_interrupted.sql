@@ -1,0 +1,2 @@
+UPDATE messages SET status = 'interrupted', error = 'interrupted'
+WHERE status = 'streaming'

@@ -1,0 +1,11 @@
+-- Newest first; nothing when the message $2 is not of this session.
+SELECT m.session_id, m.id, m.ord, m.run_id, m.role, m.author_id, m.author_kind, m.content, m.status,
+       m.finish_reason, m.error, m.usage, m.model, m.files, m.edits, m.created_at,
+       coalesce(nullif(u.display_name, ''), split_part(u.email, '@', 1)) AS author_name
+FROM messages m
+LEFT JOIN users u ON u.id = m.author_id
+WHERE m.session_id = $1
+  AND m.ord < (SELECT ord FROM messages WHERE session_id = $1 AND id = $2)
+  AND NOT m.superseded
+ORDER BY m.ord DESC
+LIMIT $3

@@ -1,0 +1,337 @@
+//! One transaction: the operations of many requests as a few statements over arrays, sent
+//! together in one round trip.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::{Duration, Instant};
+
+use futures_util::join;
+use tokio_postgres::types::{Json, ToSql, Type};
+use tokio_postgres::{Client, Error};
+
+use crate::clock::Timestamp;
+use crate::id::Uuid;
+use crate::protocol::{Status, Usage};
+use crate::store::{MessageState, NewMessage, Op};
+
+/// A session's `updated_at` may lag behind by this much: that spares most of its updates.
+const TOUCH_EVERY: Duration = Duration::from_secs(1);
+/// More remembered sessions than this, and those of long ago are forgotten.
+const REMEMBERED: usize = 16 * 1024;
+
+const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 6000";
+
+/// When the writer last touched which session. One that is forgotten is touched once more.
+#[derive(Default)]
+pub(super) struct Touched(HashMap<Uuid, Instant>);
+
+impl Touched {
+    pub(super) fn remember(&mut self, sessions: Vec<Uuid>, now: Instant) {
+        if self.0.len() + sessions.len() > REMEMBERED {
+            self.0.retain(|_, at| now.duration_since(*at) < TOUCH_EVERY);
+        }
+        self.0.extend(sessions.into_iter().map(|id| (id, now)));
+    }
+
+    fn is_fresh(&self, session: &Uuid, now: Instant) -> bool {
+        self.0.get(session).is_some_and(|at| now.duration_since(*at) < TOUCH_EVERY)
+    }
+}
+
+pub(super) struct Failed {
+    pub(super) error: Error,
+    /// It was BEGIN itself that failed.
+    pub(super) not_begun: bool,
+}
+
+/// The statements' parameters: one array per column, borrowed from the operations.
+#[derive(Default)]
+pub(super) struct Batch<'a> {
+    inserts: Inserts<'a>,
+    updates: Updates<'a>,
+    begins: Begins,
+    supersedes: Pairs,
+    touches: Touches<'a>,
+    hands: Hands,
+}
+
+#[derive(Default)]
+struct Inserts<'a> {
+    sessions: Vec<Uuid>,
+    ids: Vec<Uuid>,
+    ords: Vec<i64>,
+    runs: Vec<Uuid>,
+    roles: Vec<&'static str>,
+    authors: Vec<Option<Uuid>>,
+    kinds: Vec<&'static str>,
+    contents: Vec<&'a str>,
+    statuses: Vec<&'static str>,
+    edits: Vec<Option<Uuid>>,
+    created: Vec<Timestamp>,
+}
+
+#[derive(Default)]
+struct Updates<'a> {
+    sessions: Vec<Uuid>,
+    ids: Vec<Uuid>,
+    contents: Vec<&'a str>,
+    statuses: Vec<&'static str>,
+    reasons: Vec<Option<&'a str>>,
+    errors: Vec<Option<&'static str>>,
+    usages: Vec<Option<Json<Usage>>>,
+    models: Vec<Option<&'a str>>,
+}
+
+#[derive(Default)]
+struct Pairs {
+    sessions: Vec<Uuid>,
+    ids: Vec<Uuid>,
+}
+
+#[derive(Default)]
+struct Begins {
+    pairs: Pairs,
+    ords: Vec<i64>,
+}
+
+#[derive(Default)]
+struct Touches<'a> {
+    ids: Vec<Uuid>,
+    at: Vec<Timestamp>,
+    titles: Vec<Option<&'a str>>,
+}
+
+#[derive(Default)]
+struct Hands {
+    ids: Vec<Uuid>,
+    raised: Vec<bool>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(ops: impl Iterator<Item = &'a Op>, touched: &Touched, now: Instant) -> Batch<'a> {
+        let mut batch = Batch::default();
+        // Of several states of one message, or touches of one session, only one goes out.
+        let mut states: HashMap<(Uuid, Uuid), &MessageState> = HashMap::new();
+        let mut touches: HashMap<Uuid, (Timestamp, Option<&str>)> = HashMap::new();
+        let mut hands: HashMap<Uuid, bool> = HashMap::new();
+        for op in ops {
+            match op {
+                Op::Insert(new) => batch.inserts.push(new),
+                Op::Update(state) => match states.entry((state.session_id, state.id)) {
+                    // The last one, except that an ended message is never changed.
+                    Entry::Occupied(mut last) if last.get().status == Status::Streaming => {
+                        last.insert(state);
+                    }
+                    Entry::Occupied(_) => {}
+                    Entry::Vacant(place) => {
+                        place.insert(state);
+                    }
+                },
+                Op::Begin { session_id, id, ord } => batch.begins.push(*session_id, *id, *ord),
+                Op::Supersede { session_id, ids } => {
+                    ids.iter().for_each(|id| batch.supersedes.push(*session_id, *id));
+                }
+                Op::Touch { session_id, title, at } => {
+                    let touch = touches.entry(*session_id).or_insert((*at, None));
+                    touch.0 = touch.0.max(*at);
+                    touch.1 = touch.1.or(title.as_deref());
+                }
+                Op::RaiseHand { session_id, raised } => {
+                    hands.insert(*session_id, *raised);
+                }
+            }
+        }
+        states.into_values().for_each(|state| batch.updates.push(state));
+        for (id, (at, title)) in touches {
+            if title.is_some() || !touched.is_fresh(&id, now) {
+                batch.touches.push(id, at, title);
+            }
+        }
+        (batch.hands.ids, batch.hands.raised) = hands.into_iter().unzip();
+        batch
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        let rows = self.inserts.ids.len()
+            + self.updates.ids.len()
+            + self.begins.ords.len()
+            + self.supersedes.ids.len()
+            + self.touches.ids.len()
+            + self.hands.ids.len();
+        rows as u64
+    }
+
+    /// The sessions that it touched.
+    pub(super) fn into_touched(self) -> Vec<Uuid> {
+        self.touches.ids
+    }
+
+    /// All statements are on their way before the first answer comes. After a failed one the
+    /// rest fails too and COMMIT rolls back, so the first error is the one that counts.
+    pub(super) async fn commit(&self, client: &Client) -> Result<(), Failed> {
+        // `join!` polls in this order, and a statement is queued by its first poll.
+        let (begun, inserted, updated, run, superseded, touched, raised, committed) = join!(
+            client.batch_execute(BEGIN),
+            self.inserts.send(client),
+            self.updates.send(client),
+            self.begins.send(client),
+            self.supersedes.send(client, include_str!("../../../sql/queries/write_supersede.sql")),
+            self.touches.send(client),
+            self.hands.send(client),
+            client.batch_execute("COMMIT"),
+        );
+        begun.map_err(|error| Failed { error, not_begun: true })?;
+        let results = [inserted, updated, run, superseded, touched, raised, committed];
+        results.into_iter().collect::<Result<(), Error>>().map_err(|error| Failed { error, not_begun: false })
+    }
+}
+
+async fn execute(
+    client: &Client,
+    rows: usize,
+    sql: &str,
+    params: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<(), Error> {
+    if rows > 0 {
+        client.execute_typed(sql, params).await?;
+    }
+    Ok(())
+}
+
+impl<'a> Inserts<'a> {
+    fn push(&mut self, new: &'a NewMessage) {
+        self.sessions.push(new.session_id);
+        self.ids.push(new.id);
+        self.ords.push(new.ord);
+        self.runs.push(new.run_id);
+        self.roles.push(new.role.as_str());
+        self.authors.push(new.author_id);
+        self.kinds.push(new.author_kind.as_str());
+        self.contents.push(&new.content);
+        self.statuses.push(new.status.as_str());
+        self.edits.push(new.edits);
+        self.created.push(new.created_at);
+    }
+
+    async fn send(&self, client: &Client) -> Result<(), Error> {
+        execute(
+            client,
+            self.ids.len(),
+            include_str!("../../../sql/queries/write_insert.sql"),
+            &[
+                (&self.sessions, Type::UUID_ARRAY),
+                (&self.ids, Type::UUID_ARRAY),
+                (&self.ords, Type::INT8_ARRAY),
+                (&self.runs, Type::UUID_ARRAY),
+                (&self.roles, Type::TEXT_ARRAY),
+                (&self.authors, Type::UUID_ARRAY),
+                (&self.kinds, Type::TEXT_ARRAY),
+                (&self.contents, Type::TEXT_ARRAY),
+                (&self.statuses, Type::TEXT_ARRAY),
+                (&self.edits, Type::UUID_ARRAY),
+                (&self.created, Type::TIMESTAMPTZ_ARRAY),
+            ],
+        )
+        .await
+    }
+}
+
+impl<'a> Updates<'a> {
+    fn push(&mut self, state: &'a MessageState) {
+        self.sessions.push(state.session_id);
+        self.ids.push(state.id);
+        self.contents.push(&state.content);
+        self.statuses.push(state.status.as_str());
+        self.reasons.push(state.finish_reason.as_ref().map(|reason| reason.as_str()));
+        self.errors.push(state.error.map(|code| code.as_str()));
+        self.usages.push(state.usage.map(Json));
+        self.models.push(state.model.as_deref());
+    }
+
+    async fn send(&self, client: &Client) -> Result<(), Error> {
+        execute(
+            client,
+            self.ids.len(),
+            include_str!("../../../sql/queries/write_update.sql"),
+            &[
+                (&self.sessions, Type::UUID_ARRAY),
+                (&self.ids, Type::UUID_ARRAY),
+                (&self.contents, Type::TEXT_ARRAY),
+                (&self.statuses, Type::TEXT_ARRAY),
+                (&self.reasons, Type::TEXT_ARRAY),
+                (&self.errors, Type::TEXT_ARRAY),
+                (&self.usages, Type::JSONB_ARRAY),
+                (&self.models, Type::TEXT_ARRAY),
+            ],
+        )
+        .await
+    }
+}
+
+impl Pairs {
+    fn push(&mut self, session: Uuid, id: Uuid) {
+        self.sessions.push(session);
+        self.ids.push(id);
+    }
+
+    async fn send(&self, client: &Client, sql: &str) -> Result<(), Error> {
+        let params: &[(&(dyn ToSql + Sync), Type)] =
+            &[(&self.sessions, Type::UUID_ARRAY), (&self.ids, Type::UUID_ARRAY)];
+        execute(client, self.ids.len(), sql, params).await
+    }
+}
+
+impl Begins {
+    fn push(&mut self, session: Uuid, id: Uuid, ord: i64) {
+        self.pairs.push(session, id);
+        self.ords.push(ord);
+    }
+
+    async fn send(&self, client: &Client) -> Result<(), Error> {
+        execute(
+            client,
+            self.ords.len(),
+            include_str!("../../../sql/queries/write_begin.sql"),
+            &[
+                (&self.pairs.sessions, Type::UUID_ARRAY),
+                (&self.pairs.ids, Type::UUID_ARRAY),
+                (&self.ords, Type::INT8_ARRAY),
+            ],
+        )
+        .await
+    }
+}
+
+impl<'a> Touches<'a> {
+    fn push(&mut self, id: Uuid, at: Timestamp, title: Option<&'a str>) {
+        self.ids.push(id);
+        self.at.push(at);
+        self.titles.push(title);
+    }
+
+    async fn send(&self, client: &Client) -> Result<(), Error> {
+        execute(
+            client,
+            self.ids.len(),
+            include_str!("../../../sql/queries/write_touch.sql"),
+            &[
+                (&self.ids, Type::UUID_ARRAY),
+                (&self.at, Type::TIMESTAMPTZ_ARRAY),
+                (&self.titles, Type::TEXT_ARRAY),
+            ],
+        )
+        .await
+    }
+}
+
+impl Hands {
+    async fn send(&self, client: &Client) -> Result<(), Error> {
+        execute(
+            client,
+            self.ids.len(),
+            include_str!("../../../sql/queries/write_raise_hand.sql"),
+            &[(&self.ids, Type::UUID_ARRAY), (&self.raised, Type::BOOL_ARRAY)],
+        )
+        .await
+    }
+}
