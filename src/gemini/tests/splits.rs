@@ -66,18 +66,20 @@ proptest! {
     }
 
     #[test]
-    fn a_stream_cut_short_is_never_finished(keep in 0usize..1000) {
-        let body = format!("data: {}\r\n\r\ndata: {}\r\n\r\n", event("one ", None), event("two", Some("STOP")));
-        // The closing brace of the last event is what makes it whole.
-        let keep = keep.min(body.len() - "}\r\n\r\n".len());
-        let heard = whole(&body[..keep]);
-        prop_assert_eq!(heard.outcome, Some(failed(ErrorCode::ModelTruncated)));
-    }
-
-    #[test]
     fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..300), size in 1usize..50) {
         let wanted = read_recording(200, vec![Bytes::from(bytes.clone())]);
         prop_assert_eq!(read_recording(200, cut(&bytes, size)).outcome, wanted.outcome);
+    }
+}
+
+#[test]
+fn a_stream_cut_short_is_never_finished() {
+    let body =
+        format!("data: {}\r\n\r\ndata: {}\r\n\r\n", event("one ", None), event("two", Some("STOP")));
+    // The closing brace of the last event is what makes it whole.
+    for keep in 0..=body.len() - "}\r\n\r\n".len() {
+        let heard = read_recording(200, vec![Bytes::copy_from_slice(&body.as_bytes()[..keep])]);
+        assert_eq!(heard.outcome, Some(failed(ErrorCode::ModelTruncated)), "{keep} bytes");
     }
 }
 
