@@ -21,7 +21,9 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderName, Method};
 use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -33,6 +35,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::auth::Auth;
 use crate::problem::{self, Problem};
+use crate::telemetry;
 
 impl FromRef<App> for Auth {
     fn from_ref(app: &App) -> Auth {
@@ -45,9 +48,14 @@ impl FromRef<App> for Auth {
 pub fn router(app: App) -> Router {
     let (routes, openapi) = described().split_for_parts();
     let cors = cors(&app.settings.allowed_origins);
+    // Before the first request: what is counted without a recorder is lost.
+    if let Err(error) = telemetry::metrics() {
+        tracing::error!(%error, "no metrics recorder");
+    }
     routes
         .merge(docs::router(openapi))
         .route("/api", any(unknown))
+        .route("/api/", any(unknown))
         .route("/api/{*rest}", any(unknown))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .route_layer(middleware::from_fn(count))
@@ -163,6 +171,3 @@ fn cors(origins: &[String]) -> CorsLayer {
         .expose_headers([problem::REQUEST_ID, RETRY_AFTER, HeaderName::from_static("www-authenticate")])
         .max_age(Duration::from_secs(600))
 }
-
-
-

@@ -55,7 +55,11 @@ impl Passwords {
     }
 
     /// Whether the password is the one; `None` (no such account) takes as long and says no.
-    pub(super) async fn matches(&self, password: SecretString, kept: Option<String>) -> Result<bool, Problem> {
+    pub(super) async fn matches(
+        &self,
+        password: SecretString,
+        kept: Option<String>,
+    ) -> Result<bool, Problem> {
         self.work(move || {
             let known = kept.is_some();
             let kept = kept.unwrap_or_else(|| NOBODY.to_owned());

@@ -27,8 +27,8 @@ impl Secret {
 
 /// The hash of a secret that a client shows; `None` when it cannot be one of ours.
 pub(super) fn hash_of(text: &str) -> Option<Hash> {
-    let looks_right =
-        text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let looks_right = text.len() == 43
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     looks_right.then(|| Sha256::digest(text.as_bytes()).into())
 }
 

@@ -26,8 +26,7 @@ pub(super) struct Standings {
 impl Standings {
     /// Listens to a sign-in that was good with this role just now.
     pub(super) fn listen(&self, family: Uuid, role: Role) -> watch::Receiver<Standing> {
-        let sender =
-            self.watched.entry(family).or_insert_with(|| watch::Sender::new(Standing::Good(role)));
+        let sender = self.watched.entry(family).or_insert_with(|| watch::Sender::new(Standing::Good(role)));
         if sender.receiver_count() == 0 {
             // Nobody kept this value up to date: what the caller just learned is newer.
             change(&sender, Standing::Good(role));
@@ -88,7 +87,14 @@ mod tests {
     use super::*;
 
     fn row(id: Uuid) -> SignIn {
-        SignIn { id, user_id: crate::id::new(), role: Role::Student, name: "S".into(), ended: false, disabled: false }
+        SignIn {
+            id,
+            user_id: crate::id::new(),
+            role: Role::Student,
+            name: "S".into(),
+            ended: false,
+            disabled: false,
+        }
     }
 
     #[test]

@@ -296,7 +296,9 @@ mod tests {
     use super::super::input::read;
     use super::*;
 
-    fn pointers<T: serde::de::DeserializeOwned + Validate<Context = ()>>(body: serde_json::Value) -> Vec<String> {
+    fn pointers<T: serde::de::DeserializeOwned + Validate<Context = ()>>(
+        body: serde_json::Value,
+    ) -> Vec<String> {
         match read::<T>(body.to_string().as_bytes()) {
             Ok(_) => Vec::new(),
             Err(problem) => {

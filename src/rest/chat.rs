@@ -101,7 +101,7 @@ pub(super) async fn message(
     let following = handle.ask(&who, access, Send { id: message, text: input.text }).await?;
     let events = wants_events(&headers);
     match following.run_id() {
-        Some(_) if events => Ok(sse(live(following))),
+        Some(run) if events => Ok(sse(live(app, session, run, following))),
         Some(run) => Ok(Json(reply(&app, session, run, following).await?).into_response()),
         // Sent again long after: its run is over, what it left is in the database.
         None => {
@@ -143,22 +143,35 @@ fn derived(user: Uuid, message: Uuid) -> Uuid {
 }
 
 fn wants_events(headers: &HeaderMap) -> bool {
-    headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).any(
-        |range| {
+    headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .any(|range| {
             let mut parts = range.split(';').map(str::trim);
             let refused = |part: &str| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
             parts.next().is_some_and(|media| media.eq_ignore_ascii_case("text/event-stream"))
                 && !parts.any(refused)
-        },
-    )
+        })
 }
 
-/// The events of a run as they happen.
-fn live(following: Following) -> impl Stream<Item = Bytes> {
-    stream::unfold(following, |mut following| async move {
-        let event = following.next().await?;
-        Some((event, following))
-    })
+/// The events of a run as they happen; of one that is over and gone from the log, as its rows tell.
+fn live(app: App, session: Uuid, run: Uuid, mut following: Following) -> impl Stream<Item = Bytes> {
+    let events = async move {
+        if let Some(first) = following.next().await {
+            let rest = stream::unfold(following, |mut following| async move {
+                let event = following.next().await?;
+                Some((event, following))
+            });
+            return stream::iter([first]).chain(rest).boxed();
+        }
+        // A database that is away ends the stream without an end of the run, like any cut.
+        let rows = app.store.run_messages(session, run).await.unwrap_or_default();
+        let told = if is_over(&rows) { replay::events(session, run, &rows) } else { Vec::new() };
+        stream::iter(told).boxed()
+    };
+    stream::once(events).flatten()
 }
 
 /// Events as SSE: `data: {…}` and a blank line each, then the end.
@@ -199,7 +212,7 @@ async fn reply(app: &App, session: Uuid, run: Uuid, mut following: Following) ->
 
 /// The reply of a run, if it has ended.
 fn ended(session: Uuid, message: Uuid, rows: Vec<Message>) -> Option<ChatReply> {
-    if rows.iter().any(|row| matches!(row.status, Status::Streaming | Status::Queued)) {
+    if !is_over(&rows) {
         return None;
     }
     let (mut question, mut reply) = (None, None);
@@ -211,6 +224,10 @@ fn ended(session: Uuid, message: Uuid, rows: Vec<Message>) -> Option<ChatReply> 
         }
     }
     Some(ChatReply { session_id: session, message: question?, reply })
+}
+
+fn is_over(rows: &[Message]) -> bool {
+    !rows.is_empty() && !rows.iter().any(|row| matches!(row.status, Status::Streaming | Status::Queued))
 }
 
 /// All messages of a user, the newest session first, each session's messages oldest first.
@@ -246,10 +263,12 @@ mod tests {
         };
         let text = |text: String| refused(serde_json::json!({"text": text}));
         assert_eq!(text("x".repeat(MAX_TEXT)), None);
-        for bad in [String::new(), " \n".into(), "a\0".into(), "x".repeat(MAX_TEXT + 1), "é".repeat(MAX_TEXT)] {
+        for bad in [String::new(), " \n".into(), "a\0".into(), "x".repeat(MAX_TEXT + 1), "é".repeat(MAX_TEXT)]
+        {
             assert_eq!(text(bad), Some((422, "/text".into())));
         }
-        let with = |field: &str, value: serde_json::Value| refused(serde_json::json!({"text": "a", field: value}));
+        let with =
+            |field: &str, value: serde_json::Value| refused(serde_json::json!({"text": "a", field: value}));
         assert_eq!(with("files", serde_json::json!([id::new()])), Some((422, "/files".into())));
         assert_eq!(with("files", serde_json::json!([])), None);
         assert_eq!(with("session_id", "x".into()), Some((422, "/session_id".into())));

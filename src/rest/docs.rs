@@ -108,7 +108,8 @@ fn described(meaning: &str) -> Response {
 /// `/api/v1/openapi.json`, `/api/v1/asyncapi.json` and `/docs`.
 pub(super) fn router(openapi: OpenApi) -> Router<App> {
     let openapi = finish(openapi);
-    let page: Router<App> = SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from(OPENAPI_PATH)).into();
+    let page: Router<App> =
+        SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from(OPENAPI_PATH)).into();
     let policy = HeaderValue::from_static(PAGE_POLICY);
     let page = page
         .layer(SetResponseHeaderLayer::overriding(CONTENT_SECURITY_POLICY, policy))
@@ -222,7 +223,10 @@ mod tests {
     fn every_error_answer_is_a_problem() {
         each_operation(&document(), |path, method, operation| {
             let responses = operation["responses"].as_object().unwrap();
-            assert!(operation["summary"].is_string() || operation["description"].is_string(), "{method} {path}");
+            assert!(
+                operation["summary"].is_string() || operation["description"].is_string(),
+                "{method} {path}"
+            );
             if !path.starts_with("/api/") {
                 return;
             }
@@ -232,7 +236,10 @@ mod tests {
             for (status, response) in responses {
                 if status.starts_with(['4', '5']) {
                     let content = &response["content"]["application/problem+json"];
-                    assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{method} {path} {status}");
+                    assert_eq!(
+                        content["schema"]["$ref"], "#/components/schemas/Problem",
+                        "{method} {path} {status}"
+                    );
                 }
             }
             if operation.get("requestBody").is_some() {

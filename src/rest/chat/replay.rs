@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use crate::id::Uuid;
-use crate::protocol::{AuthorKind, ErrorCode, Event, Extras, FinishReason, Message, Metadata, RunResult, entry};
+use crate::protocol::{
+    AuthorKind, ErrorCode, Event, Extras, FinishReason, Message, Metadata, RunResult, entry,
+};
 
 /// What the log said, shortened: each message has its text in one piece.
 pub(super) fn events(session: Uuid, run: Uuid, rows: &[Message]) -> Vec<Bytes> {
