@@ -26,7 +26,6 @@ pub use handle::{Attachment, Following, Handle, Viewer};
 pub use log::ConnId;
 pub(crate) use log::{Behind, Cursor, Item};
 pub use registry::{OpenError, Registry};
-pub(crate) use state::ASSISTANT;
 
 /// A command that was refused; nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -30,6 +30,7 @@ use crate::protocol::{AuthorKind, ErrorCode, FinishReason, Message, MessageRole,
 
 use local::LocalPostgres;
 pub use pool::Address;
+pub(crate) use sessions::ASSISTANT;
 pub use sessions::{MessagesFrom, NewSession, Page, Session, SessionChange, SessionsOf};
 pub use writer::Writer;
 

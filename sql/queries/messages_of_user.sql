@@ -7,6 +7,6 @@ JOIN messages m ON m.session_id = s.id
 LEFT JOIN users u ON u.id = m.author_id
 WHERE s.student_id = $1
   AND NOT m.superseded
-  AND ($2 IS NULL OR s.id < $2 OR (s.id = $2 AND m.ord > $3))
+  AND ($2::uuid IS NULL OR s.id < $2 OR (s.id = $2 AND m.ord > $3))
 ORDER BY s.id DESC, m.ord
 LIMIT $4

@@ -7,10 +7,10 @@ use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
 
 use crate::config::{self, SETTINGS, Settings, Vars, warnings};
+use crate::pages;
 use crate::store::Address;
 use crate::store::local::installed;
 use crate::store::migrate::{self, Schema};
-use crate::pages;
 
 use super::Check;
 use super::Verdict::{Bad, Doubt, Good, Note};
@@ -24,7 +24,8 @@ const ENOUGH_FILES: u64 = 4096;
 pub(super) fn settings(vars: &Vars, settings: &Settings) -> Vec<Check> {
     let is_set = |name: &str| vars.get(name).is_some_and(|value| !value.trim().is_empty());
     let set: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).filter(|name| is_set(name)).collect();
-    let found = if set.is_empty() { "all at their defaults".to_owned() } else { format!("set: {}", set.join(", ")) };
+    let found =
+        if set.is_empty() { "all at their defaults".to_owned() } else { format!("set: {}", set.join(", ")) };
     let mut checks = vec![Check::new("settings", Good, found)];
     checks.extend(warnings(vars, settings).into_iter().map(|line| Check::new("settings", Doubt, line)));
     checks
@@ -73,13 +74,17 @@ pub(super) async fn database(settings: &Settings) -> Vec<Check> {
     };
     let shown = address.shown();
     let unreachable = |why: String| {
-        vec![Check::new("database", Bad, format!("{shown}: {why}")).next("is it running, and is DATABASE_URL right?")]
+        vec![
+            Check::new("database", Bad, format!("{shown}: {why}"))
+                .next("is it running, and is DATABASE_URL right?"),
+        ]
     };
     match timeout(PATIENCE, address.connect()).await {
         Err(_) => unreachable(format!("no answer within {} s", PATIENCE.as_secs())),
         Ok(Err(error)) => {
             // The server's own message; the detail may quote what nobody should read here.
-            let told = error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned());
+            let told =
+                error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned());
             unreachable(told)
         }
         Ok(Ok((client, _carrier))) => match timeout(PATIENCE, ask(&client, &shown)).await {
@@ -100,21 +105,27 @@ async fn ask(client: &tokio_postgres::Client, shown: &str) -> anyhow::Result<Vec
         Check::new("database", Bad, format!("{shown} is PostgreSQL {major}")).next("fynq needs 15 or later")
     }];
     if read_only {
-        checks.push(Check::new("database", Bad, "it takes no writes").next("DATABASE_URL must name the primary"));
+        checks.push(
+            Check::new("database", Bad, "it takes no writes").next("DATABASE_URL must name the primary"),
+        );
     }
     if commit == "off" {
         checks.push(
-            Check::new("durability", Doubt, "synchronous_commit is off: a crash of the database loses acknowledged messages")
-                .next("ALTER ROLE … SET synchronous_commit = on"),
+            Check::new(
+                "durability",
+                Doubt,
+                "synchronous_commit is off: a crash of the database loses acknowledged messages",
+            )
+            .next("ALTER ROLE … SET synchronous_commit = on"),
         );
     }
     checks.push(match migrate::inspect(client).await {
         Ok(Schema::Current) => Check::new("schema", Good, format!("version {}", migrate::newest())),
-        Ok(Schema::Behind) => {
-            Check::new("schema", Note, format!("not at version {} yet", migrate::newest())).next("the next start brings it there, or: fynq migrate")
-        }
+        Ok(Schema::Behind) => Check::new("schema", Note, format!("not at version {} yet", migrate::newest()))
+            .next("the next start brings it there, or: fynq migrate"),
         Ok(Schema::Ahead(version)) => {
-            Check::new("schema", Bad, format!("version {version} is newer than this fynq")).next("start the newer fynq")
+            Check::new("schema", Bad, format!("version {version} is newer than this fynq"))
+                .next("start the newer fynq")
         }
         Err(error) => Check::new("schema", Bad, format!("{error:#}")),
     });
@@ -136,14 +147,21 @@ pub(super) async fn model(settings: &Settings) -> Vec<Check> {
     if let Some(file) = &model.instruction_file {
         let shown = file.display();
         checks.push(match std::fs::read_to_string(file) {
-            Ok(text) if !text.trim().is_empty() => Check::new("instruction", Good, format!("{shown} can be read")),
-            Ok(_) => Check::new("instruction", Bad, format!("{shown} is empty")).next("see FYNQ_INSTRUCTION_FILE"),
-            Err(error) => Check::new("instruction", Bad, format!("{shown}: {error}")).next("see FYNQ_INSTRUCTION_FILE"),
+            Ok(text) if !text.trim().is_empty() => {
+                Check::new("instruction", Good, format!("{shown} can be read"))
+            }
+            Ok(_) => {
+                Check::new("instruction", Bad, format!("{shown} is empty")).next("see FYNQ_INSTRUCTION_FILE")
+            }
+            Err(error) => {
+                Check::new("instruction", Bad, format!("{shown}: {error}")).next("see FYNQ_INSTRUCTION_FILE")
+            }
         });
     }
     if model.api_key.is_none() && model.base_url.is_none() {
         checks.push(
-            Check::new("model", Note, "the built-in practice model answers").next("set GEMINI_API_KEY for a real one"),
+            Check::new("model", Note, "the built-in practice model answers")
+                .next("set GEMINI_API_KEY for a real one"),
         );
         return checks;
     }
@@ -179,7 +197,8 @@ async fn real_model(model: &config::Model) -> Check {
         Ok(Ok(response)) => match response.status().as_u16() {
             200..=299 => Check::new("model", Good, format!("{url} knows {name}")),
             status @ (400 | 401 | 403) => {
-                Check::new("model", Doubt, format!("{url} refused the key ({status})")).next("see GEMINI_API_KEY")
+                Check::new("model", Doubt, format!("{url} refused the key ({status})"))
+                    .next("see GEMINI_API_KEY")
             }
             404 => Check::new("model", Doubt, format!("{url} does not know {name} (a gateway may not tell)"))
                 .next("see GEMINI_MODEL"),
@@ -195,7 +214,8 @@ pub(super) fn page(settings: &Settings) -> Check {
             .next("set FYNQ_STATIC_DIR to the checkout's static/");
     }
     if !dir.join("vendor/manifest.json").is_file() {
-        return Check::new("page", Doubt, "its libraries are not built: math and code show as plain text").next("make web");
+        return Check::new("page", Doubt, "its libraries are not built: math and code show as plain text")
+            .next("make web");
     }
     Check::new("page", Good, format!("{} with its libraries", dir.display()))
 }
@@ -204,7 +224,8 @@ pub(super) fn open_files() -> Check {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     match limit {
         Some(most) if most < ENOUGH_FILES => {
-            Check::new("open files", Doubt, format!("at most {most}: each socket needs one")).next("ulimit -Hn 65536")
+            Check::new("open files", Doubt, format!("at most {most}: each socket needs one"))
+                .next("ulimit -Hn 65536")
         }
         Some(most) => Check::new("open files", Good, format!("at most {most}")),
         None => Check::new("open files", Good, "no limit"),

@@ -90,7 +90,9 @@ async fn the_practice_model_is_a_note_and_a_deaf_endpoint_a_doubt() {
 
 #[tokio::test]
 async fn an_endpoint_is_judged_by_its_status() {
-    for (status, verdict) in [(200, Verdict::Good), (403, Verdict::Doubt), (404, Verdict::Doubt), (500, Verdict::Doubt)] {
+    for (status, verdict) in
+        [(200, Verdict::Good), (403, Verdict::Doubt), (404, Verdict::Doubt), (500, Verdict::Doubt)]
+    {
         let status = http::StatusCode::from_u16(status).unwrap();
         let app = axum::Router::new().route(
             "/v1beta/models/gemini-x",

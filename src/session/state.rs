@@ -12,7 +12,7 @@ use crate::id::Uuid;
 use crate::protocol::{
     Author, AuthorKind, Control, Event, Message, MessageRole, Person, SessionState, Status, Usage,
 };
-use crate::store::{NewMessage, Op, Patience, Woken};
+use crate::store::{ASSISTANT, NewMessage, Op, Patience, Woken};
 
 use super::Refused;
 use super::handle::Call;
@@ -24,8 +24,6 @@ use super::window::Window;
 pub(super) const QUEUE: usize = 4;
 /// Ids of superseded messages kept to recognise a repetition; beyond that PostgreSQL is asked.
 pub(super) const MAX_GONE: usize = 256;
-/// The name under which the model speaks.
-pub(crate) const ASSISTANT: &str = "fynq";
 
 /// What the state makes happen outside itself.
 pub(super) trait Out {

@@ -220,11 +220,8 @@ impl Task {
     /// the outage is known before somebody's message runs into it.
     async fn idle(&mut self) -> Result<(), Over> {
         let ended = async {
-            match &mut self.link {
-                Some(link) => {
-                    let _ = (&mut link.carrier).await;
-                }
-                None => {}
+            if let Some(link) = &mut self.link {
+                let _ = (&mut link.carrier).await;
             }
         };
         tokio::select! {

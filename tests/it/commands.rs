@@ -176,7 +176,11 @@ async fn regenerate_answers_the_last_question_again() {
     let questions = scene.socket.log.messages.len();
     scene.socket.command("regenerate").await;
     let call = scene.app.model.call().await;
-    assert_eq!(call.turns(), [("user".to_owned(), "Why?".to_owned())], "the old answer is no part of the prompt");
+    assert_eq!(
+        call.turns(),
+        [("user".to_owned(), "Why?".to_owned())],
+        "the old answer is no part of the prompt"
+    );
     call.answer("Let us see").await;
     scene.socket.run_end().await;
     assert_eq!(supersedes(&scene), [old.clone()]);
@@ -219,7 +223,11 @@ async fn edit_supersedes_the_message_and_all_after_it() {
     wanted.sort_by_key(Value::to_string);
     assert_eq!(named, wanted);
     assert_eq!(contents(&scene).await, ["one", "1", "zwei", "II"]);
-    assert_eq!(scene.ada.messages(&scene.session).await[2]["id"], json!(id), "`id` becomes the new message's id");
+    assert_eq!(
+        scene.ada.messages(&scene.session).await[2]["id"],
+        json!(id),
+        "`id` becomes the new message's id"
+    );
     // Repeated: accepted again, and nothing more happens.
     scene.socket.send(edit).await;
     scene.socket.accepted(&id).await;

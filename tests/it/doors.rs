@@ -41,7 +41,11 @@ async fn no_token_or_a_bad_one_is_401_before_the_upgrade() {
 async fn the_url_opens_no_door() {
     let scene = Scene::start().await;
     let ticket = ticket(&scene.ada).await;
-    for query in [format!("token={}", scene.ada.token), format!("ticket={ticket}"), format!("access_token={}", scene.ada.token)] {
+    for query in [
+        format!("token={}", scene.ada.token),
+        format!("ticket={ticket}"),
+        format!("access_token={}", scene.ada.token),
+    ] {
         let refusal = refused(&scene, &format!("{}?{query}", path(&scene.session)), &[PROTOCOL]).await;
         assert_eq!(refusal.status, 401, "{query}");
     }
@@ -52,7 +56,8 @@ async fn a_ticket_opens_one_socket_once() {
     let scene = Scene::start().await;
     let ticket = format!("fynq.v1, ticket.{}", ticket(&scene.ada).await);
     let headers = [("sec-websocket-protocol", ticket.as_str())];
-    let mut socket = Socket::open(scene.app.addr, &path(&scene.session), &headers).await.expect("a ticket opens");
+    let mut socket =
+        Socket::open(scene.app.addr, &path(&scene.session), &headers).await.expect("a ticket opens");
     assert_eq!(socket.ready["you"]["id"], json!(scene.ada.user_id));
     socket.round_trip().await;
     assert_eq!(refused(&scene, &path(&scene.session), &headers).await.status, 401);
@@ -196,8 +201,14 @@ async fn a_drain_tells_everyone_lets_runs_end_then_closes_with_1012() {
     if back.ready["state"]["run"].is_string() {
         back.run_end().await;
     }
-    let contents: Vec<_> =
-        back.log.messages.values().map(|said| said.text.clone()).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    let contents: Vec<_> = back
+        .log
+        .messages
+        .values()
+        .map(|said| said.text.clone())
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
     assert_eq!(contents, ["A last word?", "And one more", "I finish", "here"]);
 }
 

@@ -187,7 +187,8 @@ async fn thinking_is_reasoning_and_no_part_of_the_answer() {
     let mut scene = Scene::start().await;
     scene.socket.ask("Think").await;
     let mut call = scene.app.model.call().await;
-    let thought = json!({"content": {"parts": [{"text": "hmm", "thought": true}], "role": "model"}, "index": 0});
+    let thought =
+        json!({"content": {"parts": [{"text": "hmm", "thought": true}], "role": "model"}, "index": 0});
     call.raw(format!("data: {}\r\n\r\n", json!({"candidates": [thought]}))).await;
     call.answer("Tell me more").await;
     scene.socket.run_end().await;
@@ -224,7 +225,10 @@ async fn deltas_and_stored_text_are_the_same_bytes_however_a_run_ends() {
         assert_eq!(stored["content"], json!(scene.socket.log.answer().text), "{reason}");
         assert_eq!(stored["content"], "ein Stück\u{2028}\r\n\tnoch 👩‍🏫 eins ");
         if end["type"] == "RUN_FINISHED" {
-            assert_eq!((&end["result"]["finish_reason"], &stored["finish_reason"]), (&json!(told), &json!(told)));
+            assert_eq!(
+                (&end["result"]["finish_reason"], &stored["finish_reason"]),
+                (&json!(told), &json!(told))
+            );
             assert_eq!(stored["status"], status);
         } else {
             panic!("{reason}: {end}");

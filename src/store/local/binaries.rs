@@ -106,7 +106,7 @@ fn usual_places() -> Vec<PathBuf> {
                 Some((version, entry.path().join(rest)))
             })
             .collect();
-        versions.sort_by(|a, b| b.0.cmp(&a.0));
+        versions.sort_by_key(|found| std::cmp::Reverse(found.0));
         places.extend(versions.into_iter().map(|(_, path)| path));
     }
     places

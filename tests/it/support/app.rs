@@ -63,7 +63,10 @@ impl TestApp {
     pub(crate) async fn sockets(&self, count: usize) {
         let mut open = self.server().app().sockets.subscribe();
         let wanted = open.wait_for(|open| *open == count);
-        tokio::time::timeout(super::socket::PATIENCE, wanted).await.expect("the sockets are not that many").unwrap();
+        tokio::time::timeout(super::socket::PATIENCE, wanted)
+            .await
+            .expect("the sockets are not that many")
+            .unwrap();
     }
 
     /// The first number of what a statement gives, past everything that is tested.
@@ -173,12 +176,15 @@ async fn proxied(url: &str) -> (String, Option<Proxy>) {
     let config: tokio_postgres::Config = url.parse().expect("a database address");
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let target = match &config.get_hosts()[0] {
-        tokio_postgres::config::Host::Tcp(host) => Target::Tcp(format!("{host}:{port}").parse().expect("an IP address")),
+        tokio_postgres::config::Host::Tcp(host) => {
+            Target::Tcp(format!("{host}:{port}").parse().expect("an IP address"))
+        }
         tokio_postgres::config::Host::Unix(dir) => Target::Unix(dir.join(format!(".s.PGSQL.{port}"))),
     };
     let proxy = Proxy::start(target).await;
     let user = config.get_user().expect("a user");
-    let password = config.get_password().map(|text| format!(":{}", String::from_utf8_lossy(text))).unwrap_or_default();
+    let password =
+        config.get_password().map(|text| format!(":{}", String::from_utf8_lossy(text))).unwrap_or_default();
     let name = config.get_dbname().expect("a database");
     (format!("postgres://{user}{password}@{}/{name}?sslmode=disable", proxy.addr), Some(proxy))
 }

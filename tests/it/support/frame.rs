@@ -7,9 +7,15 @@ use serde_json::Value;
 /// One frame from the server.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Frame {
-    Entry { seq: u64, ev: Value },
+    Entry {
+        seq: u64,
+        ev: Value,
+    },
     Control(Value),
-    Close { code: u16, reason: String },
+    Close {
+        code: u16,
+        reason: String,
+    },
     /// The connection ended with no close frame.
     Gone,
 }
@@ -156,8 +162,11 @@ impl Transcript {
                 self.messages.entry(id).or_default().ended = true;
             }
             "RUN_FINISHED" | "RUN_ERROR" => self.run_ended(&kind, ev),
-            "REASONING_START" | "REASONING_MESSAGE_START" | "REASONING_MESSAGE_CONTENT"
-            | "REASONING_MESSAGE_END" | "REASONING_END" => {
+            "REASONING_START"
+            | "REASONING_MESSAGE_START"
+            | "REASONING_MESSAGE_CONTENT"
+            | "REASONING_MESSAGE_END"
+            | "REASONING_END" => {
                 text(ev, "messageId");
             }
             _ => panic!("an event that this version does not send: {ev}"),

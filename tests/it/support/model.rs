@@ -88,8 +88,9 @@ impl Call {
             let stream = futures_util::stream::unfold(self.rest.take().unwrap(), |mut rest| async {
                 rest.recv().await.map(|chunk| (chunk, rest))
             });
-            let response =
-                Response::builder().header("content-type", "text/event-stream").body(Body::from_stream(stream));
+            let response = Response::builder()
+                .header("content-type", "text/event-stream")
+                .body(Body::from_stream(stream));
             let _ = answer.send(response.unwrap());
         }
     }
@@ -114,7 +115,8 @@ impl Call {
     pub(crate) async fn finish(mut self, reason: &str) {
         let last = json!({"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": reason, "index": 0});
         let usage = json!({"promptTokenCount": 11, "candidatesTokenCount": 7, "totalTokenCount": 18});
-        self.chunk(json!({"candidates": [last], "usageMetadata": usage, "modelVersion": "gemini-test"})).await;
+        self.chunk(json!({"candidates": [last], "usageMetadata": usage, "modelVersion": "gemini-test"}))
+            .await;
     }
 
     /// A whole answer.

@@ -44,6 +44,14 @@ impl Db {
         Db { url: with_database(&cluster.url, &name), name }
     }
 
+    /// One without even the schema.
+    pub(crate) async fn empty() -> Db {
+        let cluster = tokio::task::spawn_blocking(cluster).await.unwrap();
+        let name = format!("t_{}", id::new().simple());
+        connect(&cluster.url).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        Db { url: with_database(&cluster.url, &name), name }
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -113,10 +121,11 @@ impl PrivatePg {
         self.local = Some(LocalPostgres::start(&self.dir, None).await.unwrap());
     }
 
-    /// Kills the server without a word. Its supervisor starts it again in a moment, and it recovers.
+    /// Ends the server and all its processes at once, whatever they are doing. Its supervisor
+    /// starts it again in a moment, and it recovers.
     pub(crate) fn kill(&self) {
         if let Some(pid) = self.local.as_ref().and_then(LocalPostgres::postmaster) {
-            signal(pid, rustix::process::Signal::KILL);
+            signal(pid, rustix::process::Signal::QUIT);
         }
     }
 }

@@ -71,7 +71,12 @@ impl Proxy {
     }
 }
 
-async fn carry(inner: TcpStream, target: Target, modes: watch::Receiver<Mode>, mut cut: watch::Receiver<u64>) {
+async fn carry(
+    inner: TcpStream,
+    target: Target,
+    modes: watch::Receiver<Mode>,
+    mut cut: watch::Receiver<u64>,
+) {
     cut.mark_unchanged();
     let _ = inner.set_nodelay(true);
     match target {
@@ -111,7 +116,8 @@ async fn one_way(
             return;
         }
         let mode = *modes.borrow();
-        let most = if let Mode::Crawl(speed) = mode { (speed / 20).clamp(1, buffer.len()) } else { buffer.len() };
+        let most =
+            if let Mode::Crawl(speed) = mode { (speed / 20).clamp(1, buffer.len()) } else { buffer.len() };
         let Ok(count @ 1..) = from.read(&mut buffer[..most]).await else { return };
         // Silence that began while this read waited holds for what it read as well.
         if modes.wait_for(|mode| *mode != Mode::Silent).await.is_err() {

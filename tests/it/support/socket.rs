@@ -39,14 +39,22 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Opens a socket and reads `ready` and, unless resumed, `snapshot`.
-    pub(crate) async fn open(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Socket, Refusal> {
+    pub(crate) async fn open(
+        addr: SocketAddr,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Socket, Refusal> {
         let mut socket = Socket::open_bare(addr, path, headers).await?;
         socket.greet(Transcript::default()).await;
         Ok(socket)
     }
 
     /// Opens a socket and reads nothing.
-    pub(crate) async fn open_bare(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Socket, Refusal> {
+    pub(crate) async fn open_bare(
+        addr: SocketAddr,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Socket, Refusal> {
         let mut request = format!("ws://{addr}{path}").into_client_request().unwrap();
         for (name, value) in headers {
             let name: http::HeaderName = name.parse().unwrap();
@@ -132,6 +140,14 @@ impl Socket {
 
     /// Reads until a frame fits; gives that frame.
     pub(crate) async fn until(&mut self, what: &str, fits: impl Fn(&Frame) -> bool) -> Frame {
+        let ended = |frame: &Frame| matches!(frame, Frame::Close { .. } | Frame::Gone);
+        let frame = self.until_any(what, |frame| fits(frame) || ended(frame)).await;
+        assert!(fits(&frame), "{what} never came before {frame:?}; last frames: {:#?}", self.seen);
+        frame
+    }
+
+    /// As `until`, where the socket's end may be what is waited for.
+    pub(crate) async fn until_any(&mut self, what: &str, fits: impl Fn(&Frame) -> bool) -> Frame {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let frame = match tokio::time::timeout_at(deadline, self.next()).await {
@@ -140,9 +156,6 @@ impl Socket {
             };
             if fits(&frame) {
                 return frame;
-            }
-            if matches!(frame, Frame::Close { .. } | Frame::Gone) {
-                panic!("{what} never came before {frame:?}; last frames: {:#?}", self.seen);
             }
         }
     }
@@ -166,6 +179,13 @@ impl Socket {
         while !self.log.messages.values().any(|said| said.role == "assistant" && said.text == text) {
             let what = format!("the answer {text:?}");
             self.until(&what, |frame| frame.event() == Some("TEXT_MESSAGE_CONTENT")).await;
+        }
+    }
+
+    /// Reads on until the assistant's text so far has this many bytes.
+    pub(crate) async fn answer_so_far_len(&mut self, bytes: usize) {
+        while !self.log.messages.values().any(|said| said.role == "assistant" && said.text.len() == bytes) {
+            self.event("TEXT_MESSAGE_CONTENT").await;
         }
     }
 
@@ -216,7 +236,8 @@ impl Socket {
 
     /// The refusal of the command `id`.
     pub(crate) async fn refusal(&mut self, id: &str) -> Value {
-        let fits = |frame: &Frame| frame.control() == Some("error") && frame.body()["command_id"] == json!(id);
+        let fits =
+            |frame: &Frame| frame.control() == Some("error") && frame.body()["command_id"] == json!(id);
         self.until("an error for the command", fits).await.body().clone()
     }
 

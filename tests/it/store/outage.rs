@@ -1,0 +1,155 @@
+//! PostgreSQL goes away and comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use fynq::id::Uuid;
+use fynq::protocol::Status;
+use fynq::store::{Op, Patience, StoreError, WriteError};
+use tokio_postgres::types::Type;
+
+use super::{add_student, answer, new_session, open, question, state};
+use crate::support::pg::{PrivatePg, connect};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_it_is_away_some_are_refused_and_some_are_kept() {
+    let mut pg = PrivatePg::start().await;
+    let store = open(&pg.settings()).await;
+    let student = add_student(&connect(pg.url()).await).await;
+    let session = new_session(&store, student).await;
+    let writer = store.writer();
+    let running = answer(session, 1);
+    writer.commit(vec![Op::Insert(running.clone())], Patience::Refuse).await.unwrap();
+
+    pg.stop().await;
+    let begun = Instant::now();
+    let asked = question(session, 2);
+    let refused = writer.commit(vec![Op::Insert(asked.clone())], Patience::Refuse).await;
+    assert!(matches!(refused, Err(WriteError::Unavailable { .. })), "{refused:?}");
+    assert!(!writer.is_up());
+    let read = store.get_session(session).await;
+    assert!(matches!(read, Err(StoreError::Unavailable)), "{read:?}");
+    assert!(matches!(store.check().await, Err(StoreError::Unavailable)));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+
+    // A running answer goes on: its states are kept, and only the last one counts.
+    let kept: Vec<_> = (1..=50)
+        .map(|n| {
+            let (writer, op) = (writer.clone(), state(&running, &"x".repeat(n), Status::Streaming));
+            tokio::spawn(async move { writer.commit(vec![op], Patience::Insist).await })
+        })
+        .collect();
+    let again = writer.commit(vec![Op::Insert(asked.clone())], Patience::Refuse).await;
+    assert!(matches!(again, Err(WriteError::Unavailable { .. })), "{again:?}");
+
+    pg.start_again().await;
+    for kept in kept {
+        kept.await.unwrap().unwrap();
+    }
+    writer.flush().await;
+    assert!(writer.is_up());
+    assert!(!store.message_exists(session, asked.id).await.unwrap());
+    writer.commit(vec![Op::Insert(asked.clone())], Patience::Refuse).await.unwrap();
+    assert!(store.message_exists(session, asked.id).await.unwrap());
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_known_to_be_back_without_anybody_writing() {
+    let mut pg = PrivatePg::start().await;
+    let store = open(&pg.settings()).await;
+    pg.stop().await;
+    eventually("the outage is noticed", || !store.writer().is_up()).await;
+    pg.start_again().await;
+    eventually("so is its end", || store.writer().is_up()).await;
+    store.check().await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_during_an_outage_gives_up() {
+    let mut pg = PrivatePg::start().await;
+    let store = open(&pg.settings()).await;
+    let student = add_student(&connect(pg.url()).await).await;
+    let session = new_session(&store, student).await;
+    pg.stop().await;
+    let writer = store.writer().clone();
+    let kept =
+        tokio::spawn(
+            async move { writer.commit(vec![Op::Insert(question(session, 1))], Patience::Insist).await },
+        );
+    eventually("the outage is noticed", || !store.writer().is_up()).await;
+    tokio::time::timeout(Duration::from_secs(5), store.close()).await.unwrap();
+    assert!(kept.await.unwrap().is_err());
+}
+
+/// Many commit while the server is killed again and again; then every answer is held against the table.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_in_the_middle_of_commits_no_answer_was_a_lie() {
+    const SESSIONS: usize = 16;
+    let pg = PrivatePg::start().await;
+    let store = open(&pg.settings()).await;
+    let student = add_student(&connect(pg.url()).await).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let committed = Arc::new(AtomicI64::new(0));
+    let mut tasks = Vec::new();
+    for n in 0..SESSIONS {
+        let session = new_session(&store, student).await;
+        let (store, over, committed) = (store.clone(), over.clone(), committed.clone());
+        tasks.push(tokio::spawn(async move {
+            let patience = if n % 2 == 0 { Patience::Refuse } else { Patience::Insist };
+            let mut answers: Vec<(Uuid, Result<(), WriteError>)> = Vec::new();
+            for ord in 1.. {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let asked = question(session, ord);
+                let result = store.writer().commit(vec![Op::Insert(asked.clone())], patience).await;
+                if result.is_ok() {
+                    committed.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                answers.push((asked.id, result));
+            }
+            (session, patience, answers)
+        }));
+    }
+    for _ in 0..4 {
+        let before = committed.load(Ordering::Relaxed);
+        eventually("commits go on", || committed.load(Ordering::Relaxed) > before + 500).await;
+        let noticed = store.writer().clone();
+        pg.kill();
+        eventually("the outage is noticed", || !noticed.is_up()).await;
+    }
+    let before = committed.load(Ordering::Relaxed);
+    eventually("commits go on", || committed.load(Ordering::Relaxed) > before + 500).await;
+    over.store(true, Ordering::Relaxed);
+
+    let sql = connect(pg.url()).await;
+    let mut refused = 0;
+    for task in tasks {
+        let (session, patience, answers) = task.await.unwrap();
+        let rows = "SELECT id FROM messages WHERE session_id = $1";
+        let rows = sql.query_typed(rows, &[(&session, Type::UUID)]).await.unwrap();
+        let stored: std::collections::HashSet<Uuid> = rows.iter().map(|row| row.get(0)).collect();
+        assert_eq!(stored.len(), rows.len(), "each once");
+        for (id, answer) in &answers {
+            assert_eq!(stored.contains(id), answer.is_ok(), "{patience:?} was answered {answer:?}");
+            assert!(patience == Patience::Refuse || answer.is_ok(), "{answer:?}");
+            refused += usize::from(answer.is_err());
+        }
+        assert_eq!(stored.len(), answers.iter().filter(|(_, answer)| answer.is_ok()).count());
+    }
+    assert!(refused > 0, "the outages were noticed");
+    store.close().await;
+}
+
+async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

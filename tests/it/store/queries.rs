@@ -1,0 +1,167 @@
+//! What the doors ask for.
+
+use fynq::id;
+use fynq::protocol::{AuthorKind, Status};
+use fynq::store::{MessagesFrom, NewSession, Op, Patience, SessionChange, SessionsOf};
+use tokio_postgres::types::Type;
+
+use super::{Fixture, add_student, answer, question};
+
+#[tokio::test]
+async fn sessions_are_listed_searched_and_paged() {
+    let f = Fixture::new().await;
+    let titles = ["Slope of a line", "Photosynthesis", "50% off", "STEILHEIT ÜBEN", "500 words"];
+    let mut ids = Vec::new();
+    for title in titles {
+        let new = NewSession { student_id: f.student, title: Some(title), subject: Some("School") };
+        ids.push(f.store.create_session(new).await.unwrap().id);
+    }
+    let other = add_student(&f.sql).await;
+    let foreign = super::new_session(&f.store, other).await;
+
+    let mine = SessionsOf::Student(f.student);
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = f.store.list_sessions(mine, None, after, 2).await.unwrap();
+        assert!(page.items.len() <= 2);
+        seen.extend(page.items.iter().map(|session| session.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    ids.reverse();
+    assert_eq!(seen, ids, "the newest first, each once");
+
+    let found = async |search: &str| {
+        let page = f.store.list_sessions(mine, Some(search), None, 10).await.unwrap();
+        page.items.into_iter().filter_map(|session| session.title).collect::<Vec<_>>()
+    };
+    assert_eq!(found("slope").await, ["Slope of a line"]);
+    assert_eq!(found("50%").await, ["50% off"]);
+    assert_eq!(found("üben").await, ["STEILHEIT ÜBEN"]);
+    assert_eq!(found("school").await.len(), 5);
+    let all = f.store.list_sessions(SessionsOf::Everyone, None, None, 10).await.unwrap();
+    assert_eq!(all.items.len(), 6);
+    assert_eq!(all.items[0].id, foreign);
+}
+
+#[tokio::test]
+async fn a_session_is_changed_and_deleted_with_its_messages() {
+    let f = Fixture::new().await;
+    let id = f.session().await;
+    let change = SessionChange { title: Some(Some("Lines")), subject: None };
+    let changed = f.store.change_session(id, change).await.unwrap().unwrap();
+    assert_eq!((changed.title.as_deref(), changed.subject), (Some("Lines"), None));
+    let change = SessionChange { title: None, subject: Some(Some("Maths")) };
+    let changed = f.store.change_session(id, change).await.unwrap().unwrap();
+    assert_eq!((changed.title.as_deref(), changed.subject.as_deref()), (Some("Lines"), Some("Maths")));
+    let change = SessionChange { title: Some(None), subject: None };
+    assert_eq!(f.store.change_session(id, change).await.unwrap().unwrap().title, None);
+    assert!(f.store.change_session(id::new(), change).await.unwrap().is_none());
+
+    let asked = question(id, 1);
+    f.store.writer().commit(vec![Op::Insert(asked.clone())], Patience::Refuse).await.unwrap();
+    assert!(f.store.delete_session(id).await.unwrap());
+    assert!(!f.store.delete_session(id).await.unwrap());
+    assert!(f.store.get_session(id).await.unwrap().is_none());
+    assert!(!f.store.message_exists(id, asked.id).await.unwrap());
+    // So do a student's with the student.
+    let id = f.session().await;
+    let asked = question(id, 1);
+    f.store.writer().commit(vec![Op::Insert(asked.clone())], Patience::Refuse).await.unwrap();
+    f.sql.execute_typed("DELETE FROM users WHERE id = $1", &[(&f.student, Type::UUID)]).await.unwrap();
+    assert!(!f.store.message_exists(id, asked.id).await.unwrap());
+}
+
+#[tokio::test]
+async fn messages_are_paged_in_both_directions() {
+    let f = Fixture::new().await;
+    let session = f.session().await;
+    let all: Vec<_> = (1..=7).map(|ord| question(session, ord)).collect();
+    let mut ops: Vec<Op> = all.iter().cloned().map(Op::Insert).collect();
+    ops.push(Op::Supersede { session_id: session, ids: vec![all[2].id] });
+    f.store.writer().commit(ops, Patience::Refuse).await.unwrap();
+    let page = async |from, limit| {
+        let page = f.store.list_messages(session, from, limit).await.unwrap();
+        let ords: Vec<_> = page
+            .items
+            .iter()
+            .map(|message| all.iter().position(|new| new.id == message.id).unwrap() + 1)
+            .collect();
+        (ords, page.next)
+    };
+    assert_eq!(page(MessagesFrom::Start, 3).await, (vec![1, 2, 4], Some(4)));
+    assert_eq!(page(MessagesFrom::After(4), 3).await, (vec![5, 6, 7], None));
+    assert_eq!(page(MessagesFrom::Before(all[5].id), 2).await, (vec![4, 5], Some(4)));
+    assert_eq!(page(MessagesFrom::Before(all[1].id), 2).await, (vec![1], None));
+    assert_eq!(page(MessagesFrom::Before(id::new()), 2).await, (vec![], None));
+}
+
+#[tokio::test]
+async fn a_students_history_has_the_newest_session_first() {
+    let f = Fixture::new().await;
+    let (first, second) = (f.session().await, f.session().await);
+    let ops = [(first, 1), (first, 2), (second, 1), (second, 2), (second, 3)]
+        .map(|(session, ord)| Op::Insert(question(session, ord)));
+    f.store.writer().commit(ops.to_vec(), Patience::Refuse).await.unwrap();
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = f.store.messages_of_user(f.student, after, 2).await.unwrap();
+        seen.extend(page.items.into_iter().map(|message| (message.session_id, message.content)));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let want = [(second, 1), (second, 2), (second, 3), (first, 1), (first, 2)]
+        .map(|(session, ord)| (session, format!("question {ord}")));
+    assert_eq!(seen, want);
+}
+
+#[tokio::test]
+async fn a_session_wakes_with_its_newest_messages() {
+    let f = Fixture::new().await;
+    let session = f.session().await;
+    let empty = f.store.wake_session(session, 10, 1000).await.unwrap().unwrap();
+    assert_eq!((empty.last_ord, empty.messages.len(), empty.has_more), (0, 0, false));
+    assert!(empty.student_name.starts_with("ada+"), "no name yet: {}", empty.student_name);
+    assert!(f.store.wake_session(id::new(), 10, 1000).await.unwrap().is_none());
+
+    let mut all: Vec<_> = (1..=9).map(|ord| question(session, ord)).collect();
+    all.iter_mut().for_each(|new| new.author_id = Some(f.student));
+    // Each holds ten bytes.
+    let ops = all.iter().cloned().map(Op::Insert).collect();
+    f.store.writer().commit(ops, Patience::Refuse).await.unwrap();
+    f.sql.batch_execute("UPDATE users SET display_name = 'Ada'").await.unwrap();
+    let woken = async |most, bytes| {
+        let woken = f.store.wake_session(session, most, bytes).await.unwrap().unwrap();
+        let ords: Vec<_> = woken.messages.iter().map(|message| message.ord).collect();
+        (ords, woken.has_more)
+    };
+    assert_eq!(woken(3, 1000).await, (vec![7, 8, 9], true));
+    assert_eq!(woken(9, 1000).await, ((1..=9).collect(), false));
+    assert_eq!(woken(9, 15).await, (vec![8, 9], true));
+    assert_eq!(woken(9, 1).await, (vec![9], true));
+    let woken = f.store.wake_session(session, 1, 1000).await.unwrap().unwrap();
+    assert_eq!(woken.student_name, "Ada");
+    assert_eq!(woken.messages[0].message.author.name, "Ada");
+    assert_eq!(woken.messages[0].message.author.kind, AuthorKind::Student);
+}
+
+#[tokio::test]
+async fn what_a_crash_left_open_is_closed_with_its_text() {
+    let f = Fixture::new().await;
+    let session = f.session().await;
+    let mut open = answer(session, 2);
+    open.content = "half a".into();
+    let ops = vec![Op::Insert(question(session, 1)), Op::Insert(open.clone())];
+    f.store.writer().commit(ops, Patience::Refuse).await.unwrap();
+    assert_eq!(f.store.close_interrupted().await.unwrap(), 1);
+    assert_eq!(f.store.close_interrupted().await.unwrap(), 0);
+    let message = &f.store.run_messages(session, open.run_id).await.unwrap()[0];
+    assert_eq!((message.content.as_str(), message.status), ("half a", Status::Interrupted));
+    assert_eq!(message.error, Some(fynq::protocol::ErrorCode::Interrupted));
+}
