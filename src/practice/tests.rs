@@ -49,8 +49,11 @@ async fn the_other_methods_and_what_is_refused() {
     let (base, serving) = start(Options { hurry: true, ..Options::default() }).await;
     let client = client(false);
     let url = |method: &str| format!("{base}/v1beta/models/m:{method}");
-    let whole: serde_json::Value = post(&client, url("generateContent"), body("hi")).await.json().await.unwrap();
-    assert!(whole["candidates"][0]["content"]["parts"][0]["text"].as_str().unwrap().contains("practice tutor"));
+    let whole: serde_json::Value =
+        post(&client, url("generateContent"), body("hi")).await.json().await.unwrap();
+    assert!(
+        whole["candidates"][0]["content"]["parts"][0]["text"].as_str().unwrap().contains("practice tutor")
+    );
     let tokens: serde_json::Value = post(&client, url("countTokens"), body("hi")).await.json().await.unwrap();
     assert!(tokens["totalTokens"].as_u64().unwrap() > 0);
     let model_last = r#"{"contents":[{"role":"model","parts":[{"text":"a"}]}]}"#;
@@ -86,7 +89,10 @@ async fn directives_come_from_the_start_the_header_and_the_last_words() {
     let user = |text: &str| serde_json::json!({ "role": "user", "parts": [{ "text": text }] });
     assert_eq!(count(None, serde_json::json!([user("a")])).await, 2);
     assert_eq!(count(Some("chunks=3"), serde_json::json!([user("a")])).await, 3);
-    assert_eq!(count(Some("chunks=3"), serde_json::json!([user("[[emu chunks=9]] [[emu chunks=4]]")])).await, 4);
+    assert_eq!(
+        count(Some("chunks=3"), serde_json::json!([user("[[emu chunks=9]] [[emu chunks=4]]")])).await,
+        4
+    );
     let model = serde_json::json!({ "role": "model", "parts": [{ "text": "b" }] });
     let earlier = serde_json::json!([user("[[emu chunks=9]]"), model, user("c")]);
     assert_eq!(count(None, earlier).await, 2, "what was said for an earlier turn is over");

@@ -76,11 +76,19 @@ struct Ring {
     bytes: usize,
 }
 
+#[derive(Clone, Copy)]
+struct End {
+    /// The position after the last item.
+    position: u64,
+    /// Nothing more will come. Cursors hold the log, so its being dropped could not tell them.
+    over: bool,
+}
+
 pub(crate) struct Log {
     pub(crate) epoch: Uuid,
     ring: Mutex<Ring>,
-    /// The position after the last item; wakes the cursors.
-    end: watch::Sender<u64>,
+    /// Wakes the cursors.
+    end: watch::Sender<End>,
     max_bytes: usize,
 }
 
@@ -92,7 +100,7 @@ impl Log {
         Arc::new(Log {
             epoch: Uuid::new_v4(),
             ring: Mutex::new(Ring { items: VecDeque::new(), first: 0, seq: 0, dropped_seq: 0, bytes: 0 }),
-            end: watch::Sender::new(0),
+            end: watch::Sender::new(End { position: 0, over: false }),
             max_bytes,
         })
     }
@@ -129,7 +137,12 @@ impl Log {
         }
         let end = ring.first + ring.items.len() as u64;
         drop(ring);
-        self.end.send_replace(end);
+        self.end.send_modify(|known| known.position = end);
+    }
+
+    /// The session's task ends: readers take what is left, then they are told.
+    pub(crate) fn close(&self) {
+        self.end.send_modify(|end| end.over = true);
     }
 
     /// Forgets what it kept for those who come back: nobody came for a while.
@@ -205,7 +218,7 @@ pub(crate) struct Cursor {
     position: u64,
     /// Control frames from before the reader came are old news: `ready` said it all.
     live_from: u64,
-    wake: watch::Receiver<u64>,
+    wake: watch::Receiver<End>,
     log: Arc<Log>,
 }
 
@@ -218,12 +231,16 @@ impl Cursor {
     /// Resolves when there is something to take; `false` when the session has ended and all is
     /// read. Cancel-safe.
     pub(crate) async fn ready(&mut self) -> bool {
-        while *self.wake.borrow_and_update() <= self.position {
-            if self.wake.changed().await.is_err() {
-                return *self.wake.borrow() > self.position;
+        loop {
+            let end = *self.wake.borrow_and_update();
+            if end.position > self.position {
+                return true;
+            }
+            // The sender lives in the log that this cursor holds: only `over` ends the wait.
+            if end.over || self.wake.changed().await.is_err() {
+                return false;
             }
         }
-        true
     }
 
     /// Takes what is there for this reader, at most about `max_bytes` of it.
@@ -303,6 +320,19 @@ mod tests {
         assert!(log.after(1, 1).is_none());
         assert!(log.after(1, 21).is_none());
         assert!(log.after(1, 20).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_closed_log_is_read_to_its_end_and_no_further() {
+        let log = Log::new(1 << 20);
+        let (mut cursor, mut late) = (log.at_end(1), log.at_end(2));
+        let waiting = tokio::spawn(async move { late.ready().await });
+        delta(&log, "x");
+        assert!(waiting.await.unwrap());
+        log.close();
+        assert!(cursor.ready().await, "what is left is read first");
+        assert_eq!(seqs(&all(&mut cursor).unwrap()), [1]);
+        assert!(!cursor.ready().await);
     }
 
     #[test]

@@ -357,6 +357,7 @@ impl<'a> Task<'a> {
 
 impl Drop for Task<'_> {
     fn drop(&mut self) {
+        self.effects.log.close();
         if self.counted {
             self.inner.running.send_modify(|count| *count -= 1);
         }

@@ -33,8 +33,16 @@ async fn faults_and_what_becomes_of_them() {
         ("fault=400", failed(ModelUnavailable), 1),
         ("fault=404", failed(ModelUnavailable), 1),
         ("fault=429day", failed(ModelRateLimited), 1),
-        ("fault=429 retry_s=0", Outcome::Failed { code: ModelRateLimited, retry_after: Some(Duration::ZERO) }, 3),
-        ("fault=429 retry_s=31", Outcome::Failed { code: ModelRateLimited, retry_after: Some(Duration::from_secs(31)) }, 1),
+        (
+            "fault=429 retry_s=0",
+            Outcome::Failed { code: ModelRateLimited, retry_after: Some(Duration::ZERO) },
+            3,
+        ),
+        (
+            "fault=429 retry_s=31",
+            Outcome::Failed { code: ModelRateLimited, retry_after: Some(Duration::from_secs(31)) },
+            1,
+        ),
         ("fault=500", failed(ModelUnavailable), 3),
         ("fault=503", failed(ModelUnavailable), 3),
         ("fault=html", failed(ModelUnavailable), 3),
@@ -84,7 +92,8 @@ async fn thoughts_count_as_words_that_the_student_saw() {
 #[tokio::test]
 async fn an_exact_text_comes_through_unchanged() {
     // "Grüße, 世界! <b> \ "quoted""
-    let (heard, _upstream) = rehearse(&format!("{FAST} split=3 say=R3LDvMOfZSwg5LiW55WMISA8Yj4gXCAicXVvdGVkIg")).await;
+    let (heard, _upstream) =
+        rehearse(&format!("{FAST} split=3 say=R3LDvMOfZSwg5LiW55WMISA8Yj4gXCAicXVvdGVkIg")).await;
     assert_eq!(heard.text, "Grüße, 世界! <b> \\ \"quoted\"");
 }
 
@@ -97,7 +106,10 @@ async fn a_quota_of_a_minute_is_waited_for() {
     assert!(begun.elapsed() >= Duration::from_secs(1));
 }
 
-async fn with_limits(directive: &str, change: impl FnOnce(&mut config::Model)) -> (Heard, Upstream, Duration) {
+async fn with_limits(
+    directive: &str,
+    change: impl FnOnce(&mut config::Model),
+) -> (Heard, Upstream, Duration) {
     let upstream = Upstream::start().await;
     let mut settings = settings(&upstream.base);
     change(&mut settings);
@@ -111,7 +123,8 @@ const SHORT: Duration = Duration::from_millis(200);
 #[tokio::test]
 async fn a_model_that_never_begins() {
     for directive in ["fault=hang", "first_us=60000000", "fault=stall at=0"] {
-        let (heard, upstream, took) = with_limits(directive, |limits| limits.first_byte_timeout = SHORT).await;
+        let (heard, upstream, took) =
+            with_limits(directive, |limits| limits.first_byte_timeout = SHORT).await;
         assert_eq!(heard.end.outcome, failed(ErrorCode::ModelTimeout), "{directive}");
         assert!(took >= SHORT && took < Duration::from_secs(3), "{took:?}");
         upstream.until("aborted", 1).await;
@@ -193,7 +206,8 @@ async fn dropping_an_answer_that_has_not_begun_closes_the_call() {
 #[tokio::test]
 async fn an_answer_without_end_is_ended() {
     let upstream = Upstream::start().await;
-    let heard = listen(upstream.model().answer(ask("[[emu delay_us=0 bytes=4000 chunks=100000 text=uni]]"))).await;
+    let heard =
+        listen(upstream.model().answer(ask("[[emu delay_us=0 bytes=4000 chunks=100000 text=uni]]"))).await;
     assert_eq!(heard.end.outcome, Outcome::Finished(FinishReason::Length));
     assert!(heard.text.len() <= 256 * 1024 && heard.text.len() > 255 * 1024);
     upstream.until("aborted", 1).await;

@@ -36,7 +36,11 @@ fn every_recording_says_what_it_should_at_any_split() {
         let body = std::fs::read(folder.join(name)).unwrap();
         let status = u16::try_from(expected["http_status"].as_u64().unwrap()).unwrap();
         let whole = read_recording(status, vec![Bytes::from(body.clone())]);
-        if status == 200 { check_stream(name, &whole, expected) } else { check_error(name, &whole, expected) }
+        if status == 200 {
+            check_stream(name, &whole, expected)
+        } else {
+            check_error(name, &whole, expected)
+        }
         for size in [1, 2, 3, 7, 64, 1024] {
             assert_eq!(read_recording(status, cut(&body, size)), whole, "{name} in packets of {size}");
         }
@@ -56,9 +60,10 @@ fn check_stream(name: &str, heard: &Recording, expected: &Value) {
         }
         json
     });
-    let error = heard.error.as_ref().map(
-        |error| json!({ "code": error.code, "message": error.message, "status": error.status }),
-    );
+    let error = heard
+        .error
+        .as_ref()
+        .map(|error| json!({ "code": error.code, "message": error.message, "status": error.status }));
     let said = json!({
         "events": heard.events,
         "text": heard.text,
@@ -112,7 +117,11 @@ fn check_outcome(name: &str, heard: &Recording, expected: &Value) {
             Some("STOP") if has_text => Outcome::Finished(FinishReason::Stop),
             Some("MAX_TOKENS") if has_text => Outcome::Finished(FinishReason::Length),
             Some("SAFETY" | "RECITATION" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII") => {
-                if has_text { Outcome::Finished(FinishReason::Safety) } else { failed(ErrorCode::ContentBlocked) }
+                if has_text {
+                    Outcome::Finished(FinishReason::Safety)
+                } else {
+                    failed(ErrorCode::ContentBlocked)
+                }
             }
             Some(_) if !has_text => failed(ErrorCode::ModelEmpty),
             // Recordings that are not here yet may have reasons that this test does not know.

@@ -58,7 +58,9 @@ fn what_is_tried_again_and_what_it_is_called() {
 
 #[test]
 fn the_wait_is_drawn_from_the_whole_range_and_grows_to_a_cap() {
-    let at = |calls, chance| wait(&decide(&refused(503), Standing { calls, attempts: 99, ..FIRST }, chance)).unwrap();
+    let at = |calls, chance| {
+        wait(&decide(&refused(503), Standing { calls, attempts: 99, ..FIRST }, chance)).unwrap()
+    };
     assert_eq!(at(1, 0.0), Duration::ZERO);
     assert_eq!(at(1, 1.0), Duration::from_millis(500));
     assert_eq!(at(2, 1.0), Duration::from_secs(1));
@@ -83,7 +85,9 @@ fn what_the_model_asks_for_is_waited_for_or_passed_on() {
 }
 
 fn quota(details: &str) -> Refusal {
-    let body = format!("{{\"error\": {{\"code\": 429, \"status\": \"RESOURCE_EXHAUSTED\", \"details\": [{details}]}}}}");
+    let body = format!(
+        "{{\"error\": {{\"code\": 429, \"status\": \"RESOURCE_EXHAUSTED\", \"details\": [{details}]}}}}"
+    );
     read_refusal(429, body.as_bytes())
 }
 
@@ -99,7 +103,8 @@ fn a_quota_of_the_day_is_not_asked_again() {
         let code = ErrorCode::ModelRateLimited;
         assert_eq!(decision, Decision::Fail { code, retry_after: None }, "{details}");
     }
-    let minutely = r#"{"violations": [{"quotaId": "GenerateRequestsPerMinutePerProject"}]}, {"retryDelay": "1.5s"}"#;
+    let minutely =
+        r#"{"violations": [{"quotaId": "GenerateRequestsPerMinutePerProject"}]}, {"retryDelay": "1.5s"}"#;
     let refusal = quota(minutely);
     assert_eq!(refusal.retry_after, Some(Duration::from_millis(1500)));
     assert_eq!(wait(&decide(&Trouble::Refused(refusal), FIRST, 0.0)), Some(Duration::from_millis(1500)));

@@ -104,7 +104,9 @@ fn an_event_may_have_several_lines() {
 fn a_bare_error_is_an_error_in_every_dress() {
     let pretty = "{\r\n  \"error\": {\r\n    \"code\": 429,\r\n    \"message\": \"no } or \\\" here\",\r\n    \"status\": \"RESOURCE_EXHAUSTED\"\r\n  }\r\n}";
     let words = format!("data: {}\n\n", event("so", Some("STOP")));
-    for error in [pretty.to_owned(), format!("[{pretty}]"), format!("[{pretty}\r\n]\r\n"), pretty.replace("\r\n", " ")] {
+    for error in
+        [pretty.to_owned(), format!("[{pretty}]"), format!("[{pretty}\r\n]\r\n"), pretty.replace("\r\n", " ")]
+    {
         for before in ["", words.as_str()] {
             let heard = at_any_split(&format!("{before}{error}"));
             assert_eq!(heard.outcome, Some(failed(ErrorCode::ModelRateLimited)), "{error}");

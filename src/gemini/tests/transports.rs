@@ -48,7 +48,10 @@ async fn a_server_of_old_is_spoken_to_in_its_language() {
         assert!(heard.end.usage.estimated && heard.end.usage.output_tokens == 3);
     }
     let seen = seen.lock().unwrap().clone();
-    assert!(seen.starts_with("POST /gateway/v1beta/models/gemini-test:streamGenerateContent?alt=sse HTTP/1.1"), "{seen}");
+    assert!(
+        seen.starts_with("POST /gateway/v1beta/models/gemini-test:streamGenerateContent?alt=sse HTTP/1.1"),
+        "{seen}"
+    );
     assert!(seen.contains("x-goog-api-key: secret-key-in-no-log"));
     assert!(seen.contains(&format!("user-agent: fynq/{}", env!("CARGO_PKG_VERSION"))));
 }
@@ -66,11 +69,35 @@ async fn answers_that_are_not_geminis() {
     use ErrorCode::*;
     let table = [
         (Some("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n<html>"), failed(ModelBadResponse), 1),
-        (Some("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n<html>"), failed(ModelBadResponse), 1),
-        (Some("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"), failed(ModelBadResponse), 1),
-        (Some("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"error\":{\"code\":403,\"status\":\"PERMISSION_DENIED\"}}"), failed(ModelUnavailable), 1),
-        (Some("HTTP/1.1 503 Busy\r\nretry-after: 40\r\ncontent-length: 0\r\n\r\n"), Outcome::Failed { code: ModelUnavailable, retry_after: Some(Duration::from_secs(40)) }, 1),
-        (Some("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 900\r\n\r\ndata: {\"candi"), failed(ModelUnavailable), 3),
+        (
+            Some("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n<html>"),
+            failed(ModelBadResponse),
+            1,
+        ),
+        (
+            Some("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"),
+            failed(ModelBadResponse),
+            1,
+        ),
+        (
+            Some(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"error\":{\"code\":403,\"status\":\"PERMISSION_DENIED\"}}",
+            ),
+            failed(ModelUnavailable),
+            1,
+        ),
+        (
+            Some("HTTP/1.1 503 Busy\r\nretry-after: 40\r\ncontent-length: 0\r\n\r\n"),
+            Outcome::Failed { code: ModelUnavailable, retry_after: Some(Duration::from_secs(40)) },
+            1,
+        ),
+        (
+            Some(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 900\r\n\r\ndata: {\"candi",
+            ),
+            failed(ModelUnavailable),
+            3,
+        ),
         (None, failed(ModelUnavailable), 3),
     ];
     for (answer, outcome, wanted_calls) in table {

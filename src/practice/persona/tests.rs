@@ -16,10 +16,29 @@ fn talk(said: &[&str]) -> Vec<String> {
 #[test]
 fn every_reply_asks_back_and_is_well_formed() {
     let openings = [
-        "hi", "Can you help me with fractions?", "solve 2x + 3 = 11", "what is 1/2 + 1/3", "how does photosynthesis work",
-        "I need a python loop", "help with my history essay", "what is gravity", "Why is the sky blue?", "7x = 10", "2/3 - 3/4", "",
+        "hi",
+        "Can you help me with fractions?",
+        "solve 2x + 3 = 11",
+        "what is 1/2 + 1/3",
+        "how does photosynthesis work",
+        "I need a python loop",
+        "help with my history essay",
+        "what is gravity",
+        "Why is the sky blue?",
+        "7x = 10",
+        "2/3 - 3/4",
+        "",
     ];
-    let then = ["I think it is twelve", "I don't know", "just give me the answer", "I tried that", "just tell me the answer", "ok", "no idea", "thanks!"];
+    let then = [
+        "I think it is twelve",
+        "I don't know",
+        "just give me the answer",
+        "I tried that",
+        "just tell me the answer",
+        "ok",
+        "no idea",
+        "thanks!",
+    ];
     for opening in openings {
         let mut said = vec![opening];
         said.extend(then);
@@ -36,7 +55,8 @@ fn every_reply_asks_back_and_is_well_formed() {
 
 #[test]
 fn an_equation_is_taught_with_its_own_numbers() {
-    let replies = talk(&["Help me solve 2x + 3 = 11 please", "subtract 3 from both sides", "2x = 8", "x = 5", "x = 4"]);
+    let replies =
+        talk(&["Help me solve 2x + 3 = 11 please", "subtract 3 from both sides", "2x = 8", "x = 5", "x = 4"]);
     assert!(replies[0].contains("$$2x + 3 = 11$$") && !replies[0].contains("x = 4"));
     assert!(replies[1].contains("subtract $3$"), "{}", replies[1]);
     assert!(replies[2].contains("Exactly") && replies[2].contains("$$2x = 8$$"), "{}", replies[2]);
@@ -55,7 +75,17 @@ fn equations_are_found_where_they_are() {
     assert_eq!(find("solve x − 4 = 9!"), Some(Linear { a: 1, b: -4, c: 9 }));
     assert_eq!(find("-3x=12"), Some(Linear { a: -3, b: 0, c: 12 }));
     assert_eq!(find("what is 5 * x + 2 = -8."), Some(Linear { a: 5, b: 2, c: -8 }));
-    for text in ["x = 4", "the box + 3 = 11", "3 x 4 = 12", "x^2 + 3 = 12", "2x + 3 = 11.5", "1/2x + 1 = 3", "2x + 3 = 5x", "", "0x + 1 = 2"] {
+    for text in [
+        "x = 4",
+        "the box + 3 = 11",
+        "3 x 4 = 12",
+        "x^2 + 3 = 12",
+        "2x + 3 = 11.5",
+        "1/2x + 1 = 3",
+        "2x + 3 = 5x",
+        "",
+        "0x + 1 = 2",
+    ] {
         assert_eq!(find(text), None, "{text}");
     }
     assert_eq!(said("I get x=4"), Said::X(4));
@@ -84,12 +114,17 @@ fn subjects_are_heard_and_followed() {
     assert!(replies[1].contains("the air"), "the student's words come back: {}", replies[1]);
     assert_ne!(replies[1], replies[2]);
     assert!(replies[3].contains("claim") || replies[3].contains("question"), "{}", replies[3]);
-    let varied: std::collections::HashSet<_> = ["python loops", "a loop please"].map(|text| talk(&[text])[0].clone()).into();
+    let varied: std::collections::HashSet<_> =
+        ["python loops", "a loop please"].map(|text| talk(&[text])[0].clone()).into();
     assert_eq!(varied.len(), 2, "not every session begins alike");
 }
 
 #[test]
 fn the_students_words_carry_no_markup_back() {
     let replies = talk(&["why <img src=x onerror=alert(1)> **bold** $x$ `code` [a](b) sky"]);
-    assert!(!replies[0].contains('<') && !replies[0].contains("](") && !replies[0].contains('`'), "{}", replies[0]);
+    assert!(
+        !replies[0].contains('<') && !replies[0].contains("](") && !replies[0].contains('`'),
+        "{}",
+        replies[0]
+    );
 }
