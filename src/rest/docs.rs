@@ -223,7 +223,10 @@ mod tests {
     fn every_error_answer_is_a_problem() {
         each_operation(&document(), |path, method, operation| {
             let responses = operation["responses"].as_object().unwrap();
-            assert!(operation["summary"].is_string() || operation["description"].is_string(), "{method} {path}");
+            assert!(
+                operation["summary"].is_string() || operation["description"].is_string(),
+                "{method} {path}"
+            );
             if !path.starts_with("/api/") {
                 return;
             }
@@ -233,7 +236,10 @@ mod tests {
             for (status, response) in responses {
                 if status.starts_with(['4', '5']) {
                     let content = &response["content"]["application/problem+json"];
-                    assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{method} {path} {status}");
+                    assert_eq!(
+                        content["schema"]["$ref"], "#/components/schemas/Problem",
+                        "{method} {path} {status}"
+                    );
                 }
             }
             if operation.get("requestBody").is_some() {

@@ -30,7 +30,7 @@ const COMMANDS_PER_SECOND: u32 = 20;
 const COMMAND_PATIENCE: u32 = 200;
 /// `auth_expiring` comes this long before the token's end, and the end is meant with a grace.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
-const EXPIRY_GRACE: Duration = Duration::from_secs(30);
+const EXPIRY_GRACE: Duration = Duration::from_secs(2);
 /// Draining clients come back spread over this long.
 const RETURN_WITHIN_MS: std::ops::Range<u64> = 500..5_000;
 
@@ -128,7 +128,14 @@ impl Open {
             match self.next(timer.as_mut()).await {
                 Next::Log(true) => self.forward(&mut items).await?,
                 Next::Log(false) => return Err(End::Close(self.farewell())),
-                Next::Frame(frame) => self.frame(frame).await?,
+                Next::Frame(frame) => {
+                    let expiry = self.expiry;
+                    self.frame(frame).await?;
+                    // A fresh token has an end of its own.
+                    if self.expiry != expiry {
+                        timer.as_mut().reset(self.next_alarm());
+                    }
+                }
                 Next::Timer => {
                     self.alarm().await?;
                     timer.as_mut().reset(self.next_alarm());

@@ -151,7 +151,10 @@ async fn signing_out_ends_open_sockets_within_five_seconds() {
 async fn a_disabled_account_ends_open_sockets_within_five_seconds() {
     let mut scene = Scene::start().await;
     let since = Instant::now();
-    scene.app.execute(&format!("UPDATE users SET disabled = true WHERE id = '{}'", scene.ada.user_id)).await;
+    scene
+        .app
+        .execute(&format!("UPDATE users SET disabled_at = now() WHERE id = '{}'", scene.ada.user_id))
+        .await;
     assert_eq!(scene.socket.closed().await, 4403);
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }

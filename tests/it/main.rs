@@ -7,11 +7,13 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod accounts;
 mod comeback;
 mod commands;
 mod doors;
 mod floors;
 mod papers;
+mod rest;
 mod store;
 mod support;
 mod wire;

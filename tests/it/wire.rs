@@ -1,6 +1,6 @@
 //! What the server says on a session socket: contract 3.1.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -277,17 +277,27 @@ async fn runs_come_one_after_another_with_what_waited_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_ends_soon_is_announced_and_can_be_renewed_then_ends_the_socket() {
+async fn a_token_that_ends_soon_is_announced_and_a_fresh_one_is_taken() {
     let builder = TestApp::builder().settings(|s| s.accounts.token_ttl = Duration::from_secs(30));
     let mut scene = Scene::of(builder).await;
     let told = scene.socket.control("auth_expiring").await;
     assert!(told["in_s"].as_u64().unwrap() <= 30, "{told}");
-    // A fresh one is taken without a word, and its own end announced in turn.
+    // A fresh one is taken without a word, and its own end announced in turn, at once.
     let fresh = scene.ada.login().await;
     scene.socket.send(json!({"type": "auth", "token": fresh.token})).await;
     let told = scene.socket.control("auth_expiring").await;
-    assert!(told["in_s"].as_u64().unwrap() >= 20, "{told}");
+    assert!(told["in_s"].as_u64().unwrap() >= 25, "{told}");
     scene.socket.round_trip().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_ends_the_socket_with_4401() {
+    let builder = TestApp::builder().settings(|s| s.accounts.token_ttl = Duration::from_secs(2));
+    let mut scene = Scene::of(builder).await;
+    scene.socket.control("auth_expiring").await;
+    let since = Instant::now();
+    assert_eq!(scene.socket.closed().await, 4401);
+    assert!(since.elapsed() < Duration::from_secs(7), "{:?}", since.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

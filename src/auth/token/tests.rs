@@ -155,11 +155,19 @@ fn what_is_no_token_is_refused() {
 }
 
 #[test]
-fn a_clock_may_differ_by_half_a_minute() {
+fn a_clock_may_be_half_a_minute_behind_the_issuers() {
     let token = signed(PLAIN, &claims().to_string());
-    let after = |seconds: i64| now() + jiff::SignedDuration::from_secs(60 + seconds);
-    tokens().verify(&token, after(29)).unwrap();
-    assert_eq!(tokens().verify(&token, after(30)), Err(BadToken("expired")));
+    let before = |seconds: i64| now() - jiff::SignedDuration::from_secs(seconds);
+    tokens().verify(&token, before(30)).unwrap();
+    assert_eq!(tokens().verify(&token, before(31)), Err(BadToken("issued in the future")));
+}
+
+#[test]
+fn a_life_ends_when_it_says_so() {
+    let token = signed(PLAIN, &claims().to_string());
+    let after = |seconds: i64| now() + jiff::SignedDuration::from_secs(seconds);
+    tokens().verify(&token, after(59)).unwrap();
+    assert_eq!(tokens().verify(&token, after(60)), Err(BadToken("expired")));
 }
 
 #[test]
