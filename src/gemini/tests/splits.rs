@@ -74,8 +74,7 @@ proptest! {
 
 #[test]
 fn a_stream_cut_short_is_never_finished() {
-    let body =
-        format!("data: {}\r\n\r\ndata: {}\r\n\r\n", event("one ", None), event("two", Some("STOP")));
+    let body = format!("data: {}\r\n\r\ndata: {}\r\n\r\n", event("one ", None), event("two", Some("STOP")));
     // The closing brace of the last event is what makes it whole.
     for keep in 0..=body.len() - "}\r\n\r\n".len() {
         let heard = read_recording(200, vec![Bytes::copy_from_slice(&body.as_bytes()[..keep])]);
