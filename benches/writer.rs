@@ -95,10 +95,11 @@ async fn run(url: &str, setting: &Setting) {
         "writer, Insert and Touch a request",
     ];
     let mut rates = vec![Vec::new(); names.len()];
+    let mut costs = vec![Vec::new(); names.len()];
     for _ in 0..setting.rounds {
         for (index, name) in names.iter().enumerate() {
             sql.batch_execute("TRUNCATE messages, narrow, alike; CHECKPOINT").await.unwrap();
-            let begun = Instant::now();
+            let (begun, spent) = (Instant::now(), server_seconds(&sql).await);
             let until = begun + setting.secs;
             let rows = match index {
                 0 => copy_narrow(&sql, setting, until).await,
@@ -109,18 +110,28 @@ async fn run(url: &str, setting: &Setting) {
             };
             let rate = rows as f64 / begun.elapsed().as_secs_f64();
             rates[index].push(rate);
-            eprintln!("{name:<38} {rate:>9.0} rows/s");
+            let cost = (server_seconds(&sql).await - spent) * 1e6 / rows as f64;
+            costs[index].push(cost);
+            eprintln!("{name:<38} {rate:>9.0} rows/s   {cost:>5.1} µs of the server's time a row");
         }
     }
-    let mean = |rates: &[f64]| rates.iter().sum::<f64>() / rates.len() as f64;
+    let mean = |figures: &[f64]| figures.iter().sum::<f64>() / figures.len() as f64;
     let copy = mean(&rates[0]);
-    println!("{:<38} {:>9} {:>8}   rounds", "", "rows/s", "of COPY");
-    for (name, rates) in names.iter().zip(&rates) {
+    println!("{:<38} {:>9} {:>8} {:>13}   rounds", "", "rows/s", "of COPY", "server µs/row");
+    for ((name, rates), costs) in names.iter().zip(&rates).zip(&costs) {
         let rounds: Vec<String> = rates.iter().map(|rate| format!("{:.0}", rate / 1000.0)).collect();
-        let mean = mean(rates);
-        println!("{name:<38} {mean:>9.0} {:>8.2}   {} k", mean / copy, rounds.join(" / "));
+        let (rate, cost) = (mean(rates), mean(costs));
+        println!("{name:<38} {rate:>9.0} {:>8.2} {cost:>13.1}   {} k", rate / copy, rounds.join(" / "));
     }
     store.close().await;
+}
+
+/// Processor time of this database's connections. Not a number where the server does not tell
+/// (another machine, not Linux, no superuser).
+async fn server_seconds(sql: &Client) -> f64 {
+    let told = "SELECT sum(split_part(pg_read_file('/proc/' || pid || '/schedstat'), ' ', 1)::float8) / 1e9 \
+                FROM pg_stat_activity WHERE datname = current_database()";
+    sql.query_typed_one(told, &[]).await.map_or(f64::NAN, |row| row.get(0))
 }
 
 async fn connect(url: &str) -> Client {
