@@ -110,7 +110,7 @@ test("the keyboard alone signs up, asks, stops, edits, searches and signs out", 
   await page.keyboard.type("a long enough sentence");
   await press("Enter");
   await page.locator("#empty h2").waitFor();
-  await page.keyboard.type(`Count ${emu({ say: numbered(400), chunks: 400, delay_us: 20000 })}`);
+  await page.keyboard.type(`Count ${emu({ say: numbered(60), chunks: 60, delay_us: 100000 })}`);
   await press("Enter");
   await answers(page).getByText("word3").waitFor();
   await press("Escape");

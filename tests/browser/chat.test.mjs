@@ -187,6 +187,7 @@ test("conversations are listed, found, renamed and deleted", async () => {
   await until(async () => (await list.getByRole("link").count()) === 1, "it is gone from the list");
   await page.locator("#empty h2").waitFor();
   await page.reload();
+  await list.getByRole("link").first().waitFor();
   assert.deepEqual(await list.getByRole("link").allInnerTexts(), ["Glaciers please"]);
 });
 
