@@ -35,7 +35,7 @@ enum Command {
     Openapi,
     /// Run the practice model alone: a Gemini endpoint for tests and rehearsals
     DemoModel {
-        #[arg(long, default_value = "127.0.0.1:18080")]
+        #[arg(long, default_value = fynq::practice::DEFAULT_LISTEN)]
         listen: SocketAddr,
     },
 }

@@ -191,7 +191,7 @@ impl<'a> Task<'a> {
                 self.state.end(&mut self.effects, end);
             }
         }
-        if self.state.unsaved() >= self.inner.settings.checkpoint_bytes {
+        if self.state.wants_checkpoint(self.inner.settings.checkpoint_bytes) {
             self.state.checkpoint(&mut self.effects);
         }
     }

@@ -182,6 +182,12 @@ impl State {
         }
     }
 
+    /// Each checkpoint writes the whole text: for a long one, a sixteenth more is enough to write it
+    /// again before its time.
+    pub(super) fn wants_checkpoint(&self, least: usize) -> bool {
+        self.run.as_ref().is_some_and(|run| run.unsaved() >= least.max(run.answer.content.len() / 16))
+    }
+
     /// Bytes of text that are in no checkpoint.
     pub(super) fn unsaved(&self) -> usize {
         self.run.as_ref().map_or(0, |run| run.unsaved())

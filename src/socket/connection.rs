@@ -28,9 +28,8 @@ const COMMAND_BURST: u32 = 60;
 const COMMANDS_PER_SECOND: u32 = 20;
 /// Refused commands in a row after which the socket is closed with 4429.
 const COMMAND_PATIENCE: u32 = 200;
-/// `auth_expiring` comes this long before the token's end, and the end is meant with a grace.
+/// `auth_expiring` comes this long before the token's end.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
-const EXPIRY_GRACE: Duration = Duration::from_secs(2);
 /// Draining clients come back spread over this long.
 const RETURN_WITHIN_MS: std::ops::Range<u64> = 500..5_000;
 
@@ -306,7 +305,7 @@ impl Open {
             }
             self.told = true;
             let left = remaining(&self.connection.who);
-            self.expiry = now + left + EXPIRY_GRACE;
+            self.expiry = now + left + self.connection.app.settings.socket.expiry_grace;
             self.say(Control::AuthExpiring { in_s: left.as_secs() }).await?;
         }
         if now >= self.next_ping {

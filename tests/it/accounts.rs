@@ -46,7 +46,7 @@ async fn a_student_registers_and_is_signed_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_registers_once_also_at_the_same_moment() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let calls = (0..6).map(|n| {
         let stranger = Client::stranger(app.addr);
         let entry = json!({"email": "ada@school.example", "password": format!("password {n}")});
@@ -59,7 +59,7 @@ async fn one_address_registers_once_also_at_the_same_moment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_learns_whether_an_account_exists() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     app.execute(&format!(
         "UPDATE users SET disabled_at = now() WHERE id = '{}'",
@@ -79,7 +79,7 @@ async fn nobody_learns_whether_an_account_exists() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_token_works_once_and_again_ends_the_sign_in() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let elsewhere = ada.login().await;
     let mut next = ada.clone();
@@ -97,7 +97,7 @@ async fn a_refresh_token_works_once_and_again_ends_the_sign_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_token_used_twice_at_once_ends_the_sign_in() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     // All of them stand before the same row; then it is let go.
     let mut holder = app.database.client().await;
@@ -125,7 +125,7 @@ async fn a_refresh_token_used_twice_at_once_ends_the_sign_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_refresh_token_is_refused() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     app.execute("UPDATE refresh_tokens SET expires_at = now() - interval '1 second'").await;
     refresh(&app, &ada.refresh_token).await.assert_problem(401, "unauthorized");
@@ -134,7 +134,7 @@ async fn an_expired_refresh_token_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_logout_neither_token_works() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let elsewhere = ada.login().await;
     assert_eq!(ada.post("/auth/logout", json!({})).await.status, 204);
@@ -146,7 +146,7 @@ async fn after_logout_neither_token_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_or_deleted_account_has_no_rights_left() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let (ada, eve) = (app.student("ada").await, app.student("eve").await);
     app.execute(&format!("UPDATE users SET disabled_at = now() WHERE id = '{}'", ada.user_id)).await;
     ada.get("/users/me").await.assert_problem(401, "unauthorized");
@@ -158,7 +158,7 @@ async fn a_disabled_or_deleted_account_has_no_rights_left() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rights_come_from_the_database_not_from_the_token() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     assert_eq!(ada.get("/users/me").await.ok(200)["role"], "student");
     app.execute(&format!("UPDATE users SET role = 'tutor' WHERE id = '{}'", ada.user_id)).await;
@@ -167,7 +167,7 @@ async fn rights_come_from_the_database_not_from_the_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_works_in_one_header_and_nowhere_else() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let nobody = Client::stranger(app.addr);
     let ask = |build: &dyn Fn(reqwest::RequestBuilder) -> reqwest::RequestBuilder, path: &str| {
@@ -198,7 +198,7 @@ async fn a_token_works_in_one_header_and_nowhere_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_profile_is_read_and_changed() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let me = ada.get("/users/me").await.ok(200);
     assert_eq!((&me["id"], &me["display_name"]), (&json!(ada.user_id), &json!("ada")));
@@ -226,7 +226,7 @@ async fn ticket(who: &Client, origin: Option<&str>) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_is_for_one_page_and_one_use() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let auth = &app.server().app().auth;
     let here = Some("https://tutor.example");
@@ -245,7 +245,7 @@ async fn a_ticket_is_for_one_page_and_one_use() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_ends_with_its_time_and_with_its_sign_in() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let auth = &app.server().app().auth;
     let old = ticket(&ada, None).await;
@@ -259,7 +259,7 @@ async fn a_ticket_ends_with_its_time_and_with_its_sign_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn standing_follows_the_database_within_five_seconds() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let changes = [
         ("UPDATE sign_ins SET ended_at = now() WHERE user_id = $", Standing::SignedOut),
         ("UPDATE users SET disabled_at = now() WHERE id = $", Standing::Disabled),
@@ -284,7 +284,7 @@ async fn standing_follows_the_database_within_five_seconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_here_is_known_here_at_once() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let who = family(&app, &ada).await;
     let standing = app.server().app().auth.standing(who.family, who.user_id, who.role);
@@ -355,7 +355,7 @@ async fn an_address_that_asks_too_often_is_told_when_to_return() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_admin_is_made_and_nobody_takes_the_place_before() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let auth = &app.server().app().auth;
     let squatter = app.student("root").await;
     assert!(
@@ -371,7 +371,7 @@ async fn the_first_admin_is_made_and_nobody_takes_the_place_before() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_expired_is_forgotten() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let (ada, eve) = (app.student("ada").await, app.student("eve").await);
     ticket(&ada, None).await;
     app.execute("UPDATE socket_tickets SET expires_at = now() - interval '1 second'").await;

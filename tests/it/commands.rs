@@ -183,7 +183,7 @@ async fn regenerate_answers_the_last_question_again() {
     );
     call.answer("Let us see").await;
     scene.socket.run_end().await;
-    assert_eq!(supersedes(&scene), [old.clone()]);
+    assert_eq!(supersedes(&scene), [old]);
     assert_eq!(contents(&scene).await, ["Why?", "Let us see"]);
     assert_eq!(scene.socket.log.messages.len(), questions + 1, "no new user message");
     // Lists and snapshots leave it out; the database keeps it.

@@ -48,7 +48,7 @@ async fn asked(app: &mut TestApp, who: &Client, body: Value, answer: &str) -> Va
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_documented_route_is_open_but_the_named_ones() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let document: Value = raw(&app, "/api/v1/openapi.json").await.json().await.unwrap();
     assert_eq!(document["openapi"], "3.1.0");
     let nobody = Client::stranger(app.addr);
@@ -72,7 +72,7 @@ async fn no_documented_route_is_open_but_the_named_ones() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_session_answers_like_one_that_never_was() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let (ada, eve) = (app.student("ada").await, app.student("eve").await);
     let (hers, nobodys) = (ada.session().await, new_id());
     let calls = [
@@ -121,7 +121,7 @@ async fn an_admin_sees_all_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_routes_and_methods_are_problems_too() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     for path in ["/nothing", "/sessions/", "/sessions/not-a-uuid", "/sessions/not-a-uuid/messages", "/auth"] {
         ada.get(path).await.assert_problem(404, "not_found");
@@ -143,7 +143,7 @@ async fn unknown_routes_and_methods_are_problems_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_are_refused_for_what_is_wrong_with_them() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let send = |media: &'static str, body: String| {
         let request = ada.request(Method::POST, "/sessions").header("content-type", media).body(body);
@@ -168,7 +168,7 @@ async fn bodies_are_refused_for_what_is_wrong_with_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_has_one_name_in_header_and_body() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let nobody = Client::stranger(app.addr);
     let ask = |id: &'static str| {
         let request = nobody.request(Method::GET, "/users/me").header("x-request-id", id);
@@ -188,7 +188,7 @@ async fn a_request_has_one_name_in_header_and_body() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_not_kept_and_not_guessed_at() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     for path in ["/api/v1", "/api/v1/users/me", "/health/live"] {
         let headers = raw(&app, path).await.headers().clone();
         assert_eq!(headers["cache-control"], "no-store", "{path}");
@@ -226,7 +226,7 @@ async fn pages_of_allowed_origins_alone_may_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_made_changed_and_deleted() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let made = ada.post("/sessions", json!({"title": "Fractions", "subject": "Maths"})).await.ok(201);
     assert_eq!((&made["student_id"], &made["control"]), (&json!(ada.user_id), &json!("ai")));
@@ -244,7 +244,7 @@ async fn a_session_is_made_changed_and_deleted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_come_in_pages_and_are_searched() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     for n in 0..5 {
         ada.post("/sessions", json!({"title": format!("100% of {n}")})).await.ok(201);
@@ -277,7 +277,7 @@ async fn lists_come_in_pages_and_are_searched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_are_listed_forwards_and_backwards() {
-    let mut app = TestApp::start().await;
+    let mut app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let session = ada.session().await;
     for n in 0..3 {
@@ -317,7 +317,7 @@ async fn messages_are_listed_forwards_and_backwards() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_answered_in_one_reply() {
-    let mut app = TestApp::start().await;
+    let mut app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let id = new_id();
     let body = json!({"id": id, "text": "What is a half?"});
@@ -351,7 +351,7 @@ async fn a_message_is_answered_in_one_reply() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_answer_is_a_reply_with_its_status() {
-    let mut app = TestApp::start().await;
+    let mut app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let call = {
         let ada = ada.clone();
@@ -389,7 +389,7 @@ fn sse(who: &Client, body: &Value) -> reqwest::RequestBuilder {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_answered_by_the_events_of_its_run() {
-    let mut app = TestApp::start().await;
+    let mut app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let id = new_id();
     let body = json!({"id": id, "text": "Count"});
@@ -428,7 +428,7 @@ async fn a_message_is_answered_by_the_events_of_its_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hanging_up_does_not_stop_the_run() {
-    let mut app = TestApp::start().await;
+    let mut app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let session = ada.session().await;
     let body = json!({"session_id": session, "text": "Tell me"});
@@ -454,7 +454,7 @@ async fn hanging_up_does_not_stop_the_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_cannot_be_taken_is_refused() {
-    let mut app = TestApp::start().await;
+    let mut app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let session = ada.session().await;
     for body in [
@@ -521,7 +521,7 @@ async fn readiness_and_refusals_follow_the_database() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_name_routes_and_never_ids() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let session = ada.session().await;
     ada.get(&format!("/sessions/{session}")).await.ok(200);
@@ -535,7 +535,7 @@ async fn metrics_name_routes_and_never_ids() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documents_and_their_page_are_served() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().start().await;
     let page = raw(&app, "/docs/").await;
     assert_eq!(page.status(), 200);
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();

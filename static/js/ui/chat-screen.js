@@ -72,6 +72,7 @@ export class ChatScreen {
     this.conversation?.close();
     this.conversation = null;
     this.transcript.clear();
+    this.announcer.silence();
     updateBanner(null, this.#bannerContext());
   }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fynq::config::Settings;
 use fynq::server::Server;
+use secrecy::ExposeSecret as _;
 
 use super::client::Client;
 use super::model::Model;
@@ -33,10 +34,6 @@ pub(crate) struct Builder {
 }
 
 impl TestApp {
-    pub(crate) async fn start() -> TestApp {
-        TestApp::builder().start().await
-    }
-
     pub(crate) fn builder() -> Builder {
         let mut settings = Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -67,6 +64,17 @@ impl TestApp {
             .await
             .expect("the sockets are not that many")
             .unwrap();
+    }
+
+    /// Resolves when the writer thinks so of PostgreSQL.
+    pub(crate) async fn database_is_up(&self, wanted: bool) {
+        let writer = self.server().app().store.writer().clone();
+        let so = async {
+            while writer.is_up() != wanted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(super::socket::PATIENCE, so).await.expect("the writer thinks otherwise");
     }
 
     /// The first number of what a statement gives, past everything that is tested.
@@ -108,14 +116,21 @@ impl Builder {
         self
     }
 
+    /// A server of the test's own instead.
+    pub(crate) fn database_url(self, url: &str) -> Builder {
+        self.settings(|settings| settings.database.url = Some(url.to_owned().into()))
+    }
+
     pub(crate) async fn start(mut self) -> TestApp {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let scratch = Scratch::new();
         let database = pg::Db::new().await;
         let model = Model::start().await;
+        let own = self.settings.database.url.take().map(|url| url.expose_secret().to_owned());
+        let url = own.unwrap_or_else(|| database.url().to_owned());
         let (url, database_proxy) = match self.database_proxy {
-            true => proxied(database.url()).await,
-            false => (database.url().to_owned(), None),
+            true => proxied(&url).await,
+            false => (url, None),
         };
         self.settings.database.url = Some(url.into());
         self.settings.data_dir = scratch.0.clone();

@@ -272,7 +272,7 @@ mod checks {
         let end = json!({"type":"RUN_FINISHED","threadId":"t","runId":"r","result":{"finish_reason":"stop"}});
         let good = [&start, &open, &delta, &close, &end].map(Clone::clone);
         assert!(!fails(&good));
-        assert!(fails(&[open.clone()]), "outside a run");
+        assert!(fails(std::slice::from_ref(&open)), "outside a run");
         assert!(fails(&[start.clone(), start.clone()]), "a run within a run");
         assert!(fails(&[start.clone(), open.clone(), end.clone()]), "an open message at the end");
         assert!(fails(&[start.clone(), delta.clone()]), "a delta with no start");

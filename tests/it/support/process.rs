@@ -28,7 +28,8 @@ impl Process {
     /// Starts it and waits for nothing.
     pub(crate) fn spawn(settings: &[(&str, &str)]) -> Process {
         let addr = free_port();
-        let own = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let own: Vec<_> =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let output = Arc::default();
         Process { child: launch(addr, &own, &output), addr, settings: own, output }
     }
@@ -85,7 +86,7 @@ impl Process {
     }
 }
 
-fn launch(addr: SocketAddr, settings: &Vec<(String, String)>, output: &Arc<Mutex<String>>) -> Child {
+fn launch(addr: SocketAddr, settings: &[(String, String)], output: &Arc<Mutex<String>>) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fynq"));
     command.env_clear().env("FYNQ_LISTEN", addr.to_string()).current_dir(std::env::temp_dir());
     for name in ["PATH", "HOME", "FYNQ_PG_BIN"] {

@@ -1,8 +1,7 @@
-//! A TCP proxy that can misbehave: cut, go silent, crawl, refuse.
+//! A TCP proxy that can misbehave: cut, go silent, refuse.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -19,8 +18,6 @@ enum Mode {
     Forward,
     /// Connections stay open, nothing passes: a peer whose network is gone.
     Silent,
-    /// Bytes per second and direction.
-    Crawl(usize),
     /// Open connections are cut, new ones are closed at once.
     Refuse,
 }
@@ -60,10 +57,6 @@ impl Proxy {
 
     pub(crate) fn silence(&self) {
         self.mode.send_replace(Mode::Silent);
-    }
-
-    pub(crate) fn crawl(&self, bytes_per_second: usize) {
-        self.mode.send_replace(Mode::Crawl(bytes_per_second));
     }
 
     pub(crate) fn heal(&self) {
@@ -115,19 +108,13 @@ async fn one_way(
         if modes.wait_for(|mode| *mode != Mode::Silent).await.is_err() {
             return;
         }
-        let mode = *modes.borrow();
-        let most =
-            if let Mode::Crawl(speed) = mode { (speed / 20).clamp(1, buffer.len()) } else { buffer.len() };
-        let Ok(count @ 1..) = from.read(&mut buffer[..most]).await else { return };
+        let Ok(count @ 1..) = from.read(&mut buffer).await else { return };
         // Silence that began while this read waited holds for what it read as well.
         if modes.wait_for(|mode| *mode != Mode::Silent).await.is_err() {
             return;
         }
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
-        }
-        if let Mode::Crawl(_) = mode {
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }

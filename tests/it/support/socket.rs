@@ -182,13 +182,6 @@ impl Socket {
         }
     }
 
-    /// Reads on until the assistant's text so far has this many bytes.
-    pub(crate) async fn answer_so_far_len(&mut self, bytes: usize) {
-        while !self.log.messages.values().any(|said| said.role == "assistant" && said.text.len() == bytes) {
-            self.event("TEXT_MESSAGE_CONTENT").await;
-        }
-    }
-
     /// The code with which the server closes.
     pub(crate) async fn closed(&mut self) -> u16 {
         loop {
