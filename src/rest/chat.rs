@@ -93,12 +93,10 @@ pub(super) async fn message(
         Some(session) => session,
         None => session_for(&app, &who, input.id).await?,
     };
-    let (_, access) = app.auth.access(&who, session).await?;
-    if access == Access::Observer {
-        return Err(Problem::forbidden());
-    }
+    app.auth.own_session(&who, session).await?;
     let handle = app.sessions.open(session).await?;
-    let following = handle.ask(&who, access, Send { id: message, text: input.text }).await?;
+    let send = Send { id: message, text: input.text };
+    let following = handle.ask(&who, Access::Owner, send).await?;
     let events = wants_events(&headers);
     match following.run_id() {
         Some(run) if events => Ok(sse(live(app, session, run, following))),
