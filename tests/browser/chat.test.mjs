@@ -1,7 +1,7 @@
 // A student signs up, asks, and does with the answer what one does with answers.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { answers, anotherPage, ask, emu, finished, numbered, openBrowser, openPage, questions, Server, signUp, until } from "./stage.mjs";
+import { answers, anotherPage, ask, emu, finished, numbered, openBrowser, openPage, questions, Server, signUp, tutor, until } from "./stage.mjs";
 
 let server, browser, stage;
 before(async () => {
@@ -240,4 +240,66 @@ test("a screen reader hears that an answer begins and its finished text, not eve
   assert.equal(heard[0], "fynq is answering.");
   assert.ok(heard.at(-1).endsWith(numbered(60)), heard.at(-1));
   assert.ok(heard.length <= 3, JSON.stringify(heard));
+});
+
+test("a human who reads along is seen", { skip: process.env.FYNQ_URL && "needs a server of its own" }, async () => {
+  const { page } = stage;
+  await signUp(page);
+  await ask(page, `Hello ${emu({ say: "Hi." })}`);
+  await finished(page, 1);
+  // The tutor's own page is another; here they only speak the protocol.
+  const desk = await openPage(browser, server.url);
+  await desk.page.evaluate(async ({ who, session }) => {
+    const post = async (path, body, token) => {
+      const headers = { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) };
+      return (await fetch(`/api/v1${path}`, { method: "POST", headers, body: JSON.stringify(body) })).json();
+    };
+    const { access_token } = await post("/auth/login", who);
+    const { ticket } = await post("/socket-tickets", {}, access_token);
+    window.line = new WebSocket(`ws://${location.host}/api/v1/sessions/${session}/socket`, ["fynq.v1", `ticket.${ticket}`]);
+    await new Promise((resolve) => (window.line.onmessage = resolve));
+  }, { who: tutor, session: new URL(page.url()).hash.slice(1) });
+  await page.locator("#presence").getByText("reading along").waitFor();
+  await desk.context.close();
+  await page.locator("#presence").waitFor({ state: "hidden" });
+});
+
+test("a tutor who takes over speaks by name, and what is not known is passed over", async () => {
+  const { page } = stage;
+  let near;
+  let seq = 0;
+  await page.routeWebSocket(/\/socket/, (socket) => {
+    near = socket;
+    socket.connectToServer().onMessage((message) => {
+      const frame = JSON.parse(message);
+      seq = frame.seq ?? frame.ctl.head ?? seq;
+      socket.send(message);
+    });
+  });
+  await page.reload();
+  await signUp(page);
+  await ask(page, `Hello ${emu({ say: "Hi." })}`);
+  await finished(page, 1);
+  const tell = (ctl) => near.send(JSON.stringify({ ctl }));
+  const log = (ev) => near.send(JSON.stringify({ seq: (seq += 1), ev }));
+  const state = { control: "ai", tutor: null, hand_raised: false, run: null, watchers: [] };
+  const okafor = { id: "t", name: "Ms. Okafor" };
+  tell({ type: "from_the_future", value: 1 });
+  tell({ type: "state", ...state, control: "tutor", tutor: okafor, watchers: [okafor] });
+  await page.locator("#presence").getByText("Ms. Okafor is helping you now").waitFor();
+  await page.getByPlaceholder("Write to Ms. Okafor…").waitFor();
+  log({ type: "RUN_STARTED", threadId: "s", runId: "r" });
+  log({ type: "TEXT_MESSAGE_START", messageId: "m", role: "assistant", name: "Ms. Okafor", metadata: { fynq: { author: "tutor" } } });
+  log({ type: "A_NEW_EVENT" });
+  log({ type: "TEXT_MESSAGE_CONTENT", messageId: "m", delta: "I am a **person**." });
+  log({ type: "TEXT_MESSAGE_END", messageId: "m" });
+  log({ type: "RUN_FINISHED", threadId: "s", runId: "r", result: { finish_reason: "tutor" } });
+  const said = page.locator(".message.from-tutor");
+  await said.locator("strong", { hasText: "person" }).waitFor();
+  assert.equal(await said.locator(".author").innerText(), "Ms. Okafor · human tutor");
+  assert.equal(await said.getByRole("button", { name: "Try again" }).count(), 0, "a person is not asked again at a press");
+  tell({ type: "state", ...state, watchers: [okafor] });
+  await page.locator("#presence").getByText("Ms. Okafor is reading along").waitFor();
+  tell({ type: "draining", retry_after_ms: 1000 });
+  await page.getByText("We are updating fynq.").waitFor();
 });
