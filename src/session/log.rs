@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::id::Uuid;
 use crate::protocol::{self, Control, Event};
@@ -79,18 +80,13 @@ struct Ring {
 pub(crate) struct Log {
     pub(crate) epoch: Uuid,
     ring: Mutex<Ring>,
-    /// Wakes the cursors.
-    tip: watch::Sender<Tip>,
-    max_bytes: usize,
-}
-
-/// Where the log ends at the moment.
-#[derive(Clone, Copy, Default)]
-struct Tip {
     /// The position after the last item.
-    end: u64,
+    end: AtomicU64,
     /// Nothing will ever follow: the session has left memory.
-    closed: bool,
+    closed: AtomicBool,
+    /// Wakes the cursors after `end` or `closed` has changed.
+    wake: Notify,
+    max_bytes: usize,
 }
 
 /// What one item costs beside its bytes.
@@ -101,7 +97,9 @@ impl Log {
         Arc::new(Log {
             epoch: Uuid::new_v4(),
             ring: Mutex::new(Ring { items: VecDeque::new(), first: 0, seq: 0, dropped_seq: 0, bytes: 0 }),
-            tip: watch::Sender::new(Tip::default()),
+            end: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            wake: Notify::new(),
             max_bytes,
         })
     }
@@ -138,12 +136,14 @@ impl Log {
         }
         let end = ring.first + ring.items.len() as u64;
         drop(ring);
-        self.tip.send_modify(|tip| tip.end = end);
+        self.end.store(end, Ordering::Release);
+        self.wake.notify_waiters();
     }
 
     /// The session leaves memory: readers see the end once they have read what is there.
     pub(crate) fn close(&self) {
-        self.tip.send_modify(|tip| tip.closed = true);
+        self.closed.store(true, Ordering::Release);
+        self.wake.notify_waiters();
     }
 
     /// Forgets what it kept for those who come back: nobody came for a while.
@@ -193,7 +193,7 @@ impl Log {
     }
 
     fn cursor(self: &Arc<Self>, conn: ConnId, position: u64, live_from: u64) -> Cursor {
-        Cursor { conn, position, live_from, wake: self.tip.subscribe(), log: Arc::clone(self) }
+        Cursor { conn, position, live_from, log: Arc::clone(self) }
     }
 }
 
@@ -219,7 +219,6 @@ pub(crate) struct Cursor {
     position: u64,
     /// Control frames from before the reader came are old news: `ready` said it all.
     live_from: u64,
-    wake: watch::Receiver<Tip>,
     log: Arc<Log>,
 }
 
@@ -233,13 +232,16 @@ impl Cursor {
     /// read. Cancel-safe.
     pub(crate) async fn ready(&mut self) -> bool {
         loop {
-            let tip = *self.wake.borrow_and_update();
-            if tip.end > self.position {
+            // Made before looking: what is appended after the look wakes it.
+            let woken = self.log.wake.notified();
+            let closed = self.log.closed.load(Ordering::Acquire);
+            if self.log.end.load(Ordering::Acquire) > self.position {
                 return true;
             }
-            if tip.closed || self.wake.changed().await.is_err() {
+            if closed {
                 return false;
             }
+            woken.await;
         }
     }
 
