@@ -95,10 +95,11 @@ async fn run(url: &str, setting: &Setting) {
         "writer, Insert and Touch a request",
     ];
     let mut rates = vec![Vec::new(); names.len()];
+    let mut costs = vec![Vec::new(); names.len()];
     for _ in 0..setting.rounds {
         for (index, name) in names.iter().enumerate() {
             sql.batch_execute("TRUNCATE messages, narrow, alike; CHECKPOINT").await.unwrap();
-            let begun = Instant::now();
+            let (begun, theirs, ours) = (Instant::now(), server_seconds(&sql).await, own_seconds());
             let until = begun + setting.secs;
             let rows = match index {
                 0 => copy_narrow(&sql, setting, until).await,
@@ -109,18 +110,48 @@ async fn run(url: &str, setting: &Setting) {
             };
             let rate = rows as f64 / begun.elapsed().as_secs_f64();
             rates[index].push(rate);
-            eprintln!("{name:<38} {rate:>9.0} rows/s");
+            let per_row = |seconds: f64| seconds * 1e6 / rows as f64;
+            let cost = (per_row(server_seconds(&sql).await - theirs), per_row(own_seconds() - ours));
+            costs[index].push(cost);
+            eprintln!(
+                "{name:<38} {rate:>9.0} rows/s, µs a row: server {:>5.1}, client {:>5.1}",
+                cost.0, cost.1
+            );
         }
     }
-    let mean = |rates: &[f64]| rates.iter().sum::<f64>() / rates.len() as f64;
+    let mean = |figures: &[f64]| figures.iter().sum::<f64>() / figures.len() as f64;
     let copy = mean(&rates[0]);
-    println!("{:<38} {:>9} {:>8}   rounds", "", "rows/s", "of COPY");
-    for (name, rates) in names.iter().zip(&rates) {
+    println!(
+        "{:<38} {:>9} {:>8} {:>13} {:>13}   rounds",
+        "", "rows/s", "of COPY", "server µs/row", "client µs/row"
+    );
+    for ((name, rates), costs) in names.iter().zip(&rates).zip(&costs) {
         let rounds: Vec<String> = rates.iter().map(|rate| format!("{:.0}", rate / 1000.0)).collect();
-        let mean = mean(rates);
-        println!("{name:<38} {mean:>9.0} {:>8.2}   {} k", mean / copy, rounds.join(" / "));
+        let (server, client): (Vec<f64>, Vec<f64>) = costs.iter().copied().unzip();
+        let (rate, server, client) = (mean(rates), mean(&server), mean(&client));
+        println!(
+            "{name:<38} {rate:>9.0} {:>8.2} {server:>13.1} {client:>13.1}   {} k",
+            rate / copy,
+            rounds.join(" / ")
+        );
     }
     store.close().await;
+}
+
+/// Processor time of this database's connections. Not a number where the server does not tell
+/// (another machine, not Linux, no superuser).
+async fn server_seconds(sql: &Client) -> f64 {
+    let told = "SELECT sum(split_part(pg_read_file('/proc/' || pid || '/schedstat'), ' ', 1)::float8) / 1e9 \
+                FROM pg_stat_activity WHERE datname = current_database()";
+    sql.query_typed_one(told, &[]).await.map_or(f64::NAN, |row| row.get(0))
+}
+
+/// Processor time of this process, in the kernel's hundredths; not a number where it does not tell.
+fn own_seconds() -> f64 {
+    let Ok(told) = std::fs::read_to_string("/proc/self/stat") else { return f64::NAN };
+    let after_name = told.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
+    ticks.sum::<f64>() / 100.0
 }
 
 async fn connect(url: &str) -> Client {

@@ -97,6 +97,8 @@ pub struct Socket {
     pub silent_after: Duration,
     /// A peer that takes nothing for this long is closed with 4408.
     pub write_timeout: Duration,
+    /// An open socket outlives its token by this much: time for a fresh one.
+    pub expiry_grace: Duration,
 }
 
 impl Default for Settings {
@@ -139,6 +141,7 @@ impl Default for Settings {
                 ping_every: Duration::from_secs(25),
                 silent_after: Duration::from_secs(60),
                 write_timeout: Duration::from_secs(30),
+                expiry_grace: Duration::from_secs(30),
             },
             drain: Duration::from_secs(20),
         }

@@ -87,6 +87,7 @@ pub struct Model {
 struct Shared {
     name: String,
     instruction: String,
+    instruction_tokens: u64,
     history_tokens: u32,
     max_output_tokens: Option<u32>,
     limits: answer::Limits,
@@ -120,6 +121,7 @@ impl Model {
         };
         let shared = Shared {
             name: settings.name.clone(),
+            instruction_tokens: prompt::estimate(&instruction),
             instruction,
             history_tokens: settings.history_tokens,
             max_output_tokens: settings.max_output_tokens,
@@ -132,8 +134,11 @@ impl Model {
     /// Nothing is sent before the first poll; dropping the answer closes the upstream call.
     pub fn answer(&self, prompt: Prompt) -> Answer {
         let shared = &*self.shared;
-        let body =
+        let mut body =
             prompt::body(&prompt, &shared.instruction, shared.history_tokens, shared.max_output_tokens);
+        if let Some(body) = &mut body {
+            body.tokens += shared.instruction_tokens;
+        }
         Answer::new(Arc::clone(&shared.transport), shared.limits, body)
     }
 

@@ -241,8 +241,12 @@ pub async fn within_request<F: Future>(id: String, work: F) -> F::Output {
     CURRENT.scope(id, work).await
 }
 
-/// Middleware: names the request, and answers with the name in `x-request-id`. Goes outermost.
+/// Middleware: names the request, and answers with the name in `x-request-id`. Goes outermost; further
+/// in it changes nothing.
 pub async fn name_request(request: Request, next: Next) -> Response {
+    if CURRENT.try_with(|_| ()).is_ok() {
+        return next.run(request).await;
+    }
     let id = request
         .headers()
         .get(REQUEST_ID)

@@ -35,6 +35,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::auth::Auth;
 use crate::problem::{self, Problem};
+use crate::telemetry;
 
 impl FromRef<App> for Auth {
     fn from_ref(app: &App) -> Auth {
@@ -47,9 +48,14 @@ impl FromRef<App> for Auth {
 pub fn router(app: App) -> Router {
     let (routes, openapi) = described().split_for_parts();
     let cors = cors(&app.settings.allowed_origins);
+    // Before the first request: what is counted without a recorder is lost.
+    if let Err(error) = telemetry::metrics() {
+        tracing::error!(%error, "no metrics recorder");
+    }
     routes
         .merge(docs::router(openapi))
         .route("/api", any(unknown))
+        .route("/api/", any(unknown))
         .route("/api/{*rest}", any(unknown))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .route_layer(middleware::from_fn(count))

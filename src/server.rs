@@ -18,7 +18,7 @@ use crate::gemini::Model;
 use crate::session::Registry;
 use crate::shutdown::{self, Phase, Shutdown, Trigger};
 use crate::store::Store;
-use crate::{pages, practice, rest, socket};
+use crate::{pages, practice, rest, socket, telemetry};
 
 /// After the drain: how long interrupted runs have to be written, the writer to finish, sockets to
 /// say goodbye and requests to end. With the drain's 20 s all of it stays under 30 s.
@@ -32,6 +32,7 @@ pub struct Server {
     app: App,
     trigger: Arc<Trigger>,
     http: JoinHandle<()>,
+    metrics: JoinHandle<()>,
     practice: Option<JoinHandle<()>>,
 }
 
@@ -66,8 +67,9 @@ impl Server {
             sockets: tokio::sync::watch::Sender::new(0),
         });
         wake_waiting(&app).await?;
+        let metrics = tokio::spawn(telemetry::fold_metrics(telemetry::metrics()?));
         let http = tokio::spawn(serve_http(listener, router(&app), shutdown));
-        Ok(Server { address, app, trigger: Arc::new(trigger), http, practice })
+        Ok(Server { address, app, trigger: Arc::new(trigger), http, metrics, practice })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -109,6 +111,7 @@ impl Server {
         if timeout(LAST_REQUESTS, &mut http).await.is_err() {
             http.abort();
         }
+        self.metrics.abort();
         if let Some(practice) = self.practice {
             practice.abort();
         }

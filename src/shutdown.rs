@@ -48,11 +48,12 @@ impl Shutdown {
         self.phase() >= Phase::Draining
     }
 
-    /// Resolves when the phase is later than `seen`.
-    pub async fn moved_past(&mut self, seen: Phase) {
-        // A dropped trigger moves no more: there is nothing to wait for, ever.
-        if self.0.wait_for(|now| *now > seen).await.is_err() {
-            std::future::pending::<()>().await;
+    /// Resolves with the phase when it is later than `seen`.
+    pub async fn moved_past(&mut self, seen: Phase) -> Phase {
+        match self.0.wait_for(|now| *now > seen).await.map(|now| *now) {
+            Ok(phase) => phase,
+            // A dropped trigger moves no more: there is nothing to wait for, ever.
+            Err(_) => std::future::pending().await,
         }
     }
 

@@ -37,6 +37,21 @@ struct Failures {
     since: Instant,
 }
 
+impl Failures {
+    /// How long they still count.
+    fn left(&self, now: Instant) -> Duration {
+        FAILURES_WITHIN.saturating_sub(now.saturating_duration_since(self.since))
+    }
+
+    fn may_try(&self, now: Instant) -> Result<(), Problem> {
+        let left = self.left(now);
+        if self.count < FAILURES || left.is_zero() {
+            return Ok(());
+        }
+        Err(Problem::rate_limited().because("Too many wrong passwords for this account.").retry_after(left))
+    }
+}
+
 impl Limits {
     pub fn new(on: bool) -> Limits {
         Limits {
@@ -75,37 +90,32 @@ impl Limits {
             return Ok(());
         }
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        match failures.get(email) {
-            Some(failed) if failed.count >= FAILURES => {
-                let left = FAILURES_WITHIN.saturating_sub(now.saturating_duration_since(failed.since));
-                if left.is_zero() {
-                    return Ok(());
-                }
-                Err(Problem::rate_limited()
-                    .because("Too many wrong passwords for this account.")
-                    .retry_after(left))
-            }
-            _ => Ok(()),
-        }
+        failures.get(email).map_or(Ok(()), |failed| failed.may_try(now))
     }
 
-    pub fn failed(&self, email: &str, now: Instant) {
+    /// Counts a password that was tried. Refused like `may_try`, in one step with the counting:
+    /// guesses that were sent together must not all be answered.
+    pub fn tried(&self, email: &str, right: bool, now: Instant) -> Result<(), Problem> {
         if !self.on {
-            return;
+            return Ok(());
         }
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failed) = failures.get(email) {
+            failed.may_try(now)?;
+        }
+        if right {
+            failures.remove(email);
+            return Ok(());
+        }
         if failures.len() >= FAILING_ACCOUNTS && !failures.contains_key(email) {
             forget_oldest_half(&mut failures);
         }
         let failed = failures.entry(email.to_owned()).or_insert(Failures { count: 0, since: now });
-        if now.saturating_duration_since(failed.since) >= FAILURES_WITHIN {
+        if failed.left(now).is_zero() {
             *failed = Failures { count: 0, since: now };
         }
         failed.count += 1;
-    }
-
-    pub fn succeeded(&self, email: &str) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(email);
+        Ok(())
     }
 
     /// Forgets whoever is back at a full allowance; called on a timer, so that the maps stay as
@@ -116,7 +126,7 @@ impl Limits {
             limiter.shrink_to_fit();
         }
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.retain(|_, failed| now.saturating_duration_since(failed.since) < FAILURES_WITHIN);
+        failures.retain(|_, failed| !failed.left(now).is_zero());
     }
 }
 
@@ -164,7 +174,7 @@ mod tests {
         for _ in 0..REQUESTS_BURST * 2 {
             limits.request(HERE).unwrap();
             limits.sign_in(HERE).unwrap();
-            limits.failed("a@example.org", now);
+            limits.tried("a@example.org", false, now).unwrap();
             limits.may_try("a@example.org", now).unwrap();
         }
     }
@@ -175,13 +185,14 @@ mod tests {
         let start = Instant::now();
         for _ in 0..FAILURES {
             limits.may_try("a@example.org", start).unwrap();
-            limits.failed("a@example.org", start);
+            limits.tried("a@example.org", false, start).unwrap();
         }
         assert_eq!(limits.may_try("a@example.org", start).unwrap_err().code(), "rate_limited");
+        assert_eq!(limits.tried("a@example.org", true, start).unwrap_err().code(), "rate_limited");
         limits.may_try("b@example.org", start).unwrap();
         let later = start + FAILURES_WITHIN;
         limits.may_try("a@example.org", later).unwrap();
-        limits.failed("a@example.org", later);
+        limits.tried("a@example.org", false, later).unwrap();
         limits.may_try("a@example.org", later).unwrap();
     }
 
@@ -190,10 +201,10 @@ mod tests {
         let limits = Limits::new(true);
         let now = Instant::now();
         for _ in 1..FAILURES {
-            limits.failed("a@example.org", now);
+            limits.tried("a@example.org", false, now).unwrap();
         }
-        limits.succeeded("a@example.org");
-        limits.failed("a@example.org", now);
+        limits.tried("a@example.org", true, now).unwrap();
+        limits.tried("a@example.org", false, now).unwrap();
         limits.may_try("a@example.org", now).unwrap();
     }
 
@@ -202,7 +213,8 @@ mod tests {
         let limits = Limits::new(true);
         let start = Instant::now();
         for n in 0..FAILING_ACCOUNTS + 1 {
-            limits.failed(&format!("{n}@example.org"), start + Duration::from_millis(n as u64));
+            let now = start + Duration::from_millis(n as u64);
+            limits.tried(&format!("{n}@example.org"), false, now).unwrap();
         }
         let kept = limits.failures.lock().unwrap();
         assert!(kept.len() <= FAILING_ACCOUNTS, "{}", kept.len());

@@ -54,20 +54,14 @@ impl Auth {
         let known = self.0.store.credentials(&email).await?;
         let kept = known.as_ref().and_then(|known| known.password_hash.clone());
         let matches = self.0.passwords.matches(password, kept).await?;
-        // Asked again: guesses that were sent together must not all be answered.
-        limits.may_try(&email, Instant::now())?;
-        match known {
-            Some(known) if matches && !known.disabled => {
-                limits.succeeded(&email);
-                tracing::info!(user = %known.account.id, "signed in");
-                self.begin(known.account.id, known.account.email, known.account.role).await
-            }
-            known => {
-                limits.failed(&email, Instant::now());
-                tracing::info!(user = ?known.map(|known| known.account.id), "a sign-in failed");
-                Err(Problem::invalid_credentials())
-            }
-        }
+        let known = known.filter(|known| matches && !known.disabled);
+        limits.tried(&email, known.is_some(), Instant::now())?;
+        let Some(known) = known else {
+            tracing::info!("a sign-in failed");
+            return Err(Problem::invalid_credentials());
+        };
+        tracing::info!(user = %known.account.id, "signed in");
+        self.begin(known.account.id, known.account.email, known.account.role).await
     }
 
     async fn begin(&self, user: Uuid, email: String, role: Role) -> Result<SignedIn, Problem> {

@@ -181,6 +181,7 @@ fn socket(from: &Reader<'_>, defaults: Socket) -> Result<Socket, SettingError> {
         ping_every: from.seconds("FYNQ_PING_S", defaults.ping_every)?,
         silent_after: from.seconds("FYNQ_SILENT_S", defaults.silent_after)?,
         write_timeout: from.seconds("FYNQ_WRITE_TIMEOUT_S", defaults.write_timeout)?,
+        expiry_grace: defaults.expiry_grace,
     };
     // Otherwise every socket that has nothing to say would be dropped.
     if socket.silent_after <= socket.ping_every {

@@ -22,7 +22,7 @@ use super::{End, Event, Outcome};
 use crate::protocol::{ErrorCode, FinishReason, Usage};
 
 /// A tutor's answer has a few kilobytes; a model that never stops is stopped here, as `length`.
-const MAX_TEXT: usize = 256 * 1024;
+const MAX_TEXT: usize = 16 << 20;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -46,7 +46,7 @@ pub struct Answer {
 enum Stage {
     New,
     Calling(BoxFuture<'static, Result<Reply, Trouble>>),
-    Reading(Reading),
+    Reading(Box<Reading>),
     Waiting { until: Instant },
     Over,
 }
@@ -181,7 +181,8 @@ impl Run {
         let pulse = Arc::new(Pulse { epoch: self.begun, last: AtomicU64::new(0) });
         let bytes = Pulsed { bytes: reply.bytes, pulse: Arc::clone(&pulse) };
         self.accepted = true;
-        self.stage = Stage::Reading(Reading { frames: Frames::new(bytes), pulse, _seat: reply.seat });
+        let reading = Reading { frames: Frames::new(bytes), pulse, _seat: reply.seat };
+        self.stage = Stage::Reading(Box::new(reading));
         self.set_timer();
     }
 

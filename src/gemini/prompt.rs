@@ -56,7 +56,7 @@ pub(super) fn contents<'a>(turns: &[&'a Turn]) -> Vec<Content<'a>> {
 /// A request ready to be sent, as often as it takes.
 pub(super) struct Body {
     pub(super) json: Bytes,
-    /// About what Google will count for it.
+    /// About what Google will count for the conversation, without the instruction.
     pub(super) tokens: u64,
 }
 
@@ -77,6 +77,9 @@ pub(super) fn body(
         contents: contents(&turns),
         generation_config: max_output_tokens.map(|max_output_tokens| GenerationConfig { max_output_tokens }),
     };
-    let json = serde_json::to_vec(&request).ok()?;
-    Some(Body { json: Bytes::from(json), tokens: tokens + estimate(instruction) })
+    // Escapes and names need a little more than the words; growing by doubling would copy it all.
+    let words: usize = turns.iter().map(|turn| turn.text.len() + 64).sum();
+    let mut json = Vec::with_capacity(instruction.len() + words + words / 8 + 256);
+    serde_json::to_writer(&mut json, &request).ok()?;
+    Some(Body { json: Bytes::from(json), tokens })
 }

@@ -17,6 +17,8 @@ pub(super) const MAX_EVENT: usize = 1 << 20;
 /// The event type under which the last words of a stream come when no blank line closed them.
 const UNCLOSED: &str = "fynq-unclosed";
 
+/// The names that begin a line of an event stream.
+const FIELDS: [&[u8]; 4] = [b"data", b"event", b"id", b"retry"];
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 #[derive(Debug)]
@@ -206,7 +208,8 @@ impl<S> Lines<S> {
             }
             LineKind::Bare => broken = !self.bare.feed(&rest).is_json(),
         }
-        if broken && self.saw_data {
+        let begins_a_field = !rest.is_empty() && FIELDS.iter().any(|name| name.starts_with(&rest));
+        if broken && (self.saw_data || begins_a_field) {
             return Err(SseError::Broken);
         }
         if self.open {
@@ -270,7 +273,7 @@ fn kind(line: &[u8]) -> LineKind {
         LineKind::Blank
     } else if is_field(b"data") {
         LineKind::Data
-    } else if line[0] == b':' || is_field(b"event") || is_field(b"id") || is_field(b"retry") {
+    } else if line[0] == b':' || FIELDS.iter().any(|name| is_field(name)) {
         LineKind::Field
     } else {
         LineKind::Bare

@@ -120,6 +120,16 @@ impl Transport {
         Ok(Reply { bytes: Box::pin(response.bytes_stream()), seat })
     }
 
+    #[cfg(test)]
+    pub(super) fn seats_taken(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.taken.load(Ordering::Relaxed)).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     async fn client(&self) -> Result<(Client, Option<Seat>), Trouble> {
         if !self.maker.is_tls && !self.speaks_http2().await? {
             return Ok((self.http1.clone(), None));

@@ -236,6 +236,7 @@ pub(super) fn parse(data: &str) -> Result<Messages<'_>, serde_json::Error> {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "lives on the stack, for one event")]
 pub(super) enum Messages<'a> {
     One(Response<'a>),
     Many(Vec<Response<'a>>),

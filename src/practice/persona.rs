@@ -29,6 +29,10 @@ struct Scene<'a> {
     mood: Mood,
     /// Turns of the student since the subject came up; 0: with these very words.
     step: usize,
+    /// How many of these had something to say.
+    heard: usize,
+    /// How often they were lost since then.
+    lost: usize,
     /// How often they asked for the bare answer since then.
     asked: usize,
     /// Differs from session to session.
@@ -43,15 +47,18 @@ pub(super) fn reply(turns: &[Turn]) -> String {
     if mood == Mood::Thanks {
         return thanks(seed + said.len());
     }
-    let subject = current_subject(&said);
+    let subject = current_subject(turns);
     let Some((at, subject)) = subject else {
         return match mood {
             Mood::Greeting => greeting(seed),
-            _ => generic(&Scene { last, mood, step: said.len() - 1, asked: 0, seed }),
+            _ => generic(&Scene { last, mood, step: said.len() - 1, heard: 0, lost: 0, asked: 0, seed }),
         };
     };
-    let asked = said[at..].iter().filter(|text| self::mood(text) == Mood::WantsAnswer).count();
-    let scene = Scene { last, mood, step: said.len() - 1 - at, asked, seed };
+    let since = &said[(at + 1).min(said.len())..];
+    let count = |mood| said[at..].iter().filter(|text| self::mood(text) == mood).count();
+    let heard = since.iter().filter(|text| self::mood(text) == Mood::Words).count();
+    let (asked, lost) = (count(Mood::WantsAnswer), count(Mood::Lost));
+    let scene = Scene { last, mood, step: since.len(), heard, lost, asked, seed };
     match subject {
         Subject::Linear(equation) => equation.teach(&scene),
         Subject::Sum(sum) => sum.teach(&scene),
@@ -65,24 +72,39 @@ enum Subject {
     Lesson(&'static Lesson),
 }
 
-/// The newest subject that came up, and where. A line of working belongs to its question.
-fn current_subject(said: &[&str]) -> Option<(usize, Subject)> {
+/// The newest subject, and with which of the student's turns it came up. A line of working belongs
+/// to its question, and an equation that the tutor sets is the next question.
+fn current_subject(turns: &[Turn]) -> Option<(usize, Subject)> {
     let mut current: Option<(usize, Subject)> = None;
-    for (at, text) in said.iter().enumerate() {
-        let Some(new) = subject(text) else { continue };
-        let is_step = match (&new, &current) {
-            (Subject::Linear(new), Some((_, Subject::Linear(old)))) => new.continues(*old),
-            (Subject::Sum(new), Some((_, Subject::Sum(old)))) => new.continues(*old),
-            // Words like "equation" in an answer about an equation change nothing.
-            (Subject::Lesson(new), Some((_, Subject::Lesson(old)))) => std::ptr::eq(*new, *old),
-            (Subject::Lesson(new), Some((_, Subject::Linear(_) | Subject::Sum(_)))) => new.is_arithmetic(),
-            _ => false,
-        };
-        if !is_step {
-            current = Some((at, new));
+    let mut said = 0;
+    for turn in turns {
+        if turn.by_model {
+            if let Some(set) = linear::set_by_tutor(&turn.text) {
+                current = Some((said - said.min(1), Subject::Linear(set)));
+            }
+            continue;
         }
+        if let Some(new) = subject(&turn.text)
+            && !current.as_ref().is_some_and(|(_, old)| new.continues(old))
+        {
+            current = Some((said, new));
+        }
+        said += 1;
     }
     current
+}
+
+impl Subject {
+    fn continues(&self, old: &Subject) -> bool {
+        match (self, old) {
+            (Subject::Linear(new), Subject::Linear(old)) => new.continues(*old),
+            (Subject::Sum(new), Subject::Sum(old)) => new.continues(*old),
+            (Subject::Lesson(new), Subject::Lesson(old)) => std::ptr::eq(*new, *old),
+            // Words like "equation" in an answer about an equation change nothing.
+            (Subject::Lesson(new), Subject::Linear(_) | Subject::Sum(_)) => new.is_arithmetic(),
+            _ => false,
+        }
+    }
 }
 
 fn subject(text: &str) -> Option<Subject> {

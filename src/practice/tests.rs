@@ -100,6 +100,25 @@ async fn directives_come_from_the_start_the_header_and_the_last_words() {
 }
 
 #[tokio::test]
+async fn a_reset_is_a_reset_and_a_cut_is_a_cut() {
+    let (base, serving) = start(Options::default()).await;
+    let client = client(false);
+    let url = format!("{base}/v1beta/models/m:streamGenerateContent?alt=sse");
+    for (fault, is_reset) in [("reset", true), ("cut", false)] {
+        let words = body(&format!("[[emu chunks=9 delay_us=20000 at=3 fault={fault}]]"));
+        let mut response = post(&client, url.clone(), words).await;
+        let error = loop {
+            match response.chunk().await {
+                Ok(chunk) => assert!(chunk.is_some(), "an orderly end"),
+                Err(error) => break format!("{error:?}"),
+            }
+        };
+        assert_eq!(error.contains("ConnectionReset"), is_reset, "{fault}: {error}");
+    }
+    serving.abort();
+}
+
+#[tokio::test]
 async fn the_tutor_speaks_at_a_models_pace() {
     let (base, serving) = start(Options::default()).await;
     let url = format!("{base}/v1beta/models/m:streamGenerateContent?alt=sse");

@@ -214,7 +214,11 @@ pub fn parse_command(frame: &str) -> Result<Command, BadFrame> {
         }
         "regenerate" => {
             let frame: Bare = serde_json::from_str(frame).map_err(|error| invalid(tell(&error)))?;
-            Ok(Command::Regenerate(frame.id.unwrap_or_else(crate::id::new)))
+            // Without an id of its own a repetition cannot be told from a second wish.
+            Ok(Command::Regenerate(match frame.id {
+                Some(id) => id,
+                None => crate::id::new(),
+            }))
         }
         "stop" => bare(Command::Stop),
         "raise_hand" => bare(Command::RaiseHand),

@@ -93,15 +93,13 @@ pub(super) async fn message(
         Some(session) => session,
         None => session_for(&app, &who, input.id).await?,
     };
-    let (_, access) = app.auth.access(&who, session).await?;
-    if access == Access::Observer {
-        return Err(Problem::forbidden());
-    }
+    app.auth.own_session(&who, session).await?;
     let handle = app.sessions.open(session).await?;
-    let following = handle.ask(&who, access, Send { id: message, text: input.text }).await?;
+    let send = Send { id: message, text: input.text };
+    let following = handle.ask(&who, Access::Owner, send).await?;
     let events = wants_events(&headers);
     match following.run_id() {
-        Some(_) if events => Ok(sse(live(following))),
+        Some(run) if events => Ok(sse(live(app, session, run, following))),
         Some(run) => Ok(Json(reply(&app, session, run, following).await?).into_response()),
         // Sent again long after: its run is over, what it left is in the database.
         None => {
@@ -156,12 +154,22 @@ fn wants_events(headers: &HeaderMap) -> bool {
         })
 }
 
-/// The events of a run as they happen.
-fn live(following: Following) -> impl Stream<Item = Bytes> {
-    stream::unfold(following, |mut following| async move {
-        let event = following.next().await?;
-        Some((event, following))
-    })
+/// The events of a run as they happen; of one that is over and gone from the log, as its rows tell.
+fn live(app: App, session: Uuid, run: Uuid, mut following: Following) -> impl Stream<Item = Bytes> {
+    let events = async move {
+        if let Some(first) = following.next().await {
+            let rest = stream::unfold(following, |mut following| async move {
+                let event = following.next().await?;
+                Some((event, following))
+            });
+            return stream::iter([first]).chain(rest).boxed();
+        }
+        // A database that is away ends the stream without an end of the run, like any cut.
+        let rows = app.store.run_messages(session, run).await.unwrap_or_default();
+        let told = if is_over(&rows) { replay::events(session, run, &rows) } else { Vec::new() };
+        stream::iter(told).boxed()
+    };
+    stream::once(events).flatten()
 }
 
 /// Events as SSE: `data: {…}` and a blank line each, then the end.
@@ -202,7 +210,7 @@ async fn reply(app: &App, session: Uuid, run: Uuid, mut following: Following) ->
 
 /// The reply of a run, if it has ended.
 fn ended(session: Uuid, message: Uuid, rows: Vec<Message>) -> Option<ChatReply> {
-    if rows.iter().any(|row| matches!(row.status, Status::Streaming | Status::Queued)) {
+    if !is_over(&rows) {
         return None;
     }
     let (mut question, mut reply) = (None, None);
@@ -214,6 +222,10 @@ fn ended(session: Uuid, message: Uuid, rows: Vec<Message>) -> Option<ChatReply> 
         }
     }
     Some(ChatReply { session_id: session, message: question?, reply })
+}
+
+fn is_over(rows: &[Message]) -> bool {
+    !rows.is_empty() && !rows.iter().any(|row| matches!(row.status, Status::Streaming | Status::Queued))
 }
 
 /// All messages of a user, the newest session first, each session's messages oldest first.

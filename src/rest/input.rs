@@ -81,7 +81,7 @@ where
         };
         Problem::field(at, message)
     })?;
-    check(&value, |path| pointer(path))?;
+    check(&value, pointer)?;
     Ok(value)
 }
 

@@ -136,11 +136,12 @@ impl State {
             return None;
         }
         let asks = |run: &&mut Run| run.question.as_ref().is_some_and(|question| question.id == id);
-        if let Some(run) = self.run.as_deref_mut().filter(asks) {
-            if !run.announced() && !run.waited {
-                run.replies.push(reply);
-                return None;
-            }
+        if let Some(run) = self.run.as_deref_mut().filter(asks)
+            && !run.announced()
+            && !run.waited
+        {
+            run.replies.push(reply);
+            return None;
         }
         match self.message_of(id) {
             Some(message) if message.role == MessageRole::User => {

@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::id::Uuid;
 use crate::protocol::{self, Control, Event};
@@ -76,19 +77,15 @@ struct Ring {
     bytes: usize,
 }
 
-#[derive(Clone, Copy)]
-struct End {
-    /// The position after the last item.
-    position: u64,
-    /// Nothing more will come. Cursors hold the log, so its being dropped could not tell them.
-    over: bool,
-}
-
 pub(crate) struct Log {
     pub(crate) epoch: Uuid,
     ring: Mutex<Ring>,
-    /// Wakes the cursors.
-    end: watch::Sender<End>,
+    /// The position after the last item.
+    end: AtomicU64,
+    /// Nothing will ever follow: the session has left memory.
+    closed: AtomicBool,
+    /// Wakes the cursors after `end` or `closed` has changed.
+    wake: Notify,
     max_bytes: usize,
 }
 
@@ -100,7 +97,9 @@ impl Log {
         Arc::new(Log {
             epoch: Uuid::new_v4(),
             ring: Mutex::new(Ring { items: VecDeque::new(), first: 0, seq: 0, dropped_seq: 0, bytes: 0 }),
-            end: watch::Sender::new(End { position: 0, over: false }),
+            end: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            wake: Notify::new(),
             max_bytes,
         })
     }
@@ -137,12 +136,14 @@ impl Log {
         }
         let end = ring.first + ring.items.len() as u64;
         drop(ring);
-        self.end.send_modify(|known| known.position = end);
+        self.end.store(end, Ordering::Release);
+        self.wake.notify_waiters();
     }
 
-    /// The session's task ends: readers take what is left, then they are told.
+    /// The session leaves memory: readers see the end once they have read what is there.
     pub(crate) fn close(&self) {
-        self.end.send_modify(|end| end.over = true);
+        self.closed.store(true, Ordering::Release);
+        self.wake.notify_waiters();
     }
 
     /// Forgets what it kept for those who come back: nobody came for a while.
@@ -192,7 +193,7 @@ impl Log {
     }
 
     fn cursor(self: &Arc<Self>, conn: ConnId, position: u64, live_from: u64) -> Cursor {
-        Cursor { conn, position, live_from, wake: self.end.subscribe(), log: Arc::clone(self) }
+        Cursor { conn, position, live_from, log: Arc::clone(self) }
     }
 }
 
@@ -218,7 +219,6 @@ pub(crate) struct Cursor {
     position: u64,
     /// Control frames from before the reader came are old news: `ready` said it all.
     live_from: u64,
-    wake: watch::Receiver<End>,
     log: Arc<Log>,
 }
 
@@ -232,14 +232,16 @@ impl Cursor {
     /// read. Cancel-safe.
     pub(crate) async fn ready(&mut self) -> bool {
         loop {
-            let end = *self.wake.borrow_and_update();
-            if end.position > self.position {
+            // Made before looking: what is appended after the look wakes it.
+            let woken = self.log.wake.notified();
+            let closed = self.log.closed.load(Ordering::Acquire);
+            if self.log.end.load(Ordering::Acquire) > self.position {
                 return true;
             }
-            // The sender lives in the log that this cursor holds: only `over` ends the wait.
-            if end.over || self.wake.changed().await.is_err() {
+            if closed {
                 return false;
             }
+            woken.await;
         }
     }
 
@@ -322,19 +324,6 @@ mod tests {
         assert!(log.after(1, 20).is_some());
     }
 
-    #[tokio::test]
-    async fn a_closed_log_is_read_to_its_end_and_no_further() {
-        let log = Log::new(1 << 20);
-        let (mut cursor, mut late) = (log.at_end(1), log.at_end(2));
-        let waiting = tokio::spawn(async move { late.ready().await });
-        delta(&log, "x");
-        assert!(waiting.await.unwrap());
-        log.close();
-        assert!(cursor.ready().await, "what is left is read first");
-        assert_eq!(seqs(&all(&mut cursor).unwrap()), [1]);
-        assert!(!cursor.ready().await);
-    }
-
     #[test]
     fn a_forgotten_log_still_knows_where_it_is() {
         let log = Log::new(1 << 20);
@@ -344,6 +333,17 @@ mod tests {
         let mut cursor = log.after(1, 3).unwrap();
         delta(&log, "y");
         assert_eq!(seqs(&all(&mut cursor).unwrap()), [4]);
+    }
+
+    #[tokio::test]
+    async fn a_reader_sees_the_end_after_all_that_came_before_it() {
+        let log = Log::new(1 << 20);
+        let mut cursor = log.at_end(1);
+        delta(&log, "last words");
+        log.close();
+        assert!(cursor.ready().await);
+        assert_eq!(all(&mut cursor).unwrap().len(), 1);
+        assert!(!cursor.ready().await);
     }
 
     proptest! {

@@ -192,10 +192,10 @@ impl Run {
     }
 
     pub(super) fn checkpointed(&mut self, done: bool) {
-        if let Phase::Speaking { saved, saving } = &mut self.phase {
-            if let Some(length) = saving.take().filter(|_| done) {
-                *saved = length;
-            }
+        if let Phase::Speaking { saved, saving } = &mut self.phase
+            && let Some(length) = saving.take().filter(|_| done)
+        {
+            *saved = length;
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::gemini::{self, Answer, Prompt};
 use crate::id::Uuid;
 use crate::identity::Access;
 use crate::protocol::{Command, Control, ErrorCode, Event, Usage};
-use crate::shutdown::{Phase, Shutdown};
+use crate::shutdown::Phase;
 use crate::store::{Op, Patience, StoreError, WriteError};
 
 use super::Refused;
@@ -81,12 +81,9 @@ struct Task<'a> {
     inner: &'a Inner,
     state: State,
     effects: Effects<'a>,
-    lookups: FuturesUnordered<BoxFuture<'static, Box<LookedUp>>>,
     /// One alarm: the next checkpoint while a run speaks, else the time to leave memory.
     alarm: Pin<Box<Sleep>>,
     alarm_is_checkpoint: bool,
-    shutdown: Shutdown,
-    seen: Phase,
     counted: bool,
 }
 
@@ -94,7 +91,10 @@ struct Task<'a> {
 struct Effects<'a> {
     inner: &'a Inner,
     log: Arc<Log>,
-    commits: FuturesUnordered<BoxFuture<'static, (Token, Result<(), WriteError>)>>,
+    /// What the task waits for beside its mailbox and the model: only what has happened is polled.
+    pending: FuturesUnordered<BoxFuture<'static, Happening>>,
+    /// Those of them that the session must see through: all but the wait for the drain.
+    unsettled: usize,
     answer: Option<Box<Answer>>,
 }
 
@@ -109,7 +109,7 @@ impl Out for Effects<'_> {
 
     fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience) {
         let writer = self.inner.store.writer().clone();
-        self.commits.push(async move { (token, writer.commit(ops, patience).await) }.boxed());
+        self.expect(async move { Happening::Committed(token, writer.commit(ops, patience).await) });
     }
 
     fn ask_model(&mut self, prompt: Prompt) {
@@ -126,18 +126,30 @@ impl Out for Effects<'_> {
     }
 }
 
+impl Effects<'_> {
+    fn expect(&mut self, happening: impl Future<Output = Happening> + Send + 'static) {
+        self.unsettled += 1;
+        self.pending.push(happening.boxed());
+    }
+
+    fn watch_phase(&mut self, seen: Phase) {
+        let mut shutdown = self.inner.shutdown.clone();
+        self.pending.push(async move { Happening::Phase(shutdown.moved_past(seen).await) }.boxed());
+    }
+}
+
 impl<'a> Task<'a> {
     fn new(inner: &'a Inner, state: State) -> Task<'a> {
         let log = Log::new(inner.settings.log_bytes);
+        let mut effects =
+            Effects { inner, log, pending: FuturesUnordered::new(), unsettled: 0, answer: None };
+        effects.watch_phase(Phase::Serving);
         Task {
             inner,
             state,
-            effects: Effects { inner, log, commits: FuturesUnordered::new(), answer: None },
-            lookups: FuturesUnordered::new(),
+            effects,
             alarm: Box::pin(sleep_until(Instant::now() + inner.settings.idle_after)),
             alarm_is_checkpoint: false,
-            shutdown: inner.shutdown.clone(),
-            seen: Phase::Serving,
             counted: false,
         }
     }
@@ -151,10 +163,7 @@ impl<'a> Task<'a> {
                     }
                     self.request(*request);
                 }
-                Happening::Committed(token, Ok(())) => self.state.committed(&mut self.effects, token),
-                Happening::Committed(token, Err(error)) => {
-                    self.state.not_committed(&mut self.effects, token, &error);
-                }
+                Happening::Committed(token, result) => self.committed(token, result),
                 Happening::Model(event) => self.model(event),
                 Happening::LookedUp(looked_up) => self.looked_up(*looked_up),
                 Happening::Alarm => {
@@ -170,15 +179,21 @@ impl<'a> Task<'a> {
     }
 
     async fn next(&mut self, requests: &mut mpsc::Receiver<Box<Request>>) -> Happening {
-        let Effects { commits, answer, .. } = &mut self.effects;
+        let Effects { pending, answer, .. } = &mut self.effects;
         tokio::select! {
             biased;
             Some(request) = requests.recv() => Happening::Request(request),
-            Some((token, result)) = commits.next() => Happening::Committed(token, result),
-            Some(looked_up) = self.lookups.next() => Happening::LookedUp(looked_up),
+            Some(happening) = pending.next() => happening,
             Some(event) = next_of(answer) => Happening::Model(event),
             () = &mut self.alarm => Happening::Alarm,
-            () = self.shutdown.moved_past(self.seen) => Happening::Phase(self.shutdown.phase()),
+        }
+    }
+
+    fn committed(&mut self, token: Token, result: Result<(), WriteError>) {
+        self.effects.unsettled -= 1;
+        match result {
+            Ok(()) => self.state.committed(&mut self.effects, token),
+            Err(error) => self.state.not_committed(&mut self.effects, token, &error),
         }
     }
 
@@ -191,7 +206,7 @@ impl<'a> Task<'a> {
                 self.state.end(&mut self.effects, end);
             }
         }
-        if self.state.unsaved() >= self.inner.settings.checkpoint_bytes {
+        if self.state.wants_checkpoint(self.inner.settings.checkpoint_bytes) {
             self.state.checkpoint(&mut self.effects);
         }
     }
@@ -260,15 +275,16 @@ impl<'a> Task<'a> {
                 let (store, session) = (self.inner.store.clone(), self.state.session);
                 let lookup = async move {
                     let known = store.message_exists(session, id).await;
-                    Box::new(LookedUp { viewer, command, reply, known })
+                    Happening::LookedUp(Box::new(LookedUp { viewer, command, reply, known }))
                 };
-                self.lookups.push(lookup.boxed());
+                self.effects.expect(lookup);
             }
             _ => self.apply(viewer, command, reply),
         }
     }
 
     fn looked_up(&mut self, looked_up: LookedUp) {
+        self.effects.unsettled -= 1;
         let LookedUp { viewer, command, reply, known } = looked_up;
         let id = match &command {
             Command::Send(send) => send.id,
@@ -332,11 +348,11 @@ impl<'a> Task<'a> {
 
     /// Nothing runs, nothing waits, nothing is on its way to PostgreSQL.
     fn done(&self) -> bool {
-        self.state.is_quiet() && self.effects.commits.is_empty() && self.lookups.is_empty()
+        self.state.is_quiet() && self.effects.unsettled == 0
     }
 
     fn phase(&mut self, phase: Phase) {
-        self.seen = phase;
+        self.effects.watch_phase(phase);
         if phase >= Phase::Draining {
             self.state.hold();
         }

@@ -165,21 +165,25 @@ impl State {
     /// Writes the text so far, if there is new text and no earlier write of it is on its way.
     pub(super) fn checkpoint(&mut self, out: &mut impl Out) {
         let session_id = self.session;
-        if let Some(run) = self.run.as_deref_mut() {
-            if let Some(content) = run.checkpoint() {
-                let state = MessageState {
-                    session_id,
-                    id: run.answer.id,
-                    content,
-                    status: Status::Streaming,
-                    finish_reason: None,
-                    error: None,
-                    usage: None,
-                    model: None,
-                };
-                out.commit(Token::Checkpoint(run.id), vec![Op::Update(state)], Patience::Refuse);
-            }
-        }
+        let Some(run) = self.run.as_deref_mut() else { return };
+        let Some(content) = run.checkpoint() else { return };
+        let state = MessageState {
+            session_id,
+            id: run.answer.id,
+            content,
+            status: Status::Streaming,
+            finish_reason: None,
+            error: None,
+            usage: None,
+            model: None,
+        };
+        out.commit(Token::Checkpoint(run.id), vec![Op::Update(state)], Patience::Refuse);
+    }
+
+    /// Each checkpoint writes the whole text: for a long one, a sixteenth more is enough to write it
+    /// again before its time.
+    pub(super) fn wants_checkpoint(&self, least: usize) -> bool {
+        self.run.as_ref().is_some_and(|run| run.unsaved() >= least.max(run.answer.content.len() / 16))
     }
 
     /// Bytes of text that are in no checkpoint.

@@ -1,9 +1,12 @@
 //! One open socket: what the log says goes out, what the person says goes in.
 
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use rand::Rng;
@@ -28,9 +31,8 @@ const COMMAND_BURST: u32 = 60;
 const COMMANDS_PER_SECOND: u32 = 20;
 /// Refused commands in a row after which the socket is closed with 4429.
 const COMMAND_PATIENCE: u32 = 200;
-/// `auth_expiring` comes this long before the token's end, and the end is meant with a grace.
+/// `auth_expiring` comes this long before the token's end.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
-const EXPIRY_GRACE: Duration = Duration::from_secs(2);
 /// Draining clients come back spread over this long.
 const RETURN_WITHIN_MS: std::ops::Range<u64> = 500..5_000;
 
@@ -70,6 +72,7 @@ struct Open {
     standing: watch::Receiver<Standing>,
     shutdown: Shutdown,
     seen: Phase,
+    outside: FuturesUnordered<Watch>,
     limit: Option<DefaultDirectRateLimiter>,
     refused: u32,
     heard: Instant,
@@ -84,9 +87,16 @@ enum Next {
     Log(bool),
     Frame(Option<Result<Message, axum::Error>>),
     Timer,
-    Rights(End),
-    Phase,
+    Outside(Outside),
 }
+
+/// What happens to a connection from elsewhere: rare, so it is only polled when it is woken.
+enum Outside {
+    Rights(End),
+    Phase(Phase),
+}
+
+type Watch = Pin<Box<dyn Future<Output = Outside> + Send>>;
 
 impl Open {
     fn new(connection: Connection, socket: WebSocket, cursor: Cursor) -> Open {
@@ -100,6 +110,7 @@ impl Open {
             standing: app.auth.standing(who.family, who.user_id, who.role),
             shutdown: app.shutdown.clone(),
             seen: Phase::Serving,
+            outside: FuturesUnordered::new(),
             limit: app.settings.rate_limit.then(|| RateLimiter::direct(quota)),
             refused: 0,
             heard: now,
@@ -124,6 +135,7 @@ impl Open {
         let timer = tokio::time::sleep_until(self.next_alarm());
         let mut timer = std::pin::pin!(timer);
         let mut items = Vec::new();
+        self.look_outside();
         loop {
             match self.next(timer.as_mut()).await {
                 Next::Log(true) => self.forward(&mut items).await?,
@@ -140,17 +152,19 @@ impl Open {
                     self.alarm().await?;
                     timer.as_mut().reset(self.next_alarm());
                 }
-                Next::Rights(end) => return Err(end),
-                Next::Phase => self.phase().await?,
+                Next::Outside(Outside::Rights(end)) => return Err(end),
+                Next::Outside(Outside::Phase(phase)) => {
+                    self.phase(phase).await?;
+                    self.look_outside();
+                }
             }
         }
     }
 
-    async fn next(&mut self, timer: std::pin::Pin<&mut Sleep>) -> Next {
+    async fn next(&mut self, timer: Pin<&mut Sleep>) -> Next {
         tokio::select! {
             biased;
-            end = rights_end(&mut self.standing, self.connection.who.role) => Next::Rights(end),
-            () = self.shutdown.moved_past(self.seen) => Next::Phase,
+            Some(outside) = self.outside.next() => Next::Outside(outside),
             frame = self.socket.recv() => Next::Frame(frame),
             more = self.cursor.ready() => Next::Log(more),
             () = timer => Next::Timer,
@@ -269,11 +283,14 @@ impl Open {
     async fn renew(&mut self, token: secrecy::SecretString) -> Result<(), End> {
         let app = &self.connection.app;
         match app.auth.authenticate(token.expose_secret()).await {
+            // With another role the socket would not have been opened like this.
+            Ok(who) if who.role != self.connection.who.role => Err(End::Close(CloseCode::Forbidden)),
             Ok(who) if who.user_id == self.connection.who.user_id => {
                 self.standing = app.auth.standing(who.family, who.user_id, who.role);
                 self.expiry = Instant::now() + remaining(&who).saturating_sub(EXPIRY_NOTICE);
                 self.told = false;
                 self.connection.who = who;
+                self.look_outside();
                 Ok(())
             }
             Err(problem) if problem.status().is_server_error() => {
@@ -306,7 +323,7 @@ impl Open {
             }
             self.told = true;
             let left = remaining(&self.connection.who);
-            self.expiry = now + left + EXPIRY_GRACE;
+            self.expiry = now + left + self.connection.app.settings.socket.expiry_grace;
             self.say(Control::AuthExpiring { in_s: left.as_secs() }).await?;
         }
         if now >= self.next_ping {
@@ -317,9 +334,22 @@ impl Open {
         Ok(())
     }
 
-    async fn phase(&mut self) -> Result<(), End> {
-        self.seen = self.shutdown.phase();
-        match self.seen {
+    fn look_outside(&mut self) {
+        let (mut standing, mut shutdown) = (self.standing.clone(), self.shutdown.clone());
+        let (role, seen) = (self.connection.who.role, self.seen);
+        self.outside.clear();
+        self.outside.push(Box::pin(async move {
+            tokio::select! {
+                biased;
+                end = rights_end(&mut standing, role) => Outside::Rights(end),
+                phase = shutdown.moved_past(seen) => Outside::Phase(phase),
+            }
+        }));
+    }
+
+    async fn phase(&mut self, phase: Phase) -> Result<(), End> {
+        self.seen = phase;
+        match phase {
             Phase::Serving | Phase::Ending => Ok(()),
             Phase::Draining => {
                 let retry_after_ms = rand::rng().random_range(RETURN_WITHIN_MS);

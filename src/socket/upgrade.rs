@@ -79,7 +79,8 @@ async fn open(
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
-        .max_write_buffer_size(2 * HARD_FRAME)
+        // What waits there is one batch or one snapshot: `connection` flushes after each.
+        .max_write_buffer_size(usize::MAX)
         .max_frame_size(HARD_FRAME)
         .max_message_size(HARD_FRAME)
         .on_upgrade(move |socket| connection::serve(connection, socket, position)))

@@ -93,6 +93,9 @@ impl LocalPostgres {
         leftovers::wait_for_the_old_one(&cluster.data).await?;
         let made = cluster.make_if_missing().await?;
         let guard = cluster.start_until_it_answers().await?;
+        if made {
+            cluster.sync_behind()?;
+        }
         tracing::info!(
             version = cluster.binaries.major,
             data = %cluster.data.display(),
@@ -161,6 +164,8 @@ impl Cluster {
             argument("--lc-collate=C"),
             format!("--lc-ctype={}", guard::LOCALE),
             argument("--lc-messages=C"),
+            // Not while somebody waits; `sync_behind` does it.
+            argument("--no-sync"),
         ];
         let mut guard = Guard::spawn(&self.place, &self.log()?, &self.binaries.initdb, &arguments)?;
         let status = guard.ended().await?;
@@ -170,6 +175,22 @@ impl Cluster {
         }
         std::fs::rename(&fresh, &self.data).context("putting the new cluster in its place")?;
         Ok(true)
+    }
+
+    /// Brings a new cluster's files to the disk, which takes seconds on a busy one, while the
+    /// server already runs. (From then on PostgreSQL sees to it itself.)
+    fn sync_behind(&self) -> anyhow::Result<()> {
+        if self.settings.contains(&"fsync=off") {
+            return Ok(());
+        }
+        let arguments = ["-D".to_owned(), self.data.display().to_string(), "--sync-only".to_owned()];
+        let mut guard = Guard::spawn(&self.place, &self.log()?, &self.binaries.initdb, &arguments)?;
+        tokio::spawn(async move {
+            if !guard.ended().await.is_ok_and(|status| status.success()) {
+                tracing::debug!("syncing the new cluster: {}", guard.log_tail());
+            }
+        });
+        Ok(())
     }
 
     fn log(&self) -> anyhow::Result<PathBuf> {

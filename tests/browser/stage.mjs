@@ -10,6 +10,9 @@ import { fileURLToPath } from "node:url";
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
+/** Someone who may read along and step in. */
+export const tutor = { email: "tutor@school.example", password: "a tutor's long sentence" };
+
 /** Until `check` gives something true; its last word if it never does. */
 export async function until(check, what, timeout = 20_000) {
   const end = Date.now() + timeout;
@@ -22,7 +25,7 @@ export async function until(check, what, timeout = 20_000) {
 }
 
 /** A port that was free a moment ago. */
-function freePort() {
+export function freePort() {
   return new Promise((resolve) => {
     const probe = createServer().listen(0, "127.0.0.1", () => {
       const { port } = probe.address();
@@ -51,9 +54,11 @@ export class Server {
 
   /** Starts the process, on the same port and data as before. */
   async wake() {
-    const env = { ...process.env, FYNQ_LISTEN: `127.0.0.1:${this.port}`, FYNQ_DATA_DIR: this.data, FYNQ_STATIC_DIR: this.staticDir, RUST_LOG: "warn" };
-    delete env.DATABASE_URL;
-    this.process = spawn(process.env.FYNQ_BIN ?? join(root, "target/debug/fynq"), ["serve"], { env, cwd: this.data, stdio: ["ignore", "inherit", "inherit"] });
+    const { FYNQ_BIN = join(root, "target/debug/fynq"), DATABASE_URL, ...others } = process.env;
+    const own = { FYNQ_LISTEN: `127.0.0.1:${this.port}`, FYNQ_DATA_DIR: this.data, FYNQ_STATIC_DIR: this.staticDir };
+    const admin = { FYNQ_ADMIN_EMAIL: tutor.email, FYNQ_ADMIN_PASSWORD: tutor.password };
+    const env = { ...others, ...own, ...admin, RUST_LOG: "error" };
+    this.process = spawn(FYNQ_BIN, ["serve"], { env, cwd: this.data, stdio: ["ignore", "ignore", "inherit"] });
     this.gone = new Promise((resolve) => this.process.once("exit", resolve));
     await until(() => fetch(`${this.url}/health/ready`).then((reply) => reply.ok, () => false), "the server is ready", 60_000);
   }

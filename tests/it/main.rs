@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod accounts;
 mod comeback;
 mod commands;
 mod doors;
@@ -14,6 +15,7 @@ mod faults;
 mod floors;
 mod papers;
 mod processes;
+mod rest;
 mod store;
 mod support;
 mod wire;

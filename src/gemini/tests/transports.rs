@@ -125,6 +125,32 @@ async fn nobody_there_is_unavailable_and_found_when_it_comes() {
     serving.abort();
 }
 
+const OPEN: &str = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}\n\n";
+const STOP: &str =
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"b\"}]},\"finishReason\":\"STOP\"}]}\n\n";
+
+/// Over HTTP/1.1 a broken connection shows as a body shorter than promised.
+#[tokio::test]
+async fn a_connection_that_breaks_in_mid_answer() {
+    let stopped = Outcome::Finished(FinishReason::Stop);
+    for (events, outcome) in [
+        (vec![OPEN], failed(ErrorCode::ModelTruncated)),
+        (vec![OPEN, STOP], stopped),
+        // Who says STOP all along has not said where the end is.
+        (vec![STOP, STOP], failed(ErrorCode::ModelTruncated)),
+        (vec![STOP], failed(ErrorCode::ModelTruncated)),
+        (vec![STOP, OPEN], failed(ErrorCode::ModelTruncated)),
+    ] {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\n";
+        let answer: &'static str = format!("{head}{}", events.concat()).leak();
+        let (base, calls, _) = old_server(Some(answer)).await;
+        let heard = listen(Model::new(&settings(&base)).unwrap().answer(ask("hi"))).await;
+        assert_eq!(heard.end.outcome, outcome, "{events:?}");
+        assert!(!heard.text.is_empty());
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+}
+
 /// HTTP/2 servers let in only so many streams over one connection; more must not wait in line.
 #[tokio::test]
 async fn three_hundred_answers_at_once_share_few_connections() {
@@ -141,10 +167,63 @@ async fn three_hundred_answers_at_once_share_few_connections() {
     // Five lanes, the question whether it speaks HTTP/2, and this very request.
     let connections = upstream.stat("conns").await;
     assert!((5..=9).contains(&connections), "{connections}");
+    assert_eq!(model.shared.transport.seats_taken(), 300);
     drop(answers);
+    assert_eq!(model.shared.transport.seats_taken(), 0, "seats are free again");
     upstream.until("aborted", 300).await;
     let again = listen(model.answer(ask("[[emu chunks=1]]"))).await;
     assert_eq!(again.end.outcome, Outcome::Finished(FinishReason::Stop));
+}
+
+/// Everything that any library of ours says, down to the last byte of it.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn neither_key_nor_words_are_in_any_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    // With a single subscriber alive, tracing asks the thread that meets a log line first whether
+    // anybody wants it, and the tests beside this one do not.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let upstream = Upstream::start().await;
+    for directive in [
+        "chunks=2 delay_us=0 say=dGVsbHRhbGU",
+        "fault=400",
+        "fault=503",
+        "fault=429 retry_s=99",
+        "fault=error at=1 delay_us=0",
+    ] {
+        listen(upstream.model().answer(ask(&format!("tellstudent [[emu {directive}]]")))).await;
+    }
+    let (base, _, _) = old_server(Some(OK)).await;
+    listen(Model::new(&settings(&base)).unwrap().answer(ask("tellstudent"))).await;
+    let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(
+        log.contains("API_KEY_INVALID") && log.contains("the model refuses the call"),
+        "the operator is told"
+    );
+    assert!(log.contains("RESOURCE_EXHAUSTED") && log.contains("UNAVAILABLE"));
+    for secret in ["secret-key", "tellstudent", "telltale", "check your plan", "old but fine"] {
+        let at = log.find(secret).map(|at| &log[log.floor_char_boundary(at.saturating_sub(300))..at]);
+        assert_eq!(at, None, "{secret}");
+    }
 }
 
 #[test]
@@ -168,6 +247,7 @@ fn a_bad_setting_names_itself() {
 fn the_key_is_in_no_debug_output() {
     let model = Model::new(&settings("http://127.0.0.1:1")).unwrap();
     assert!(!format!("{model:?}").contains("secret-key"));
+    assert!(!format!("{:?}", model.shared.transport.headers()).contains("secret-key"));
     let https = Model::new(&settings("https://generativelanguage.googleapis.com"));
     assert!(https.is_ok(), "{:?}", https.err());
 }

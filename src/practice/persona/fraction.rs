@@ -111,10 +111,8 @@ impl Sum {
                     said.0, said.1
                 )
             } else if said == naive && self.first.1 != self.second.1 {
-                format!(
-                    "I see what you did: tops together, bottoms together. Let's test that idea on something easy: with it, $\\frac{{1}}{{2}} + \\frac{{1}}{{2}}$ \
-                     would be $\\frac{{2}}{{4}}$.\n\n**But two halves of a pizza are…?** What does that tell you about adding the bottoms?"
-                )
+                "I see what you did: tops together, bottoms together. Let's test that idea on something easy: with it, $\\frac{1}{2} + \\frac{1}{2}$ \
+                     would be $\\frac{2}{4}$.\n\n**But two halves of a pizza are…?** What does that tell you about adding the bottoms?".to_owned()
             } else {
                 format!(
                     "You're on the way. Let's check the parts: over ${common}$ the two fractions are\n\n$$\\frac{{{one}}}{{{common}}} \\quad\\text{{and}}\\quad \
@@ -175,7 +173,10 @@ fn fraction(text: &str) -> Option<(i64, i64)> {
 
 /// The fraction that a student's answer comes down to: the last one in it.
 fn said_fraction(text: &str) -> Option<(i64, i64)> {
-    text.replace(['$', '−'], " ").split(|c: char| !c.is_ascii_digit() && c != '/').filter_map(fraction).last()
+    text.replace(['$', '−'], " ")
+        .split(|c: char| !c.is_ascii_digit() && c != '/')
+        .filter_map(fraction)
+        .next_back()
 }
 
 fn reduced((top, bottom): (i64, i64)) -> (i64, i64) {

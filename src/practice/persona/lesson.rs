@@ -17,11 +17,12 @@ pub(super) struct Lesson {
     close: &'static [&'static str],
 }
 
-const PRAISE: &[&str] = &[
-    "Good thinking",
-    "That's a useful thought",
-    "You're getting closer",
-    "Nice, you put it in your own words",
+/// Said before the next question; without a verdict, since free words cannot be judged here.
+const HEARD: &[&str] = &[
+    "Thanks for saying how you see it",
+    "Let's hold on to that",
+    "I see where you're going",
+    "Good that you put it in your own words",
 ];
 
 impl Lesson {
@@ -39,17 +40,17 @@ impl Lesson {
             (Mood::WantsAnswer, _) if scene.asked >= 2 => self.shown.to_owned(),
             (Mood::WantsAnswer, _) => self.push.to_owned(),
             (_, 0) => pick(self.opening, scene.seed).to_owned(),
-            (Mood::Lost, step) => pick(self.easier, step - 1).to_owned(),
-            (_, step) => {
-                let question = self.steps.get(step - 1).copied();
-                let question = question.unwrap_or_else(|| pick(self.close, step + scene.seed));
+            (Mood::Lost, _) => pick(self.easier, scene.lost.saturating_sub(1)).to_owned(),
+            _ => {
+                let at = scene.heard.saturating_sub(1);
+                let close = || pick(self.close, at.saturating_sub(self.steps.len()) + scene.seed);
+                let question = self.steps.get(at).copied().unwrap_or_else(close);
                 let said = echo(scene.last);
-                let praise = pick(PRAISE, step + scene.seed);
-                if said.is_empty() {
-                    question.to_owned()
-                } else {
-                    format!("{praise}: *“{said}”*.\n\n{question}")
+                // A word or a number needs no repeating.
+                if said.split(' ').count() < 3 {
+                    return question.to_owned();
                 }
+                format!("{}: *“{said}”*.\n\n{question}", pick(HEARD, scene.step + scene.seed))
             }
         }
     }
@@ -148,7 +149,7 @@ pub(super) const LESSONS: &[Lesson] = &[
             "No problem. Think of brushing your teeth: *for each tooth: brush it*. **What is repeated, and over what?** That's all a `for` loop says.",
             "`range(3)` is just the list `0, 1, 2`. **So how many times does the body run, and what is `n` the first time?**",
         ],
-        push: "Code that you copied breaks at the first change, and then you're alone with it. **Tell me in plain words what the program should do, step by step; we turn each sentence into one line.**",
+        push: "Code that you copied breaks at the first change, and then you're alone with it. We'll go sentence by sentence instead. **In plain words: what should the program do first, and what again and again?**",
         shown: "Here is one whole, to read and not just to copy:\n\n```python\ntotal = 0\nfor n in range(1, 11):\n    total += n\nprint(total)  # 55\n```\n\n**Why does `range` end at `11`? And what would you change to add only the even numbers?**",
         close: &[
             "You read code well. A challenge: **print the numbers 1 to 15, but `Fizz` for every third one.** Which question do you have to ask about each number?",
@@ -180,7 +181,7 @@ pub(super) const LESSONS: &[Lesson] = &[
             "Whenever you use a source, ask: *who wrote this, when, and for whom?* **How might that have coloured what it says?**",
         ],
         easier: &[
-            "That's fine, a blank page is hard for everybody. Don't write yet; **just tell me, as you'd tell a friend, what surprised you most about the topic.**",
+            "That's fine, a blank page is hard for everybody. Don't write yet; just talk, as you would to a friend: **what surprised you most about the topic?**",
             "Let's make a list instead: three things that happened, in order. **Which of them could not have happened without the one before?**",
         ],
         push: "I can't write it for you, it has to be *your* voice. But we can get the first paragraph on its feet in five minutes. **What is the one thing your reader should believe at the end?**",

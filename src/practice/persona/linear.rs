@@ -10,6 +10,14 @@ pub(super) struct Linear {
 }
 
 const BIG: i64 = 100_000;
+/// What the tutor says before an equation of its own making.
+const SET: &str = "one for you alone:";
+
+/// The equation that the tutor set at the end of a turn.
+pub(super) fn set_by_tutor(text: &str) -> Option<Linear> {
+    let (_, after) = text.rsplit_once(SET)?;
+    Linear::find(after)
+}
 
 impl Linear {
     /// The first equation in a text: `2x + 3 = 11`, `x-4=9`, `3x = 12`.
@@ -30,9 +38,13 @@ impl Linear {
                 _ => (0, rest),
             };
             let (c, rest) = signed(rest.strip_prefix('=')?)?;
-            let goes_on = rest.starts_with(|c: char| "x+-/^(.,".contains(c))
-                && rest.len() > 1
-                && !rest[1..].starts_with(|c: char| c == '#');
+            // A full stop ends a sentence, or begins the rest of a decimal.
+            let mut next = rest.chars();
+            let goes_on = match next.next() {
+                Some('.' | ',') => next.next().is_some_and(|c| c.is_ascii_digit()),
+                Some(c) => "x+-/^(".contains(c),
+                None => false,
+            };
             // `x = 4` alone is somebody's answer, not a question.
             let is_question = a != 0 && (a != 1 || b != 0) && !goes_on;
             let is_small = [a, b, c].iter().all(|n| n.abs() <= BIG);
@@ -115,10 +127,11 @@ impl Linear {
                  > {}\n\nWrite it under the equation. **What stands there now?**",
                 capital(&self.first_move())
             ),
-            Mood::Lost if b != 0 && scene.step == 1 => format!(
-                "That's all right. Think of a bag: somebody put ${}$ equal boxes in, then changed it by ${b}$, and now it counts ${c}$.\n\n\
-                 **What was the count before that change?** That's the value of ${}$.",
+            Mood::Lost if b != 0 && scene.heard == 0 && scene.lost == 1 => format!(
+                "That's all right. Think of a bag: somebody put ${}$ equal boxes in, then {}, and now it counts ${c}$.\n\n\
+                 **What was the count before that?** That's the value of ${}$.",
                 a.abs(),
+                if b > 0 { format!("added ${b}$ marbles") } else { format!("took ${}$ marbles out", -b) },
                 ax(a)
             ),
             Mood::Lost => format!(
@@ -136,7 +149,7 @@ impl Linear {
         match said(scene.last) {
             Said::X(x) | Said::Number(x) if self.whole() == Some(x) => format!(
                 "**Yes!** And let's prove it, as mathematicians do: put it back in.\n\n$${} = {c}$$\n\nIt holds, so $x = {x}$ is right. {}\n\n\
-                 Now one for you alone: ${}$. **What is your first move, and why?**",
+                 Now {SET} ${}$. **What is your first move, and why?**",
                 inserted(a, b, x),
                 pick(
                     &["You undid the steps in the right order.", "You kept both sides level all the way."],
@@ -183,7 +196,7 @@ impl Linear {
         }
         format!(
             "You have tried, so let's look at it together:\n\n$$\n\\begin{{aligned}}\n{}\n\\end{{aligned}}\n$$\n\n\
-             Read it slowly. **Why are we allowed to {}?** And try this sister problem: ${}$.",
+             Read it slowly. **Why are we allowed to {}?** And {SET} ${}$.",
             lines.join(" \\\\\n"),
             self.first_move(),
             self.sibling()

@@ -62,6 +62,9 @@ fn an_equation_is_taught_with_its_own_numbers() {
     assert!(replies[2].contains("Exactly") && replies[2].contains("$$2x = 8$$"), "{}", replies[2]);
     assert!(replies[3].contains("2 \\cdot 5 + 3 = 13"), "{}", replies[3]);
     assert!(replies[4].contains("Yes!") && replies[4].contains("2 \\cdot 4 + 3 = 11"), "{}", replies[4]);
+    let sister = talk(&["2x + 3 = 11", "x = 4", "x = 6", "x = 5"]);
+    assert!(sister[1].contains("$3x + 3 = 21$"), "{}", sister[1]);
+    assert!(sister[2].contains("3 \\cdot 6 + 3 = 21") && sister[2].contains("Yes!"), "{}", sister[2]);
     let wrong = talk(&["2x + 3 = 11", "2x = 14"]);
     assert!(wrong[1].contains("You wrote $14$"), "{}", wrong[1]);
     let shown = talk(&["3x - 4 = 6", "just give me the answer", "just tell me!"]);
@@ -110,18 +113,19 @@ fn fractions_are_taught_with_their_own_numbers() {
 
 #[test]
 fn subjects_are_heard_and_followed() {
-    let replies = talk(&["Explain photosynthesis", "the air?", "I don't know", "essays: I need a thesis"]);
+    let replies =
+        talk(&["Explain photosynthesis", "from the air I guess", "I don't know", "essays: I need a thesis"]);
     assert!(replies[1].contains("the air"), "the student's words come back: {}", replies[1]);
     assert_ne!(replies[1], replies[2]);
     assert!(replies[3].contains("claim") || replies[3].contains("question"), "{}", replies[3]);
-    let varied: std::collections::HashSet<_> =
-        ["python loops", "a loop please"].map(|text| talk(&[text])[0].clone()).into();
-    assert_eq!(varied.len(), 2, "not every session begins alike");
+    let openings = ["python loops", "a loop please", "loop?", "my code", "what is a loop", "Python"];
+    let varied: std::collections::HashSet<_> = openings.map(|text| talk(&[text])[0].clone()).into();
+    assert!(varied.len() > 1, "not every session begins alike");
 }
 
 #[test]
 fn the_students_words_carry_no_markup_back() {
-    let replies = talk(&["why <img src=x onerror=alert(1)> **bold** $x$ `code` [a](b) sky"]);
+    let replies = talk(&["why <img src=x onerror=alert(1)> **bold** $x$ `tick` [a](b) sky"]);
     assert!(
         !replies[0].contains('<') && !replies[0].contains("](") && !replies[0].contains('`'),
         "{}",

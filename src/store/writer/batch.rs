@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use futures_util::join;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{Json, ToSql, Type};
 use tokio_postgres::{Client, Error};
 
@@ -42,6 +43,13 @@ pub(super) struct Failed {
     pub(super) error: Error,
     /// It was BEGIN itself that failed.
     pub(super) not_begun: bool,
+}
+
+impl Failed {
+    /// A row was there already.
+    pub(super) fn exists(&self) -> bool {
+        !self.not_begun && self.error.code() == Some(&SqlState::UNIQUE_VIOLATION)
+    }
 }
 
 /// The statements' parameters: one array per column, borrowed from the operations.
@@ -167,12 +175,13 @@ impl<'a> Batch<'a> {
     }
 
     /// All statements are on their way before the first answer comes. After a failed one the
-    /// rest fails too and COMMIT rolls back, so the first error is the one that counts.
-    pub(super) async fn commit(&self, client: &Client) -> Result<(), Failed> {
+    /// rest fails too and COMMIT rolls back, so the first error is the one that counts. `again`:
+    /// rows that are there already are no error.
+    pub(super) async fn commit(&self, client: &Client, again: bool) -> Result<(), Failed> {
         // `join!` polls in this order, and a statement is queued by its first poll.
         let (begun, inserted, updated, run, superseded, touched, raised, committed) = join!(
             client.batch_execute(BEGIN),
-            self.inserts.send(client),
+            self.inserts.send(client, again),
             self.updates.send(client),
             self.begins.send(client),
             self.supersedes.send(client, include_str!("../../../sql/queries/write_supersede.sql")),
@@ -213,11 +222,16 @@ impl<'a> Inserts<'a> {
         self.created.push(new.created_at);
     }
 
-    async fn send(&self, client: &Client) -> Result<(), Error> {
+    async fn send(&self, client: &Client, again: bool) -> Result<(), Error> {
+        let sql = if again {
+            include_str!("../../../sql/queries/write_insert_again.sql")
+        } else {
+            include_str!("../../../sql/queries/write_insert.sql")
+        };
         execute(
             client,
             self.ids.len(),
-            include_str!("../../../sql/queries/write_insert.sql"),
+            sql,
             &[
                 (&self.sessions, Type::UUID_ARRAY),
                 (&self.ids, Type::UUID_ARRAY),

@@ -16,6 +16,8 @@ export class Conversation {
   outbox = [];
   /** What a tutor is typing, and until when that is worth saying. @type {{name: string, until: number} | null} */
   typing = null;
+  /** The server is about to restart. */
+  updating = false;
   #typedAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #wake;
@@ -128,6 +130,12 @@ export class Conversation {
   /** @param {any} ctl */
   #control(ctl) {
     switch (ctl.type) {
+      case "ready":
+        this.updating = false;
+        return;
+      case "draining":
+        this.updating = true;
+        return;
       case "snapshot":
         return this.#dropSeen(true);
       case "accepted":
@@ -138,6 +146,7 @@ export class Conversation {
         return this.#refused(ctl);
       case "typing":
         this.typing = { name: ctl.who?.name ?? (typeof ctl.who === "string" ? ctl.who : ""), until: Date.now() + 5000 };
+        setTimeout(this.listener.changed, 5100);
         return;
       case "auth_expiring":
         accessToken({ not: account()?.access })

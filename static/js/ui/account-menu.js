@@ -33,8 +33,9 @@ export async function loadAccount() {
 
 function draw() {
   const shown = knownName() || account()?.user.email || "";
-  byId("who").replaceChildren(h("span", { class: "initial", "aria-hidden": "true" }, (shown[0] ?? "?").toUpperCase()), h("span", { class: "who-name" }, shown), icon("more"));
-  byId("who").setAttribute("aria-label", `${shown}: your account and this page`);
+  const initial = h("span", { class: "initial", "data-initial": (shown[0] ?? "?").toUpperCase() });
+  const purpose = h("span", { class: "sr-only" }, ": your account and this page");
+  byId("who").replaceChildren(initial, h("span", { class: "who-name" }, shown), purpose, icon("more"));
 }
 
 async function rename() {

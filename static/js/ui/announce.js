@@ -29,8 +29,13 @@ export class Announcer {
   /** @param {import("../chat/log.js").SessionState} state */
   forgetAll(state) {
     this.#heard = new Set(state.messages.filter((message) => message.status !== "streaming").map((message) => message.id));
+    this.silence();
+  }
+
+  silence() {
     this.#writing = false;
     byId("spoken").replaceChildren();
+    byId("status").textContent = "";
   }
 
   /** @param {import("../chat/log.js").Message} message @param {string} text */

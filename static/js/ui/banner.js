@@ -16,7 +16,8 @@ export function updateBanner(line, context) {
   clearTimeout(timer);
   const text = line ? words(line, context) : "";
   if (line && text === null) timer = setTimeout(() => updateBanner(line, context), patience - (Date.now() - line.since) + 20);
-  put(text ?? "", line?.phase === "ended" ? (line.code === "session_gone" ? "" : "Reload") : "Try now", line?.phase === "ended" ? context.again : context.tryNow);
+  if (line?.phase === "ended") put(text ?? "", line.code === "session_gone" ? "" : "Reload", context.again);
+  else put(text ?? "", line?.phase === "open" ? "" : "Try now", context.tryNow);
 }
 
 /**

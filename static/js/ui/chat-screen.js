@@ -18,7 +18,6 @@ export class ChatScreen {
   #frame = 0;
   #creating = false;
   #settled = false;
-  #updating = false;
   #title = "";
 
   constructor() {
@@ -52,7 +51,6 @@ export class ChatScreen {
     this.conversation?.close();
     this.conversation = null;
     this.#settled = false;
-    this.#updating = false;
     this.transcript.clear();
     this.composer.moveTo(id || "new");
     this.sidebar.choose(id);
@@ -72,6 +70,7 @@ export class ChatScreen {
     this.conversation?.close();
     this.conversation = null;
     this.transcript.clear();
+    this.announcer.silence();
     updateBanner(null, this.#bannerContext());
   }
 
@@ -137,7 +136,7 @@ export class ChatScreen {
     return {
       tryNow: () => this.conversation?.socket.tryNow(),
       again: () => location.reload(),
-      updating: this.#updating,
+      updating: this.conversation?.updating ?? false,
       waiting: this.conversation?.outbox.filter((entry) => entry.stage === "queued").length ?? 0,
     };
   }

@@ -30,7 +30,7 @@ export function openMenu(button, label, items) {
   document.addEventListener("pointerdown", outside, true);
   closeOpen = () => close(false);
   button.setAttribute("aria-expanded", "true");
-  document.body.append(menu);
+  (button.closest("aside, main") ?? document.body).append(menu);
   place(menu, button);
   /** @type {HTMLElement} */ (menu.firstElementChild).focus();
 }

@@ -22,8 +22,8 @@ export function showWelcome(shown, note = "") {
   show(byId("welcome"), shown);
   if (!shown) return byId("sign").reset();
   document.title = "Sign in · fynq";
+  choose(false);
   complain(note);
-  byId("email").focus({ preventScroll: true });
 }
 
 /** @param {boolean} toCreate */

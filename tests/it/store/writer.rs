@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use fynq::clock;
-use fynq::id;
+use fynq::id::{self, Uuid};
 use fynq::protocol::{FinishReason, Status, Usage};
 use fynq::store::{MessageState, Op, Patience, WriteError};
 
@@ -138,15 +138,39 @@ async fn in_one_batch<T>(f: &mut Fixture, requests: impl Future<Output = T>) -> 
     tokio::join!(requests, release).0
 }
 
-#[tokio::test]
-async fn a_poisoned_request_fails_alone() {
+/// Commits much at once until the writer has its second connection.
+async fn on_two_connections(f: &Fixture, sessions: &[Uuid]) {
+    let writing =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT'";
+    for round in 0.. {
+        assert!(round < 1000, "no second connection");
+        let writes = sessions.iter().enumerate().flat_map(|(n, session)| {
+            let first = 10_000 + round * 1_000 + 10 * i64::try_from(n).unwrap();
+            (first..first + 10).map(|ord| Op::Insert(question(*session, ord)))
+        });
+        let writer = f.store.writer();
+        join_all(writes.map(|op| writer.commit(vec![op], Patience::Refuse))).await;
+        if f.sql.query_typed_one(writing, &[]).await.unwrap().get::<_, i64>(0) > 1 {
+            return;
+        }
+    }
+}
+
+async fn poisoned_requests_fail_alone(on_two: bool) {
     let mut f = Fixture::new().await;
-    let session = f.session().await;
+    let mut sessions = Vec::new();
+    for _ in 0..20 {
+        sessions.push(f.session().await);
+    }
+    if on_two {
+        on_two_connections(&f, &sessions).await;
+    }
+    let session = sessions[7];
     let writer = f.store.writer().clone();
-    let good: Vec<_> = (1..=200).map(|ord| question(session, ord)).collect();
+    let good: Vec<_> = (1..=200).map(|ord| question(sessions[ord as usize % 20], ord)).collect();
     // A session that is not there, a place that is taken, a letter that PostgreSQL does not keep.
     let gone = question(id::new(), 1);
-    let taken = question(session, 100);
+    let taken = question(session, 107);
     let mut nul = question(session, 500);
     nul.content = "a\0b".into();
     let companion = question(session, 501);
@@ -168,6 +192,16 @@ async fn a_poisoned_request_fails_alone() {
         assert_eq!(f.store.message_exists(first.session_id, first.id).await.unwrap(), !bad);
     }
     assert!(writer.is_up(), "bad rows are no outage");
+}
+
+#[tokio::test]
+async fn a_poisoned_request_fails_alone() {
+    poisoned_requests_fail_alone(false).await;
+}
+
+#[tokio::test]
+async fn a_poisoned_request_fails_alone_on_two_connections() {
+    poisoned_requests_fail_alone(true).await;
 }
 
 #[tokio::test]
