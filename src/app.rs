@@ -21,4 +21,6 @@ pub struct Parts {
     pub sessions: Registry,
     pub auth: Auth,
     pub shutdown: Shutdown,
+    /// Open sockets; the stop waits for none.
+    pub sockets: tokio::sync::watch::Sender<usize>,
 }

@@ -1,5 +1,183 @@
 //! Who is asking, and what they may touch. The one place that says yes or no.
 
+mod access;
+mod bearer;
+mod limits;
+mod password;
+mod secret;
+mod sign_in;
+mod standing;
+mod ticket;
+mod token;
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
+
+use crate::clock::{self, Timestamp};
+use crate::config::Settings;
+use crate::id::Uuid;
+use crate::identity::{Principal, Role, Standing};
+use crate::problem::Problem;
+use crate::store::Store;
+use crate::store::accounts::{Account, SignIn};
+
+pub use bearer::bearer;
+pub use limits::Limits;
+pub use sign_in::SignedIn;
+pub use ticket::TICKET_LIFE;
+
+use password::Passwords;
+use standing::Standings;
+use token::Tokens;
+
+/// How often what has expired is forgotten, in memory and in the database.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
 /// Accounts, tokens, tickets and standing; cheap to clone.
 #[derive(Clone)]
-pub struct Auth {}
+pub struct Auth(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    tokens: Tokens,
+    refresh_ttl: Duration,
+    passwords: Passwords,
+    standings: Standings,
+    limits: Limits,
+    /// Whether the housekeeping task runs; it starts with the first call inside a runtime.
+    housekeeping: std::sync::Once,
+}
+
+impl Auth {
+    pub fn new(settings: &Settings, store: Store) -> anyhow::Result<Auth> {
+        let accounts = &settings.accounts;
+        let tokens = match &accounts.token_secret {
+            Some(secret) => Tokens::new(secret.expose_secret().as_bytes(), accounts.token_ttl)?,
+            None => {
+                let secret = token::kept_secret(&settings.data_dir)?;
+                Tokens::new(secret.expose_secret(), accounts.token_ttl)?
+            }
+        };
+        Ok(Auth(Arc::new(Inner {
+            store,
+            tokens,
+            refresh_ttl: accounts.refresh_ttl,
+            passwords: Passwords::new(),
+            standings: Standings::default(),
+            limits: Limits::new(settings.rate_limit),
+            housekeeping: std::sync::Once::new(),
+        })))
+    }
+
+    /// How often one may ask.
+    pub fn limits(&self) -> &Limits {
+        self.start_housekeeping();
+        &self.0.limits
+    }
+
+    /// Who holds this access token. One query: the token says who, the database says what they may.
+    pub async fn authenticate(&self, token: &str) -> Result<Principal, Problem> {
+        let claims = self.0.tokens.verify(token, clock::now()).map_err(|bad| {
+            tracing::info!(reason = bad.0, "a token was refused");
+            Problem::unauthorized()
+        })?;
+        let rows = self.0.store.sign_ins(&[claims.session_id]).await?;
+        let row = rows.into_iter().find(|row| row.user_id == claims.sub);
+        self.principal(row, claims.expires_at())
+    }
+
+    fn principal(&self, sign_in: Option<SignIn>, expires_at: Timestamp) -> Result<Principal, Problem> {
+        let refused = |reason: &'static str| {
+            tracing::info!(reason, "a sign-in was refused");
+            Err(Problem::unauthorized())
+        };
+        let Some(row) = sign_in else { return refused("unknown") };
+        match standing::standing(&row) {
+            Standing::Disabled => refused("disabled"),
+            Standing::SignedOut => refused("signed out"),
+            Standing::Good(role) => {
+                Ok(Principal { user_id: row.user_id, role, name: row.name, family: row.id, expires_at })
+            }
+        }
+    }
+
+    /// Live rights for an open socket: ends within five seconds of the sign-in or the account. While
+    /// the database is away the last word stays.
+    pub fn standing(&self, family: Uuid, _user: Uuid, role: Role) -> watch::Receiver<Standing> {
+        self.start_housekeeping();
+        self.0.standings.listen(family, role)
+    }
+
+    /// Makes the first admin that the settings name. True when there was something to do.
+    pub async fn ensure_admin(&self, email: &str, password: &SecretString) -> anyhow::Result<bool> {
+        let email = email.trim().to_lowercase();
+        let known = self.0.store.credentials(&email).await?;
+        if known.is_some_and(|known| known.account.role == Role::Admin) {
+            return Ok(false);
+        }
+        let hash = self.0.passwords.hash(password.clone()).await;
+        let hash =
+            hash.map_err(|problem| anyhow::anyhow!("hashing the admin's password: {}", problem.code()))?;
+        Ok(self.0.store.ensure_admin(&email, &hash, clock::now()).await?)
+    }
+
+    /// The account of somebody whose token was verified.
+    pub async fn account(&self, who: &Principal) -> Result<Account, Problem> {
+        self.0.store.account(who.user_id).await?.ok_or_else(Problem::unauthorized)
+    }
+
+    fn start_housekeeping(&self) {
+        self.0.housekeeping.call_once(|| {
+            tokio::spawn(housekeeping(Arc::downgrade(&self.0)));
+        });
+    }
+}
+
+/// Looks at watched sign-ins every two seconds and sweeps every minute; ends with the last `Auth`.
+async fn housekeeping(auth: Weak<Inner>) {
+    let mut ticks = tokio::time::interval(standing::EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut swept = Instant::now();
+    loop {
+        ticks.tick().await;
+        let Some(auth) = auth.upgrade() else { return };
+        auth.look_at_standings().await;
+        if swept.elapsed() >= SWEEP_EVERY {
+            swept = Instant::now();
+            auth.sweep().await;
+        }
+    }
+}
+
+impl Inner {
+    async fn look_at_standings(&self) {
+        let asked = self.standings.listened();
+        if asked.is_empty() {
+            return;
+        }
+        match tokio::time::timeout(standing::EVERY, self.store.sign_ins(&asked)).await {
+            Ok(Ok(found)) => self.standings.apply(&asked, &found),
+            Ok(Err(error)) => tracing::debug!(%error, "sign-ins of open sockets could not be checked"),
+            Err(_) => tracing::debug!("checking the sign-ins of open sockets took too long"),
+        }
+    }
+
+    async fn sweep(&self) {
+        self.limits.sweep(Instant::now());
+        let now = clock::now();
+        let oldest_token =
+            now.saturating_sub(jiff::SignedDuration::try_from(self.tokens.ttl() * 2).unwrap_or_default());
+        let Ok(oldest_token) = oldest_token else { return };
+        if let Err(error) = self.store.sweep_sign_ins(now, oldest_token).await {
+            tracing::debug!(%error, "expired sign-ins could not be swept");
+        }
+    }
+}
+
+/// `now` and a span later; times beyond what can be written stay at the end of time.
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(by).ok().and_then(|by| now.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
+}

@@ -1,10 +1,18 @@
 //! Every setting, as plain values. Reading them from the environment is `Settings::from_env`.
 
+mod list;
+mod read;
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
+
+pub use list::{ABSENT, SETTINGS, Setting, help_text, markdown};
+pub use read::{SettingError, Vars, warnings};
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -18,6 +26,8 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     pub rate_limit: bool,
     pub log: LogFormat,
+    /// Which log lines, as tracing's filter directives.
+    pub log_filter: String,
     pub session: Session,
     pub socket: Socket,
     /// How long active runs may go on after SIGTERM.
@@ -87,6 +97,8 @@ pub struct Socket {
     pub silent_after: Duration,
     /// A peer that takes nothing for this long is closed with 4408.
     pub write_timeout: Duration,
+    /// An open socket outlives its token by this much: time for a fresh one.
+    pub expiry_grace: Duration,
 }
 
 impl Default for Settings {
@@ -118,6 +130,7 @@ impl Default for Settings {
             allowed_origins: Vec::new(),
             rate_limit: true,
             log: LogFormat::Pretty,
+            log_filter: "info".into(),
             session: Session {
                 idle_after: Duration::from_secs(300),
                 log_bytes: 1 << 20,
@@ -128,6 +141,7 @@ impl Default for Settings {
                 ping_every: Duration::from_secs(25),
                 silent_after: Duration::from_secs(60),
                 write_timeout: Duration::from_secs(30),
+                expiry_grace: Duration::from_secs(30),
             },
             drain: Duration::from_secs(20),
         }

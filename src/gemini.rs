@@ -1,11 +1,34 @@
 //! The model: one prompt in, a stream of events out, over Gemini's real wire format.
+//!
+//! ```text
+//! Prompt ─▶ prompt ─▶ answer ──▶ transport ──▶ Google, a gateway, the practice model
+//!                      │  ▲                          │
+//!                retry ┘  └── reader ◀── wire ◀── sse ◀┘
+//! ```
+//!
+//! `Answer` keeps time and calls; `retry` decides whether another call is worth it; `sse` makes
+//! events of bytes; `wire` knows Google's names; `reader` folds the events into words and an end.
 
-use std::pin::Pin;
+mod answer;
+mod prompt;
+mod reader;
+mod recording;
+mod retry;
+mod sse;
+mod transport;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::Stream;
+use anyhow::Context as _;
+
+pub use answer::Answer;
+pub use recording::{Call, RecordedError, Recording, read_recording};
 
 use crate::config;
 use crate::protocol::{ErrorCode, FinishReason, Usage};
@@ -46,50 +69,75 @@ pub struct End {
     pub model: Option<String>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     Finished(FinishReason),
     Failed { code: ErrorCode, retry_after: Option<Duration> },
 }
 
+/// What a tutor is told to be, unless the operator names a file of their own.
+const INSTRUCTION: &str = include_str!("gemini/instruction.md");
+
 /// The client; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Model {}
+#[derive(Clone)]
+pub struct Model {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: String,
+    instruction: String,
+    history_tokens: u32,
+    max_output_tokens: Option<u32>,
+    limits: answer::Limits,
+    transport: Arc<transport::Transport>,
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("name", &self.shared.name).finish_non_exhaustive()
+    }
+}
 
 impl Model {
-    pub fn new(_settings: &config::Model) -> anyhow::Result<Model> {
-        unimplemented!()
+    /// Reads the instruction file; opens no connection.
+    pub fn new(settings: &config::Model) -> anyhow::Result<Model> {
+        let instruction = match &settings.instruction_file {
+            None => INSTRUCTION.to_owned(),
+            Some(path) => {
+                let file = path.display();
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("the tutor's instruction file {file} cannot be read"))?;
+                anyhow::ensure!(!text.trim().is_empty(), "the tutor's instruction file {file} is empty");
+                text
+            }
+        };
+        let limits = answer::Limits {
+            first_byte: settings.first_byte_timeout,
+            idle: settings.idle_timeout,
+            whole: settings.answer_timeout,
+            attempts: settings.attempts.max(1),
+        };
+        let shared = Shared {
+            name: settings.name.clone(),
+            instruction,
+            history_tokens: settings.history_tokens,
+            max_output_tokens: settings.max_output_tokens,
+            limits,
+            transport: Arc::new(transport::Transport::new(settings)?),
+        };
+        Ok(Model { shared: Arc::new(shared) })
     }
 
     /// Nothing is sent before the first poll; dropping the answer closes the upstream call.
-    pub fn answer(&self, _prompt: Prompt) -> Answer {
-        unimplemented!()
+    pub fn answer(&self, prompt: Prompt) -> Answer {
+        let shared = &*self.shared;
+        let body =
+            prompt::body(&prompt, &shared.instruction, shared.history_tokens, shared.max_output_tokens);
+        Answer::new(Arc::clone(&shared.transport), shared.limits, body)
     }
 
     pub fn name(&self) -> &str {
-        unimplemented!()
-    }
-}
-
-/// A running answer.
-pub struct Answer {}
-
-impl Answer {
-    /// Tokens so far: the model's last word, or an estimate. For an answer that is stopped early.
-    pub fn usage(&self) -> Usage {
-        unimplemented!()
-    }
-
-    /// The model's name by its own word, once known.
-    pub fn model(&self) -> Option<&str> {
-        unimplemented!()
-    }
-}
-
-impl Stream for Answer {
-    type Item = Event;
-
-    fn poll_next(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        unimplemented!()
+        &self.shared.name
     }
 }

@@ -9,7 +9,7 @@ mod message;
 pub use code::{CloseCode, ErrorCode};
 pub use command::{BadFrame, Command, Edit, MAX_FRAME, MAX_TEXT, Send, Whisper, parse_command};
 pub use control::{Control, Person, SessionState};
-pub use event::{Event, entry};
+pub use event::{Event, Extras, Metadata, RunResult, entry};
 pub use message::{Author, AuthorKind, FinishReason, Message, MessageRole, Status, Usage};
 
 /// The WebSocket subprotocol of this version.

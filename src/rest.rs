@@ -1,1 +1,173 @@
-//! The REST door.
+//! The REST door: requests in, JSON or a problem out.
+//!
+//! ```text
+//! request ─ name ─ headers ─ CORS ─ panic ─ limit per address ─ route ─ who ─ input ─ handler
+//! ```
+
+mod accounts;
+mod asyncapi;
+mod chat;
+mod docs;
+mod health;
+mod input;
+mod page;
+mod sessions;
+
+use std::any::Any;
+use std::time::{Duration, Instant};
+
+use axum::extract::{DefaultBodyLimit, FromRef, MatchedPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::{Json, Router};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderName, Method};
+use serde::Serialize;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::auth::Auth;
+use crate::problem::{self, Problem};
+use crate::telemetry;
+
+impl FromRef<App> for Auth {
+    fn from_ref(app: &App) -> Auth {
+        app.auth.clone()
+    }
+}
+
+/// Everything under `/api`, the health checks, the metrics and the documents. Paths outside of these
+/// are left to whoever mounts it.
+pub fn router(app: App) -> Router {
+    let (routes, openapi) = described().split_for_parts();
+    let cors = cors(&app.settings.allowed_origins);
+    // Before the first request: what is counted without a recorder is lost.
+    if let Err(error) = telemetry::metrics() {
+        tracing::error!(%error, "no metrics recorder");
+    }
+    routes
+        .merge(docs::router(openapi))
+        .route("/api", any(unknown))
+        .route("/api/", any(unknown))
+        .route("/api/{*rest}", any(unknown))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .route_layer(middleware::from_fn(count))
+        .layer(DefaultBodyLimit::max(input::MAX_BODY))
+        .layer(middleware::from_fn_with_state(app.clone(), limit))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(cors)
+        .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(SetResponseHeaderLayer::overriding(
+            X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(middleware::from_fn(problem::name_request))
+        .with_state(app)
+}
+
+/// The OpenAPI 3.1 document, made from the very routes that are served.
+pub fn openapi() -> String {
+    let (_, openapi) = described().split_for_parts();
+    docs::finish(openapi).to_pretty_json().unwrap_or_default()
+}
+
+/// The AsyncAPI 3 document of the session socket.
+pub fn asyncapi() -> serde_json::Value {
+    asyncapi::document()
+}
+
+fn described() -> OpenApiRouter<App> {
+    let api = OpenApiRouter::new()
+        .routes(routes!(index))
+        .routes(routes!(accounts::register))
+        .routes(routes!(accounts::login))
+        .routes(routes!(accounts::refresh))
+        .routes(routes!(accounts::logout))
+        .routes(routes!(accounts::me, accounts::change_me))
+        .routes(routes!(accounts::socket_ticket))
+        .routes(routes!(sessions::list, sessions::create))
+        .routes(routes!(sessions::get, sessions::change, sessions::delete))
+        .routes(routes!(sessions::messages))
+        .routes(routes!(chat::message))
+        .routes(routes!(chat::history));
+    OpenApiRouter::with_openapi(docs::frame())
+        .nest("/api/v1", api)
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct Index {
+    name: &'static str,
+    version: &'static str,
+    model: ModelName,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct ModelName {
+    name: String,
+    /// Whether it is the built-in practice model.
+    practice: bool,
+}
+
+/// What this is, which version, and which model answers.
+#[utoipa::path(get, path = "", tag = "operations", security(()), responses((status = 200, body = Index)))]
+async fn index(State(app): State<App>) -> Json<Index> {
+    Json(Index {
+        name: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+        model: ModelName { name: app.model.name().to_owned(), practice: app.practice },
+    })
+}
+
+async fn unknown() -> Problem {
+    Problem::not_found()
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    // The panic hook has written what happened; the message may hold anything.
+    tracing::error!("a request panicked");
+    Problem::internal().into_response()
+}
+
+/// Requests per address.
+async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
+    match app.auth.limits().request(accounts::peer(request.extensions())) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Counts answers and their time, by route: never by path, which holds ids.
+async fn count(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = route.unwrap_or_default();
+    let method = request.method().to_string();
+    let response = next.run(request).await;
+    let status = response.status().as_str().to_owned();
+    metrics::counter!("fynq_http_requests_total", "method" => method, "route" => route.clone(), "status" => status)
+        .increment(1);
+    metrics::histogram!("fynq_http_request_seconds", "route" => route).record(started.elapsed());
+    response
+}
+
+/// Pages of these origins may call; without any, only our own page can. No cookies are involved.
+fn cors(origins: &[String]) -> CorsLayer {
+    let origins = origins.iter().filter(|origin| *origin != "*");
+    let origins: Vec<HeaderValue> = origins.filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, problem::REQUEST_ID])
+        .expose_headers([problem::REQUEST_ID, RETRY_AFTER, HeaderName::from_static("www-authenticate")])
+        .max_age(Duration::from_secs(600))
+}

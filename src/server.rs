@@ -1,1 +1,257 @@
-//!
+//! Put the parts together, start, drain, stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::app::{App, Parts};
+use crate::auth::Auth;
+use crate::config::Settings;
+use crate::gemini::Model;
+use crate::session::Registry;
+use crate::shutdown::{self, Phase, Shutdown, Trigger};
+use crate::store::Store;
+use crate::{pages, practice, rest, socket, telemetry};
+
+/// After the drain: how long interrupted runs have to be written, the writer to finish, sockets to
+/// say goodbye and requests to end. With the drain's 20 s all of it stays under 30 s.
+const WRITE_OFF: Duration = Duration::from_secs(3);
+const GOODBYE: Duration = Duration::from_secs(3);
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
+/// A running server.
+pub struct Server {
+    address: SocketAddr,
+    app: App,
+    trigger: Arc<Trigger>,
+    http: JoinHandle<()>,
+    metrics: JoinHandle<()>,
+    practice: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub async fn start(mut settings: Settings) -> anyhow::Result<Server> {
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .with_context(|| format!("FYNQ_LISTEN: {} cannot be used", settings.listen))?;
+        let address = listener.local_addr()?;
+        let store = Store::connect(&settings.database, &settings.data_dir).await?;
+        let interrupted = store.close_interrupted().await?;
+        if interrupted > 0 {
+            tracing::info!(interrupted, "closed the answers that a crash had left open");
+        }
+        let (practice, practicing) = practice_model(&mut settings).await?.unzip();
+        let model = Model::new(&settings.model)?;
+        let auth = Auth::new(&settings, store.clone())?;
+        if let Some((email, password)) = &settings.accounts.admin {
+            auth.ensure_admin(email, password).await?;
+        }
+        let (trigger, shutdown) = shutdown::channel();
+        let sessions =
+            Registry::new(settings.session.clone(), store.clone(), model.clone(), shutdown.clone());
+        let app: App = Arc::new(Parts {
+            practice: practicing.is_some(),
+            settings,
+            store,
+            model,
+            sessions,
+            auth,
+            shutdown: shutdown.clone(),
+            sockets: tokio::sync::watch::Sender::new(0),
+        });
+        wake_waiting(&app).await?;
+        let metrics = tokio::spawn(telemetry::fold_metrics(telemetry::metrics()?));
+        let http = tokio::spawn(serve_http(listener, router(&app), shutdown));
+        Ok(Server { address, app, trigger: Arc::new(trigger), http, metrics, practice })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Ends the drain early: what still runs is interrupted now.
+    pub fn hurry(&self) -> impl FnOnce() + Send + 'static {
+        let trigger = Arc::clone(&self.trigger);
+        move || trigger.advance(Phase::Ending)
+    }
+
+    /// Takes nothing new, lets runs finish, writes what is left, says goodbye.
+    pub async fn shutdown(self) {
+        let app = &self.app;
+        let mut phase = app.shutdown.clone();
+        self.trigger.advance(Phase::Draining);
+        let finished = async {
+            tokio::select! { () = app.sessions.quiet() => {}, () = phase.reached(Phase::Ending) => {} }
+        };
+        let finished = timeout(app.settings.drain, finished).await.is_ok();
+        self.trigger.advance(Phase::Ending);
+        let written = timeout(WRITE_OFF, app.sessions.quiet()).await.is_ok();
+        let flushed = timeout(WRITE_OFF, app.store.writer().flush()).await.is_ok();
+        if !(finished && written && flushed) {
+            tracing::warn!(finished, written, flushed, "some answers were cut short by the stop");
+        }
+        self.trigger.advance(Phase::Stopped);
+        let mut sockets = app.sockets.subscribe();
+        let farewell = timeout(GOODBYE, sockets.wait_for(|open| *open == 0)).await;
+        if farewell.is_err() {
+            tracing::warn!("some sockets took no goodbye");
+        }
+        let mut http = self.http;
+        if timeout(LAST_REQUESTS, &mut http).await.is_err() {
+            http.abort();
+        }
+        self.metrics.abort();
+        if let Some(practice) = self.practice {
+            practice.abort();
+        }
+        app.store.close().await;
+    }
+}
+
+/// Serves until a signal comes, then drains.
+pub async fn serve(settings: Settings) -> anyhow::Result<()> {
+    raise_file_limit();
+    let started = std::time::Instant::now();
+    let server = Server::start(settings).await?;
+    println!("{}", greeting(&server));
+    tracing::info!(ms = started.elapsed().as_millis() as u64, "started");
+    let mut signals = Signals::new()?;
+    signals.next().await;
+    tracing::info!("stopping: running answers may finish, nothing new is taken");
+    let hurry = server.hurry();
+    let stopping = server.shutdown();
+    tokio::pin!(stopping);
+    tokio::select! {
+        () = &mut stopping => return Ok(()),
+        () = signals.next() => hurry(),
+    }
+    stopping.await;
+    Ok(())
+}
+
+pub async fn migrate(settings: Settings) -> anyhow::Result<()> {
+    let ran = Store::migrate(&settings.database, &settings.data_dir).await?;
+    println!("{ran} migrations ran; the schema is up to date");
+    Ok(())
+}
+
+pub fn openapi() -> String {
+    rest::openapi()
+}
+
+pub async fn demo_model(listen: SocketAddr) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("{listen} cannot be used"))?;
+    println!("The practice model speaks Gemini's wire format at http://{}", listener.local_addr()?);
+    let mut signals = Signals::new()?;
+    tokio::select! {
+        served = practice::serve(listener, practice::Options::from_env()) => served?,
+        () = signals.next() => {}
+    }
+    Ok(())
+}
+
+/// With no key and no address: the practice model, behind a real socket like any other.
+async fn practice_model(settings: &mut Settings) -> anyhow::Result<Option<(JoinHandle<()>, ())>> {
+    if settings.model.api_key.is_some() || settings.model.base_url.is_some() {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    settings.model.base_url = Some(format!("http://{}", listener.local_addr()?));
+    settings.model.name = practice::MODEL_VERSION.to_owned();
+    let serving = tokio::spawn(async move {
+        if let Err(error) = practice::serve(listener, practice::Options::default()).await {
+            tracing::error!(%error, "the practice model stopped");
+        }
+    });
+    Ok(Some((serving, ())))
+}
+
+/// Accepted messages whose run had not begun are answered now.
+async fn wake_waiting(app: &App) -> anyhow::Result<()> {
+    let waiting = app.store.sessions_waiting().await?;
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(sessions = waiting.len(), "answering what waited");
+    let sessions = app.sessions.clone();
+    tokio::spawn(async move {
+        for id in waiting {
+            if let Err(error) = sessions.open(id).await {
+                tracing::warn!(session = %id, %error, "a waiting session could not be woken");
+            }
+        }
+    });
+    Ok(())
+}
+
+fn router(app: &App) -> Router {
+    Router::new()
+        .merge(socket::router(app.clone()))
+        .merge(rest::router(app.clone()))
+        .fallback_service(pages::router(&pages::directory(&app.settings)))
+}
+
+async fn serve_http(listener: TcpListener, router: Router, mut shutdown: Shutdown) {
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was not set");
+        }
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let stopped = async move { shutdown.reached(Phase::Stopped).await };
+    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
+        tracing::error!(%error, "the HTTP server stopped");
+    }
+}
+
+/// The one line that a person starting fynq needs.
+fn greeting(server: &Server) -> String {
+    let app = &server.app;
+    let answers = if app.practice {
+        "the practice model answers (set GEMINI_API_KEY for a real one)".to_owned()
+    } else {
+        format!("{} answers", app.model.name())
+    };
+    format!("fynq is at http://{} · sign up on the page · {answers}", server.address)
+}
+
+/// Ten thousand sockets need ten thousand descriptors: take what the system allows.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// SIGTERM, or Ctrl-C.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+    }
+}

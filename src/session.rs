@@ -1,75 +1,61 @@
 //! A session is a log: one task writes it, everyone else is a cursor on it.
+//!
+//! ```text
+//!  Registry ──Handle──▶ mailbox ──▶ task: State ──▶ Log ◀── Cursor (sockets), Following (REST)
+//! ```
 
-use bytes::Bytes;
+mod commands;
+mod handle;
+mod log;
+mod registry;
+mod run;
+mod state;
+mod task;
+#[cfg(test)]
+mod tests;
+mod turns;
+mod window;
 
-use crate::id::Uuid;
-use crate::identity::{Access, Principal};
-use crate::protocol::{ErrorCode, Send};
+use std::borrow::Cow;
+use std::time::Duration;
 
-/// All sessions in memory; cheap to clone.
-#[derive(Clone)]
-pub struct Registry {}
+use crate::protocol::ErrorCode;
+use crate::store::WriteError;
 
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum OpenError {
-    #[error("no such session")]
-    NotFound,
-    #[error("the database is not available")]
-    Unavailable,
-    #[error("the server is restarting")]
-    Draining,
-}
+pub use handle::{Attachment, Following, Handle, Viewer};
+pub use log::ConnId;
+pub(crate) use log::{Behind, Cursor, Item};
+pub use registry::{OpenError, Registry};
 
 /// A command that was refused; nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     pub code: ErrorCode,
-    pub message: std::borrow::Cow<'static, str>,
+    pub message: Cow<'static, str>,
     pub retry_after_ms: Option<u64>,
 }
 
-impl Registry {
-    /// The session's handle; wakes it from PostgreSQL when it is not in memory.
-    pub async fn open(&self, _id: Uuid) -> Result<Handle, OpenError> {
-        unimplemented!()
+impl Refused {
+    pub(crate) fn plain(code: ErrorCode) -> Refused {
+        Refused::new(code, code.sentence())
     }
 
-    /// Ends a session that is being deleted: its run is stopped, its sockets close with 4404.
-    /// Resolves when its task has ended; it cannot be woken again before the row is gone.
-    pub async fn remove(&self, _id: Uuid) {
-        unimplemented!()
+    pub(crate) fn new(code: ErrorCode, message: &'static str) -> Refused {
+        let retry_after_ms = matches!(code, ErrorCode::Draining | ErrorCode::QueueFull).then_some(2000);
+        Refused { code, message: Cow::Borrowed(message), retry_after_ms }
+    }
+
+    pub(crate) fn unavailable(retry_after: Duration) -> Refused {
+        let retry_after_ms = Some(retry_after.as_millis() as u64);
+        Refused { retry_after_ms, ..Refused::plain(ErrorCode::StorageUnavailable) }
     }
 }
 
-/// A door to one session's task; cheap to clone.
-#[derive(Clone)]
-pub struct Handle {}
-
-impl Handle {
-    /// For REST: sends a message and follows its run. Resolves when the message is committed.
-    pub async fn ask(&self, _who: &Principal, _access: Access, _send: Send) -> Result<Following, Refused> {
-        unimplemented!()
-    }
-
-    /// The session's title changed through REST.
-    pub fn retitled(&self) {}
-}
-
-/// A cursor that sees the events of one run alone.
-pub struct Following {}
-
-impl Following {
-    pub fn run_id(&self) -> Uuid {
-        unimplemented!()
-    }
-
-    pub fn message_id(&self) -> Uuid {
-        unimplemented!()
-    }
-
-    /// The next event of the run as JSON (`{"type":"RUN_STARTED",…}`), `None` after
-    /// RUN_FINISHED or RUN_ERROR, or when the reader fell behind what the log keeps.
-    pub async fn next(&mut self) -> Option<Bytes> {
-        unimplemented!()
+impl From<&WriteError> for Refused {
+    fn from(error: &WriteError) -> Refused {
+        match error {
+            WriteError::Unavailable { retry_after } => Refused::unavailable(*retry_after),
+            WriteError::Refused => Refused::plain(ErrorCode::Internal),
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The drain: one signal that everything long-lived listens to.
 //!
-//! `Serving => Draining => Stopped`, never back. Draining means: take nothing new, finish what
-//! runs. Stopped means: close what is left, now.
+//! `Serving => Draining => Ending => Stopped`, never back. Draining means: take nothing new, finish
+//! what runs. Ending means: what still runs is interrupted and written. Stopped means: close what
+//! is left, now.
 
 use tokio::sync::watch;
 
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 pub enum Phase {
     Serving,
     Draining,
+    Ending,
     Stopped,
 }
 
@@ -44,6 +46,15 @@ impl Shutdown {
 
     pub fn is_draining(&self) -> bool {
         self.phase() >= Phase::Draining
+    }
+
+    /// Resolves with the phase when it is later than `seen`.
+    pub async fn moved_past(&mut self, seen: Phase) -> Phase {
+        match self.0.wait_for(|now| *now > seen).await.map(|now| *now) {
+            Ok(phase) => phase,
+            // A dropped trigger moves no more: there is nothing to wait for, ever.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Resolves when `phase` is reached; at once if it already is.

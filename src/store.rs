@@ -3,6 +3,8 @@
 //! Every statement lies in `sql/`, goes out unnamed and leaves nothing behind on its connection,
 //! so that a transaction-mode pooler may stand in between.
 
+pub mod accounts;
+mod chat;
 pub mod local;
 pub mod migrate;
 mod pool;
@@ -28,6 +30,7 @@ use crate::protocol::{AuthorKind, ErrorCode, FinishReason, Message, MessageRole,
 
 use local::LocalPostgres;
 pub use pool::Address;
+pub(crate) use sessions::ASSISTANT;
 pub use sessions::{MessagesFrom, NewSession, Page, Session, SessionChange, SessionsOf};
 pub use writer::Writer;
 
@@ -289,10 +292,12 @@ pub enum Op {
     Insert(NewMessage),
     /// Of a message still `streaming`: an ended one is never changed.
     Update(MessageState),
-    /// A queued message's run begins: `queued` becomes `complete`.
+    /// A queued message's run begins: `queued` becomes `complete`, and the message moves to `ord`,
+    /// the place in the conversation where everyone sees it.
     Begin {
         session_id: Uuid,
         id: Uuid,
+        ord: i64,
     },
     Supersede {
         session_id: Uuid,

@@ -15,12 +15,12 @@ pub const MAX_TEXT: usize = 16 * 1024;
 #[derive(Debug)]
 pub enum Command {
     Send(Send),
-    Stop,
+    Stop(Option<Uuid>),
     /// Its own id: the run's id, so that a repetition is recognised.
     Regenerate(Uuid),
     Edit(Edit),
-    RaiseHand,
-    LowerHand,
+    RaiseHand(Option<Uuid>),
+    LowerHand(Option<Uuid>),
     Typing,
     Ping(Option<Box<RawValue>>),
     Auth(secrecy::SecretString),
@@ -29,8 +29,23 @@ pub enum Command {
         id: Uuid,
         text: String,
     },
-    TakeOver,
-    HandBack,
+    TakeOver(Option<Uuid>),
+    HandBack(Option<Uuid>),
+}
+
+impl Command {
+    /// The command's own id, for the answer.
+    pub fn id(&self) -> Option<Uuid> {
+        match self {
+            Command::Send(send) => Some(send.id),
+            Command::Edit(edit) => Some(edit.id),
+            Command::Regenerate(id) | Command::Say { id, .. } => Some(*id),
+            Command::Whisper(whisper) => Some(whisper.id),
+            Command::Stop(id) | Command::RaiseHand(id) | Command::LowerHand(id) => *id,
+            Command::TakeOver(id) | Command::HandBack(id) => *id,
+            Command::Typing | Command::Ping(_) | Command::Auth(_) => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -177,8 +192,10 @@ pub fn parse_command(frame: &str) -> Result<Command, BadFrame> {
         }
         Ok(text)
     };
-    let bare = |command: Command| -> Result<Command, BadFrame> {
-        serde_json::from_str::<Bare>(frame).map(|_| command).map_err(|error| invalid(tell(&error)))
+    let bare = |command: fn(Option<Uuid>) -> Command| -> Result<Command, BadFrame> {
+        serde_json::from_str::<Bare>(frame)
+            .map(|bare| command(bare.id))
+            .map_err(|error| invalid(tell(&error)))
     };
     match head.kind.as_ref() {
         "send" => {
@@ -197,12 +214,16 @@ pub fn parse_command(frame: &str) -> Result<Command, BadFrame> {
         }
         "regenerate" => {
             let frame: Bare = serde_json::from_str(frame).map_err(|error| invalid(tell(&error)))?;
-            Ok(Command::Regenerate(frame.id.unwrap_or_else(crate::id::new)))
+            // Without an id of its own a repetition cannot be told from a second wish.
+            Ok(Command::Regenerate(match frame.id {
+                Some(id) => id,
+                None => crate::id::new(),
+            }))
         }
         "stop" => bare(Command::Stop),
         "raise_hand" => bare(Command::RaiseHand),
         "lower_hand" => bare(Command::LowerHand),
-        "typing" => bare(Command::Typing),
+        "typing" => bare(|_| Command::Typing),
         "take_over" => bare(Command::TakeOver),
         "hand_back" => bare(Command::HandBack),
         "ping" => {

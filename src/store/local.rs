@@ -59,6 +59,12 @@ pub const THROWAWAY: &[&str] = &[
     "log_checkpoints=off",
 ];
 
+/// For looking alone: the `postgres` that a first start would take, and its major version.
+pub fn installed(bin_dir: Option<&Path>) -> anyhow::Result<(PathBuf, u32)> {
+    let first = Binaries::installed(bin_dir)?.swap_remove(0);
+    Ok((first.postgres, first.major))
+}
+
 /// A running private server. Dropping it (or dying) stops it as well, only nobody waits.
 pub struct LocalPostgres {
     config: tokio_postgres::Config,

@@ -10,7 +10,7 @@ use crate::protocol::{Author, AuthorKind, ErrorCode, FinishReason, Message, Mess
 use super::{Store, StoreError, Woken, WokenMessage};
 
 /// What the assistant is called in a list of messages.
-const ASSISTANT: &str = "fynq";
+pub(crate) const ASSISTANT: &str = "fynq";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {

@@ -7,5 +7,15 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod accounts;
+mod comeback;
+mod commands;
+mod doors;
+mod faults;
+mod floors;
+mod papers;
+mod processes;
+mod rest;
 mod store;
 mod support;
+mod wire;

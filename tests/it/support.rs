@@ -1,3 +1,10 @@
-//! What the tests stand on.
+//! What the tests stand on: the real server on port 0, a database of its own, real sockets.
 
+pub(crate) mod app;
+pub(crate) mod client;
+pub(crate) mod frame;
+pub(crate) mod model;
 pub(crate) mod pg;
+pub(crate) mod process;
+pub(crate) mod proxy;
+pub(crate) mod socket;

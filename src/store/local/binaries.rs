@@ -20,9 +20,27 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// In `given` alone when it is set; else on PATH and where packages put them. A version that
-    /// data was already made with wins: a newer one beside it cannot read that data.
+    /// A version that data was already made with wins: a newer one beside it cannot read that data.
     pub(super) fn find(given: Option<&Path>, place: &Place) -> anyhow::Result<Binaries> {
+        let mut fit = Binaries::installed(given)?;
+        let made = place.majors();
+        if let Some(index) = fit.iter().position(|found| made.contains(&found.major)) {
+            return Ok(fit.swap_remove(index));
+        }
+        if let Some(major) = made.first() {
+            let found: Vec<String> = fit.iter().map(|found| found.major.to_string()).collect();
+            bail!(
+                "the data in {} was made by PostgreSQL {major}, which is not on this machine \
+                 (found: {}): install that version, or move the directory away to start empty",
+                place.data(*major).display(),
+                found.join(", ")
+            );
+        }
+        Ok(fit.swap_remove(0))
+    }
+
+    /// In `given` alone when it is set; else on PATH and where packages put them. Never empty.
+    pub(super) fn installed(given: Option<&Path>) -> anyhow::Result<Vec<Binaries>> {
         let found: Vec<Binaries> = match given {
             Some(dir) => vec![dir.to_owned()],
             None => usual_places(),
@@ -32,7 +50,7 @@ impl Binaries {
         .collect();
         let versions: Vec<String> = found.iter().map(|found| found.major.to_string()).collect();
         let versions = versions.join(", ");
-        let mut fit: Vec<Binaries> = found.into_iter().filter(|found| found.major >= OLDEST).collect();
+        let fit: Vec<Binaries> = found.into_iter().filter(|found| found.major >= OLDEST).collect();
         if fit.is_empty() {
             let have = if versions.is_empty() { String::new() } else { format!(" (found: {versions})") };
             let looked = given.map_or_else(String::new, |dir| format!(" in {}", dir.display()));
@@ -41,18 +59,7 @@ impl Binaries {
                  DATABASE_URL=postgres://user:password@host/database"
             );
         }
-        let made = place.majors();
-        if let Some(index) = fit.iter().position(|found| made.contains(&found.major)) {
-            return Ok(fit.swap_remove(index));
-        }
-        if let Some(major) = made.first() {
-            bail!(
-                "the data in {} was made by PostgreSQL {major}, which is not on this machine \
-                 (found: {versions}): install that version, or move the directory away to start empty",
-                place.data(*major).display()
-            );
-        }
-        Ok(fit.swap_remove(0))
+        Ok(fit)
     }
 
     fn in_dir(dir: &Path) -> Option<Binaries> {

@@ -57,7 +57,7 @@ impl Failed {
 pub(super) struct Batch<'a> {
     inserts: Inserts<'a>,
     updates: Updates<'a>,
-    begins: Pairs,
+    begins: Begins,
     supersedes: Pairs,
     touches: Touches<'a>,
     hands: Hands,
@@ -97,6 +97,12 @@ struct Pairs {
 }
 
 #[derive(Default)]
+struct Begins {
+    pairs: Pairs,
+    ords: Vec<i64>,
+}
+
+#[derive(Default)]
 struct Touches<'a> {
     ids: Vec<Uuid>,
     at: Vec<Timestamp>,
@@ -129,7 +135,7 @@ impl<'a> Batch<'a> {
                         place.insert(state);
                     }
                 },
-                Op::Begin { session_id, id } => batch.begins.push(*session_id, *id),
+                Op::Begin { session_id, id, ord } => batch.begins.push(*session_id, *id, *ord),
                 Op::Supersede { session_id, ids } => {
                     ids.iter().for_each(|id| batch.supersedes.push(*session_id, *id));
                 }
@@ -156,7 +162,7 @@ impl<'a> Batch<'a> {
     pub(super) fn rows(&self) -> u64 {
         let rows = self.inserts.ids.len()
             + self.updates.ids.len()
-            + self.begins.ids.len()
+            + self.begins.ords.len()
             + self.supersedes.ids.len()
             + self.touches.ids.len()
             + self.hands.ids.len();
@@ -177,7 +183,7 @@ impl<'a> Batch<'a> {
             client.batch_execute(BEGIN),
             self.inserts.send(client, again),
             self.updates.send(client),
-            self.begins.send(client, include_str!("../../../sql/queries/write_begin.sql")),
+            self.begins.send(client),
             self.supersedes.send(client, include_str!("../../../sql/queries/write_supersede.sql")),
             self.touches.send(client),
             self.hands.send(client),
@@ -286,6 +292,27 @@ impl Pairs {
         let params: &[(&(dyn ToSql + Sync), Type)] =
             &[(&self.sessions, Type::UUID_ARRAY), (&self.ids, Type::UUID_ARRAY)];
         execute(client, self.ids.len(), sql, params).await
+    }
+}
+
+impl Begins {
+    fn push(&mut self, session: Uuid, id: Uuid, ord: i64) {
+        self.pairs.push(session, id);
+        self.ords.push(ord);
+    }
+
+    async fn send(&self, client: &Client) -> Result<(), Error> {
+        execute(
+            client,
+            self.ords.len(),
+            include_str!("../../../sql/queries/write_begin.sql"),
+            &[
+                (&self.pairs.sessions, Type::UUID_ARRAY),
+                (&self.pairs.ids, Type::UUID_ARRAY),
+                (&self.ords, Type::INT8_ARRAY),
+            ],
+        )
+        .await
     }
 }
 

@@ -24,6 +24,9 @@ const SHARED_FROM: usize = 128;
 const NO_SECOND_FOR: Duration = Duration::from_secs(30);
 /// Text in one batch, about.
 const BATCH_BYTES: usize = 4 << 20;
+/// Batches begin at least this far apart, so that many sessions share a commit; an idle writer
+/// begins at once.
+const PACE: Duration = Duration::from_millis(2);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -41,6 +44,7 @@ pub(super) struct Task {
     /// Failed attempts since the last good one.
     failures: u32,
     touched: Touched,
+    next_batch: tokio::time::Instant,
 }
 
 /// Where the second connection is.
@@ -65,6 +69,7 @@ impl Task {
             second_coming: Coming::NotAsked,
             failures: 0,
             touched: Touched::default(),
+            next_batch: tokio::time::Instant::now(),
         }
     }
 
@@ -79,6 +84,7 @@ impl Task {
         if self.waiting.is_empty() {
             self.idle().await?;
         }
+        tokio::time::sleep_until(self.next_batch).await;
         while let Ok(ask) = self.asks.try_recv() {
             self.take_in(ask);
         }
@@ -95,6 +101,7 @@ impl Task {
                 return Err(Over);
             }
             Some(Ask::Write(first)) => {
+                self.next_batch = tokio::time::Instant::now() + PACE;
                 let requests = self.gather(first);
                 self.settle(requests).await?;
                 // Those who were just answered often ask again: let them, before the next batch.

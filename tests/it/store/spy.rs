@@ -23,7 +23,7 @@ async fn nothing_named_and_nothing_set_outlives_a_transaction() {
         Op::Insert(asked.clone()),
         Op::Insert(answered.clone()),
         state(&answered, "so", Status::Complete),
-        Op::Begin { session_id: session, id: asked.id },
+        Op::Begin { session_id: session, id: asked.id, ord: 3 },
         Op::Supersede { session_id: session, ids: vec![asked.id] },
         Op::Touch { session_id: session, title: Some("Why".into()), at: clock::now() },
         Op::RaiseHand { session_id: session, raised: true },

@@ -80,7 +80,7 @@ async fn a_queued_message_begins_once_and_supersedes() {
     assert_eq!(woken.messages[2].edits, Some(old.id));
 
     let begin = vec![
-        Op::Begin { session_id: session, id: edit.id },
+        Op::Begin { session_id: session, id: edit.id, ord: 4 },
         Op::Supersede { session_id: session, ids: vec![old.id, reply.id] },
     ];
     writer.commit(begin, Patience::Insist).await.unwrap();
@@ -90,7 +90,7 @@ async fn a_queued_message_begins_once_and_supersedes() {
     // What is superseded is still known by its id, and its place stays taken.
     assert!(f.store.message_exists(session, old.id).await.unwrap());
     let woken = f.store.wake_session(session, 10, 10_000).await.unwrap().unwrap();
-    assert_eq!((woken.messages.len(), woken.last_ord), (1, 3));
+    assert_eq!((woken.messages.len(), woken.last_ord), (1, 4));
 }
 
 #[tokio::test]

@@ -1,0 +1,3 @@
+SELECT id, email, role, display_name, locale, grade, created_at, updated_at
+FROM users
+WHERE id = $1

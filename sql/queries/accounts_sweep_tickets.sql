@@ -1,0 +1,1 @@
+DELETE FROM socket_tickets WHERE expires_at < $1

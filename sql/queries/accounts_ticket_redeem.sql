@@ -1,0 +1,11 @@
+-- Deleting is what makes a ticket work once, also for two sockets at the same moment.
+WITH ticket AS (
+    DELETE FROM socket_tickets WHERE hash = $1
+    RETURNING user_id, sign_in_id, origin, token_expires_at, expires_at
+)
+SELECT ticket.user_id, ticket.sign_in_id, ticket.origin, ticket.token_expires_at, ticket.expires_at,
+       u.role, coalesce(nullif(u.display_name, ''), split_part(u.email, '@', 1)) AS name,
+       s.ended_at IS NOT NULL AS ended, u.disabled_at IS NOT NULL AS disabled
+FROM ticket
+JOIN sign_ins s ON s.id = ticket.sign_in_id AND s.user_id = ticket.user_id
+JOIN users u ON u.id = s.user_id

@@ -1,0 +1,153 @@
+//! Live rights of open sockets: whether the sign-in behind one still carries any.
+//!
+//! Every socket of one sign-in shares one `watch` channel, so ten thousand of them cost one row in
+//! the query that runs every two seconds while anybody listens.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use tokio::sync::watch;
+
+use crate::id::Uuid;
+use crate::identity::{Role, Standing};
+use crate::store::accounts::SignIn;
+
+/// How often the database is asked: rights end within five seconds wherever they were ended.
+pub(super) const EVERY: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Default)]
+pub(super) struct Standings {
+    /// As many entries as sign-ins with an open socket; an entry leaves at the first look after its
+    /// last listener has gone.
+    watched: DashMap<Uuid, watch::Sender<Standing>>,
+}
+
+impl Standings {
+    /// Listens to a sign-in that was good with this role just now.
+    pub(super) fn listen(&self, family: Uuid, role: Role) -> watch::Receiver<Standing> {
+        let sender = self.watched.entry(family).or_insert_with(|| watch::Sender::new(Standing::Good(role)));
+        if sender.receiver_count() == 0 {
+            // Nobody kept this value up to date: what the caller just learned is newer.
+            change(&sender, Standing::Good(role));
+        }
+        sender.subscribe()
+    }
+
+    /// This process has just learned it; no need to wait for the next look.
+    pub(super) fn set(&self, family: Uuid, standing: Standing) {
+        if let Some(sender) = self.watched.get(&family) {
+            change(&sender, standing);
+        }
+    }
+
+    /// The sign-ins to ask about. Those without a listener are forgotten.
+    pub(super) fn listened(&self) -> Vec<Uuid> {
+        self.watched.retain(|_, sender| sender.receiver_count() > 0);
+        self.watched.iter().map(|entry| *entry.key()).collect()
+    }
+
+    /// What the database says about the sign-ins that were asked about.
+    pub(super) fn apply(&self, asked: &[Uuid], found: &[SignIn]) {
+        let found: HashMap<Uuid, &SignIn> = found.iter().map(|row| (row.id, row)).collect();
+        for family in asked {
+            let standing = match found.get(family) {
+                // The account is gone, and its sign-ins with it.
+                None => Standing::Disabled,
+                Some(row) => standing(row),
+            };
+            self.set(*family, standing);
+        }
+    }
+}
+
+pub(super) fn standing(row: &SignIn) -> Standing {
+    if row.disabled {
+        Standing::Disabled
+    } else if row.ended {
+        Standing::SignedOut
+    } else {
+        Standing::Good(row.role)
+    }
+}
+
+/// A sign-out is final: a look at the database that began before it must not undo it.
+fn change(sender: &watch::Sender<Standing>, to: Standing) {
+    sender.send_if_modified(|now| {
+        let changes = *now != to && *now != Standing::SignedOut;
+        if changes {
+            *now = to;
+        }
+        changes
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: Uuid) -> SignIn {
+        SignIn {
+            id,
+            user_id: crate::id::new(),
+            role: Role::Student,
+            name: "S".into(),
+            ended: false,
+            disabled: false,
+        }
+    }
+
+    #[test]
+    fn all_listeners_of_a_sign_in_share_one_entry() {
+        let standings = Standings::default();
+        let family = crate::id::new();
+        let sockets: Vec<_> = (0..100).map(|_| standings.listen(family, Role::Student)).collect();
+        assert_eq!(standings.listened(), [family]);
+        standings.apply(&[family], &[SignIn { role: Role::Tutor, ..row(family) }]);
+        assert!(sockets.iter().all(|socket| *socket.borrow() == Standing::Good(Role::Tutor)));
+        drop(sockets);
+        assert!(standings.listened().is_empty());
+        assert!(standings.watched.is_empty());
+    }
+
+    #[test]
+    fn what_the_database_says_reaches_the_sockets() {
+        let standings = Standings::default();
+        let [ended, disabled, deleted] = [crate::id::new(), crate::id::new(), crate::id::new()];
+        let sockets = [ended, disabled, deleted].map(|id| standings.listen(id, Role::Student));
+        let found = [SignIn { ended: true, ..row(ended) }, SignIn { disabled: true, ..row(disabled) }];
+        standings.apply(&[ended, disabled, deleted], &found);
+        let seen = sockets.map(|socket| *socket.borrow());
+        assert_eq!(seen, [Standing::SignedOut, Standing::Disabled, Standing::Disabled]);
+    }
+
+    #[test]
+    fn an_older_look_does_not_undo_a_sign_out() {
+        let standings = Standings::default();
+        let family = crate::id::new();
+        let socket = standings.listen(family, Role::Student);
+        standings.set(family, Standing::SignedOut);
+        standings.apply(&[family], &[row(family)]);
+        assert_eq!(*socket.borrow(), Standing::SignedOut);
+        assert_eq!(*standings.listen(family, Role::Student).borrow(), Standing::SignedOut);
+    }
+
+    #[test]
+    fn nothing_new_wakes_nobody() {
+        let standings = Standings::default();
+        let family = crate::id::new();
+        let socket = standings.listen(family, Role::Student);
+        standings.apply(&[family], &[row(family)]);
+        assert!(!socket.has_changed().unwrap());
+    }
+
+    #[test]
+    fn a_value_that_nobody_kept_fresh_gives_way() {
+        let standings = Standings::default();
+        let family = crate::id::new();
+        let first = standings.listen(family, Role::Student);
+        standings.set(family, Standing::Disabled);
+        drop(first);
+        assert_eq!(*standings.listen(family, Role::Student).borrow(), Standing::Good(Role::Student));
+    }
+}

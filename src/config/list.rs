@@ -1,0 +1,167 @@
+//! The one list of settings: what `--help`, docs/settings.md and the error messages are made of.
+
+/// One setting, as an operator sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    pub name: &'static str,
+    /// The value that is used when the variable is unset or empty.
+    pub default: Option<&'static str>,
+    /// A value that would be accepted.
+    pub example: &'static str,
+    pub about: &'static str,
+    /// Never printed.
+    pub secret: bool,
+}
+
+const fn set(
+    name: &'static str,
+    default: &'static str,
+    example: &'static str,
+    about: &'static str,
+) -> Setting {
+    Setting { name, default: Some(default), example, about, secret: false }
+}
+
+const fn open(name: &'static str, example: &'static str, about: &'static str) -> Setting {
+    Setting { name, default: None, example, about, secret: false }
+}
+
+const fn secret(name: &'static str, example: &'static str, about: &'static str) -> Setting {
+    Setting { name, default: None, example, about, secret: true }
+}
+
+/// Every setting, in the order of the manual.
+pub const SETTINGS: &[Setting] = &[
+    set("FYNQ_LISTEN", "127.0.0.1:8080", "0.0.0.0:8080", "address and port to listen on"),
+    set("FYNQ_DATA_DIR", "./.fynq", "/var/lib/fynq", "the private PostgreSQL and the generated token secret"),
+    open(
+        "FYNQ_STATIC_DIR",
+        "/usr/share/fynq/static",
+        "the page's files; unset: static/ in the working directory or beside the checkout",
+    ),
+    set("FYNQ_LOG", "pretty", "json", "log lines for people (pretty) or for machines (json)"),
+    set("RUST_LOG", "info", "info,fynq=debug", "which log lines, as tracing's filter directives"),
+    set("FYNQ_DRAIN_S", "20", "20", "seconds that running answers get after SIGTERM"),
+    // The database.
+    secret(
+        "DATABASE_URL",
+        "postgres://user:password@host:5432/fynq",
+        "the PostgreSQL to use (15 or later); unset: a private one under FYNQ_DATA_DIR",
+    ),
+    set("FYNQ_DATABASE_POOL", "8", "16", "database connections besides the writer's"),
+    open("FYNQ_DATABASE_CA", "/etc/fynq/ca.pem", "PEM file with the database's certificate authority"),
+    open(
+        "FYNQ_PG_BIN",
+        "/usr/lib/postgresql/15/bin",
+        "where postgres and initdb lie, if not in a usual place",
+    ),
+    // The model.
+    secret(
+        "GEMINI_API_KEY",
+        "AIza…",
+        "key for Google's Gemini API; with no key and no base URL the practice model answers",
+    ),
+    open(
+        "GEMINI_BASE_URL",
+        "https://generativelanguage.googleapis.com",
+        "the Gemini endpoint: Google's (used when only the key is set), a gateway or an emulator",
+    ),
+    set("GEMINI_MODEL", "gemini-3.8-flash", "gemini-3.8-flash", "the model's name"),
+    open(
+        "FYNQ_INSTRUCTION_FILE",
+        "/etc/fynq/tutor.md",
+        "a text that replaces the built-in tutor's instruction",
+    ),
+    set(
+        "FYNQ_HISTORY_TOKENS",
+        "16000",
+        "16000",
+        "how much of the conversation goes into a prompt, in estimated tokens",
+    ),
+    open("FYNQ_MAX_OUTPUT_TOKENS", "2048", "the longest answer, in tokens; unset: the model's own limit"),
+    set("FYNQ_MODEL_CONNECT_TIMEOUT_S", "10", "10", "seconds to connect to the model"),
+    set("FYNQ_MODEL_FIRST_BYTE_TIMEOUT_S", "30", "30", "seconds until the answer's first byte"),
+    set("FYNQ_MODEL_IDLE_TIMEOUT_S", "20", "20", "seconds of silence within an answer"),
+    set("FYNQ_MODEL_ANSWER_TIMEOUT_S", "180", "180", "seconds for a whole answer"),
+    set("FYNQ_MODEL_ATTEMPTS", "3", "3", "calls per answer at most, the first included"),
+    // Accounts.
+    open("FYNQ_ADMIN_EMAIL", "admin@school.example", "the first administrator's address"),
+    secret(
+        "FYNQ_ADMIN_PASSWORD",
+        "a-long-password",
+        "the first administrator's password; both of the two or none",
+    ),
+    set("FYNQ_TOKEN_TTL_S", "3600", "3600", "life of an access token, in seconds"),
+    set("FYNQ_REFRESH_TTL_S", "2592000", "2592000", "life of a refresh token, in seconds"),
+    secret(
+        "FYNQ_TOKEN_SECRET",
+        "$(openssl rand -hex 32)",
+        "signs the tokens, 32 bytes or more; unset: made once and kept under FYNQ_DATA_DIR",
+    ),
+    // The doors.
+    open(
+        "FYNQ_ALLOWED_ORIGINS",
+        "https://tutor.school.example",
+        "other origins whose pages may open sockets, separated by commas; the server's own always may",
+    ),
+    set("FYNQ_RATE_LIMIT", "on", "off", "off lifts every limit, for load tests alone"),
+    set("FYNQ_PING_S", "25", "25", "seconds between the server's pings on a socket"),
+    set("FYNQ_SILENT_S", "60", "60", "a socket whose peer is silent for this long is dropped"),
+    set(
+        "FYNQ_WRITE_TIMEOUT_S",
+        "30",
+        "30",
+        "a socket whose peer takes nothing for this long is closed with 4408",
+    ),
+    // Sessions.
+    set(
+        "FYNQ_SESSION_IDLE_S",
+        "300",
+        "300",
+        "a session with no socket and no run leaves memory after this long",
+    ),
+    set(
+        "FYNQ_LOG_BYTES",
+        "1048576",
+        "1048576",
+        "bytes of a session's log that are kept for those who come back",
+    ),
+    set("FYNQ_CHECKPOINT_S", "0.8", "0.8", "a running answer is saved at least this often"),
+    set("FYNQ_CHECKPOINT_BYTES", "4096", "4096", "… and after this many new bytes"),
+];
+
+/// Names of the contract whose feature this version does not have. They stop the start: to ignore
+/// an identity provider, say, would open a server that its operator believes closed.
+pub const ABSENT: &[(&str, &str)] = &[
+    ("SUPABASE_URL", "Supabase Auth"),
+    ("SUPABASE_ANON_KEY", "Supabase Auth"),
+    ("SUPABASE_JWT_SECRET", "Supabase Auth"),
+    ("FYNQ_STORAGE_URL", "file storage"),
+    ("REDIS_URL", "more than one node"),
+    ("SENTRY_DSN", "Sentry"),
+];
+
+/// The table of `--help`.
+pub fn help_text() -> String {
+    use std::fmt::Write as _;
+    let mut out =
+        String::from("Settings (environment variables, or lines of a .env file; the environment wins):\n");
+    for setting in SETTINGS {
+        let default = setting.default.unwrap_or("unset");
+        // Writing into a String cannot fail.
+        let _ = writeln!(out, "  {:<32} {} [{default}]", setting.name, setting.about);
+    }
+    out
+}
+
+/// The table of docs/settings.md.
+pub fn markdown() -> String {
+    use std::fmt::Write as _;
+    let mut out = String::from("| name | default | example | what |\n|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let default = setting.default.map_or_else(|| "unset".to_owned(), |value| format!("`{value}`"));
+        let _ =
+            writeln!(out, "| `{}` | {default} | `{}` | {} |", setting.name, setting.example, setting.about);
+    }
+    out
+}

@@ -1,0 +1,316 @@
+//! From names and texts to `Settings`. Knows nothing of where the texts come from.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::list::{ABSENT, SETTINGS};
+use super::{Accounts, Database, LogFormat, Model, Session, Settings, Socket};
+
+/// Names and texts: the process environment over a `.env` file, or what a test supplies.
+pub type Vars = BTreeMap<String, String>;
+
+/// A bad or missing setting, in one line. Never holds a secret's value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    #[error("{name}: {wrong}; example: {name}={example}")]
+    Bad { name: &'static str, wrong: String, example: &'static str },
+    #[error("{name}: this version does not do {feature}; unset it to start, for example: unset {name}")]
+    Absent { name: &'static str, feature: &'static str },
+}
+
+impl Settings {
+    /// Reads every setting; the first that is bad stops it.
+    pub fn from_env(vars: &Vars) -> Result<Settings, SettingError> {
+        read(&|name| vars.get(name).cloned())
+    }
+}
+
+/// What an operator should know at the start, one line each.
+pub fn warnings(vars: &Vars, settings: &Settings) -> Vec<String> {
+    let mut out = Vec::new();
+    if !settings.rate_limit {
+        out.push(
+            "FYNQ_RATE_LIMIT=off: every request, sign-in, socket and command limit is lifted".to_owned(),
+        );
+    }
+    let known = |name: &str| {
+        SETTINGS.iter().any(|setting| setting.name == name)
+            || ABSENT.iter().any(|(absent, _)| *absent == name)
+    };
+    for name in vars.keys().filter(|name| name.starts_with("FYNQ_") && !known(name)) {
+        out.push(format!("{name}: no setting of this name, ignored (see fynq --help)"));
+    }
+    out
+}
+
+/// Reads through a function, so that a test can see which names are asked for.
+pub(super) fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Settings, SettingError> {
+    let from = Reader { vars };
+    for (name, feature) in ABSENT {
+        if from.text(name).is_some() {
+            return Err(SettingError::Absent { name, feature });
+        }
+    }
+    let defaults = Settings::default();
+    Ok(Settings {
+        listen: from.or("FYNQ_LISTEN", defaults.listen, |text| {
+            text.parse().map_err(|_| "not an IP address and a port".to_owned())
+        })?,
+        data_dir: from.path("FYNQ_DATA_DIR")?.unwrap_or(defaults.data_dir),
+        static_dir: from.path("FYNQ_STATIC_DIR")?,
+        database: database(&from, defaults.database)?,
+        model: model(&from, defaults.model)?,
+        accounts: accounts(&from, defaults.accounts)?,
+        allowed_origins: from.or("FYNQ_ALLOWED_ORIGINS", defaults.allowed_origins, origins)?,
+        rate_limit: from.or("FYNQ_RATE_LIMIT", defaults.rate_limit, |text| match text {
+            "on" => Ok(true),
+            "off" => Ok(false),
+            _ => Err("must be on or off".to_owned()),
+        })?,
+        log: from.or("FYNQ_LOG", defaults.log, |text| match text {
+            "pretty" => Ok(LogFormat::Pretty),
+            "json" => Ok(LogFormat::Json),
+            _ => Err("must be pretty or json".to_owned()),
+        })?,
+        log_filter: from.or("RUST_LOG", defaults.log_filter, log_filter)?,
+        session: session(&from, defaults.session)?,
+        socket: socket(&from, defaults.socket)?,
+        drain: from.seconds("FYNQ_DRAIN_S", defaults.drain)?,
+    })
+}
+
+fn database(from: &Reader<'_>, defaults: Database) -> Result<Database, SettingError> {
+    Ok(Database {
+        url: from.secret("DATABASE_URL", |text| {
+            let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
+            match rest {
+                None => Err("must start with postgres://"),
+                Some("") => Err("names no server"),
+                Some(rest) if rest.contains(char::is_whitespace) => Err("holds a blank"),
+                Some(_) => Ok(()),
+            }
+        })?,
+        pool_size: from.number("FYNQ_DATABASE_POOL", defaults.pool_size, 1, 1000)?,
+        ca_file: from.path("FYNQ_DATABASE_CA")?,
+        bin_dir: from.path("FYNQ_PG_BIN")?,
+    })
+}
+
+fn model(from: &Reader<'_>, defaults: Model) -> Result<Model, SettingError> {
+    Ok(Model {
+        api_key: from.secret("GEMINI_API_KEY", |text| {
+            // It travels in a header.
+            if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+                Ok(())
+            } else {
+                Err("holds a character that no key has")
+            }
+        })?,
+        base_url: from.or("GEMINI_BASE_URL", defaults.base_url, |text| base_url(text).map(Some))?,
+        name: from.or("GEMINI_MODEL", defaults.name, |text| {
+            let name = text.strip_prefix("models/").unwrap_or(text);
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+            if !name.is_empty() && name.chars().all(plain) {
+                Ok(name.to_owned())
+            } else {
+                Err(format!("{} is not a model's name", shown(text)))
+            }
+        })?,
+        connect_timeout: from.seconds("FYNQ_MODEL_CONNECT_TIMEOUT_S", defaults.connect_timeout)?,
+        first_byte_timeout: from.seconds("FYNQ_MODEL_FIRST_BYTE_TIMEOUT_S", defaults.first_byte_timeout)?,
+        idle_timeout: from.seconds("FYNQ_MODEL_IDLE_TIMEOUT_S", defaults.idle_timeout)?,
+        answer_timeout: from.seconds("FYNQ_MODEL_ANSWER_TIMEOUT_S", defaults.answer_timeout)?,
+        attempts: from.number("FYNQ_MODEL_ATTEMPTS", defaults.attempts, 1, 10)?,
+        history_tokens: from.number("FYNQ_HISTORY_TOKENS", defaults.history_tokens, 256, 10_000_000)?,
+        max_output_tokens: match from.text("FYNQ_MAX_OUTPUT_TOKENS") {
+            None => defaults.max_output_tokens,
+            Some(_) => Some(from.number("FYNQ_MAX_OUTPUT_TOKENS", 0, 1, 10_000_000)?),
+        },
+        instruction_file: from.path("FYNQ_INSTRUCTION_FILE")?,
+    })
+}
+
+fn accounts(from: &Reader<'_>, defaults: Accounts) -> Result<Accounts, SettingError> {
+    let email = from.or("FYNQ_ADMIN_EMAIL", None, |text| {
+        let good = text.split_once('@').is_some_and(|(who, host)| !who.is_empty() && !host.is_empty());
+        if good {
+            Ok(Some(text.to_owned()))
+        } else {
+            Err(format!("{} is not an e-mail address", shown(text)))
+        }
+    })?;
+    let password = from.secret("FYNQ_ADMIN_PASSWORD", |text| {
+        if text.chars().count() >= 8 { Ok(()) } else { Err("shorter than 8 characters") }
+    })?;
+    let admin = match (email, password) {
+        (Some(email), Some(password)) => Some((email, password)),
+        (None, None) => None,
+        (Some(_), None) => {
+            return Err(bad("FYNQ_ADMIN_PASSWORD", "missing, although FYNQ_ADMIN_EMAIL is set"));
+        }
+        (None, Some(_)) => {
+            return Err(bad("FYNQ_ADMIN_EMAIL", "missing, although FYNQ_ADMIN_PASSWORD is set"));
+        }
+    };
+    Ok(Accounts {
+        token_ttl: from.seconds("FYNQ_TOKEN_TTL_S", defaults.token_ttl)?,
+        refresh_ttl: from.seconds("FYNQ_REFRESH_TTL_S", defaults.refresh_ttl)?,
+        token_secret: from.secret("FYNQ_TOKEN_SECRET", |text| {
+            if text.len() >= 32 { Ok(()) } else { Err("shorter than 32 bytes") }
+        })?,
+        admin,
+    })
+}
+
+fn session(from: &Reader<'_>, defaults: Session) -> Result<Session, SettingError> {
+    Ok(Session {
+        idle_after: from.seconds("FYNQ_SESSION_IDLE_S", defaults.idle_after)?,
+        log_bytes: from.number("FYNQ_LOG_BYTES", defaults.log_bytes, 1024, 1 << 30)?,
+        checkpoint_every: from.seconds("FYNQ_CHECKPOINT_S", defaults.checkpoint_every)?,
+        checkpoint_bytes: from.number("FYNQ_CHECKPOINT_BYTES", defaults.checkpoint_bytes, 1, 1 << 20)?,
+    })
+}
+
+fn socket(from: &Reader<'_>, defaults: Socket) -> Result<Socket, SettingError> {
+    let socket = Socket {
+        ping_every: from.seconds("FYNQ_PING_S", defaults.ping_every)?,
+        silent_after: from.seconds("FYNQ_SILENT_S", defaults.silent_after)?,
+        write_timeout: from.seconds("FYNQ_WRITE_TIMEOUT_S", defaults.write_timeout)?,
+        expiry_grace: defaults.expiry_grace,
+    };
+    // Otherwise every socket that has nothing to say would be dropped.
+    if socket.silent_after <= socket.ping_every {
+        return Err(bad("FYNQ_SILENT_S", "must be longer than FYNQ_PING_S"));
+    }
+    Ok(socket)
+}
+
+struct Reader<'a> {
+    vars: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Reader<'_> {
+    /// The text, its outer blanks gone; an empty one counts as unset.
+    fn text(&self, name: &str) -> Option<String> {
+        (self.vars)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn or<T>(
+        &self,
+        name: &'static str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, SettingError> {
+        match self.text(name) {
+            None => Ok(default),
+            Some(text) => parse(&text).map_err(|wrong| bad(name, &wrong)),
+        }
+    }
+
+    fn path(&self, name: &'static str) -> Result<Option<PathBuf>, SettingError> {
+        self.or(name, None, |text| {
+            if text.contains('\0') {
+                Err("holds a NUL character".to_owned())
+            } else {
+                Ok(Some(PathBuf::from(text)))
+            }
+        })
+    }
+
+    /// Seconds, fractions allowed, more than zero and at most ten years.
+    fn seconds(&self, name: &'static str, default: Duration) -> Result<Duration, SettingError> {
+        self.or(name, default, |text| {
+            let wrong = || format!("{} is not a number of seconds above 0", shown(text));
+            let seconds: f64 = text.parse().map_err(|_| wrong())?;
+            let longest = 10.0 * 365.0 * 86_400.0;
+            if !(0.001..=longest).contains(&seconds) {
+                return Err(wrong());
+            }
+            Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+        })
+    }
+
+    fn number<T>(&self, name: &'static str, default: T, least: T, most: T) -> Result<T, SettingError>
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        self.or(name, default, |text| match text.parse::<T>() {
+            Ok(number) if number >= least && number <= most => Ok(number),
+            _ => Err(format!("{} is not a whole number from {least} to {most}", shown(text))),
+        })
+    }
+
+    /// A text that is checked, kept as it is and never shown.
+    fn secret(
+        &self,
+        name: &'static str,
+        check: impl FnOnce(&str) -> Result<(), &'static str>,
+    ) -> Result<Option<SecretString>, SettingError> {
+        match (self.vars)(name).filter(|text| !text.trim().is_empty()) {
+            None => Ok(None),
+            Some(text) => match check(&text) {
+                Ok(()) => Ok(Some(SecretString::from(text))),
+                Err(wrong) => Err(bad(name, wrong)),
+            },
+        }
+    }
+}
+
+fn bad(name: &'static str, wrong: &str) -> SettingError {
+    let example = SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.example);
+    SettingError::Bad { name, wrong: wrong.to_owned(), example }
+}
+
+/// A value as an error line may show it: short, quoted, on one line.
+fn shown(text: &str) -> String {
+    let short: String = text.chars().take(60).collect();
+    format!("{short:?}")
+}
+
+fn base_url(text: &str) -> Result<String, String> {
+    let url: http::Uri = text.parse().map_err(|_| "not a URL".to_owned())?;
+    if !matches!(url.scheme_str(), Some("http" | "https")) {
+        return Err("must start with https:// or http://".to_owned());
+    }
+    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err("must not hold a user name or a password".to_owned());
+    }
+    if url.query().is_some() {
+        return Err("must not hold a query".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn origins(text: &str) -> Result<Vec<String>, String> {
+    text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(origin).collect()
+}
+
+/// An origin as browsers send it: scheme, host and, where it is not the scheme's own, a port.
+fn origin(text: &str) -> Result<String, String> {
+    let wrong = || format!("{} is not an origin (scheme://host, no path)", shown(text));
+    let lower = text.trim_end_matches('/').to_ascii_lowercase();
+    let (scheme, host) = lower.split_once("://").ok_or_else(wrong)?;
+    if !matches!(scheme, "http" | "https") || host.contains(['/', '?', '#', '@', '*']) {
+        return Err(wrong());
+    }
+    let authority: http::uri::Authority = host.parse().map_err(|_| wrong())?;
+    let own_port = if scheme == "https" { 443 } else { 80 };
+    Ok(match authority.port_u16() {
+        Some(port) if port != own_port => format!("{scheme}://{}:{port}", authority.host()),
+        _ => format!("{scheme}://{}", authority.host()),
+    })
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    match text.parse::<tracing_subscriber::filter::Targets>() {
+        Ok(_) => Ok(text.to_owned()),
+        // Span and field directives are more than `Targets` knows.
+        Err(_) if tracing_subscriber::EnvFilter::try_new(text).is_ok() => Ok(text.to_owned()),
+        Err(_) => Err(format!("{} holds a directive that cannot be read", shown(text))),
+    }
+}

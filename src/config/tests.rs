@@ -1,0 +1,174 @@
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+
+use super::{ABSENT, LogFormat, SETTINGS, Setting, Settings, Vars, help_text, markdown, read, warnings};
+
+fn vars(pairs: &[(&str, &str)]) -> Vars {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn refused(pairs: &[(&str, &str)]) -> String {
+    Settings::from_env(&vars(pairs)).expect_err("these settings must be refused").to_string()
+}
+
+/// The example as a shell would hand it over.
+fn example(setting: &Setting) -> String {
+    setting.example.replace('…', "abc").replace("$(openssl rand -hex 32)", &"ab".repeat(32))
+}
+
+#[test]
+fn nothing_set_gives_the_defaults() {
+    let read = Settings::from_env(&Vars::new()).unwrap();
+    assert_eq!(format!("{read:?}"), format!("{:?}", Settings::default()));
+}
+
+#[test]
+fn the_listed_defaults_are_the_real_ones() {
+    let listed: Vars = SETTINGS
+        .iter()
+        .filter_map(|setting| Some((setting.name.to_owned(), setting.default?.to_owned())))
+        .collect();
+    let read = Settings::from_env(&listed).unwrap();
+    assert_eq!(format!("{read:?}"), format!("{:?}", Settings::default()));
+}
+
+#[test]
+fn every_listed_example_is_accepted() {
+    let examples: Vars = SETTINGS.iter().map(|setting| (setting.name.to_owned(), example(setting))).collect();
+    Settings::from_env(&examples).unwrap();
+}
+
+#[test]
+fn the_list_names_exactly_what_is_read() {
+    let asked = RefCell::new(BTreeSet::new());
+    read::read(&|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        // A setting that is asked for twice when it is set must be seen, too.
+        SETTINGS.iter().find(|setting| setting.name == name).map(example)
+    })
+    .unwrap();
+    let listed: BTreeSet<String> = SETTINGS
+        .iter()
+        .map(|setting| setting.name)
+        .chain(ABSENT.iter().map(|(name, _)| *name))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(asked.into_inner(), listed);
+}
+
+#[test]
+fn values_arrive_where_they_belong() {
+    let settings = Settings::from_env(&vars(&[
+        ("FYNQ_LISTEN", "[::1]:0"),
+        ("DATABASE_URL", "postgresql://fynq:s3cret@db/fynq"),
+        ("GEMINI_API_KEY", "key"),
+        ("GEMINI_BASE_URL", "http://127.0.0.1:9/"),
+        ("GEMINI_MODEL", "models/gemini-pro"),
+        ("FYNQ_MODEL_IDLE_TIMEOUT_S", "0.25"),
+        ("FYNQ_MAX_OUTPUT_TOKENS", "300"),
+        ("FYNQ_ALLOWED_ORIGINS", "https://A.example:443/, http://b.example:8000 ,"),
+        ("FYNQ_RATE_LIMIT", "off"),
+        ("FYNQ_LOG", " json "),
+        ("RUST_LOG", "warn,fynq[span]=debug"),
+        ("FYNQ_ADMIN_EMAIL", "a@b.example"),
+        ("FYNQ_ADMIN_PASSWORD", " blanks stay "),
+        ("FYNQ_DRAIN_S", ""),
+    ]))
+    .unwrap();
+    assert_eq!(settings.listen.to_string(), "[::1]:0");
+    assert_eq!(settings.database.url.unwrap().expose_secret(), "postgresql://fynq:s3cret@db/fynq");
+    assert_eq!(settings.model.base_url.as_deref(), Some("http://127.0.0.1:9"));
+    assert_eq!(settings.model.name, "gemini-pro");
+    assert_eq!(settings.model.idle_timeout, Duration::from_millis(250));
+    assert_eq!(settings.model.max_output_tokens, Some(300));
+    assert_eq!(settings.allowed_origins, ["https://a.example", "http://b.example:8000"]);
+    assert!(!settings.rate_limit);
+    assert_eq!(settings.log, LogFormat::Json);
+    assert_eq!(settings.log_filter, "warn,fynq[span]=debug");
+    let (email, password) = settings.accounts.admin.unwrap();
+    assert_eq!((email.as_str(), password.expose_secret()), ("a@b.example", " blanks stay "));
+    assert_eq!(settings.drain, Duration::from_secs(20));
+}
+
+#[test]
+fn a_bad_setting_is_one_line_with_its_name_the_fault_and_an_example() {
+    let cases = [
+        ("FYNQ_LISTEN", "localhost", "not an IP address and a port"),
+        ("DATABASE_URL", "mysql://root:hunter2@db/x", "must start with postgres://"),
+        ("FYNQ_DATABASE_POOL", "0", "whole number from 1"),
+        ("GEMINI_API_KEY", "hunter2\nX-Other: 1", "holds a character"),
+        ("GEMINI_BASE_URL", "ftp://x", "must start with https://"),
+        ("GEMINI_BASE_URL", "http://me:hunter2@x", "must not hold a user name"),
+        ("GEMINI_MODEL", "a b", "is not a model's name"),
+        ("FYNQ_MODEL_IDLE_TIMEOUT_S", "0", "is not a number of seconds"),
+        ("FYNQ_MODEL_IDLE_TIMEOUT_S", "NaN", "is not a number of seconds"),
+        ("FYNQ_MODEL_ATTEMPTS", "three\nlines", "whole number from 1 to 10"),
+        ("FYNQ_ALLOWED_ORIGINS", "https://a.example/page", "is not an origin"),
+        ("FYNQ_ALLOWED_ORIGINS", "*", "is not an origin"),
+        ("FYNQ_RATE_LIMIT", "no", "must be on or off"),
+        ("FYNQ_LOG", "xml", "must be pretty or json"),
+        ("RUST_LOG", "fynq=loud", "cannot be read"),
+        ("FYNQ_ADMIN_EMAIL", "nobody", "is not an e-mail address"),
+        ("FYNQ_TOKEN_SECRET", "hunter2", "shorter than 32 bytes"),
+        ("FYNQ_PING_S", "90", "must be longer than FYNQ_PING_S"),
+    ];
+    for (name, value, fault) in cases {
+        let line = refused(&[(name, value)]);
+        assert!(line.contains(fault), "{line}");
+        let named = if name == "FYNQ_PING_S" { "FYNQ_SILENT_S" } else { name };
+        assert!(line.starts_with(named) && line.contains(&format!("example: {named}=")), "{line}");
+        assert!(!line.contains('\n') && !line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
+fn the_admin_needs_both_halves() {
+    assert!(refused(&[("FYNQ_ADMIN_EMAIL", "a@b.example")]).starts_with("FYNQ_ADMIN_PASSWORD: missing"));
+    let line = refused(&[("FYNQ_ADMIN_PASSWORD", "hunter2-hunter2")]);
+    assert!(line.starts_with("FYNQ_ADMIN_EMAIL: missing") && !line.contains("hunter2"), "{line}");
+}
+
+#[test]
+fn what_this_version_does_not_do_stops_the_start() {
+    for (name, feature) in ABSENT {
+        let line = refused(&[(name, "hunter2")]);
+        assert!(line.starts_with(name) && line.contains(feature) && line.contains("unset"), "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+        Settings::from_env(&vars(&[(name, " ")])).unwrap();
+    }
+}
+
+#[test]
+fn secrets_do_not_show_in_debug_output() {
+    let settings = Settings::from_env(&vars(&[
+        ("DATABASE_URL", "postgres://me:hunter2@db/x"),
+        ("GEMINI_API_KEY", "hunter2"),
+        ("FYNQ_ADMIN_EMAIL", "a@b.example"),
+        ("FYNQ_ADMIN_PASSWORD", "hunter2-hunter2"),
+        ("FYNQ_TOKEN_SECRET", "hunter2-hunter2-hunter2-hunter2-"),
+    ]))
+    .unwrap();
+    assert!(!format!("{settings:?} {settings:#?}").contains("hunter2"));
+}
+
+#[test]
+fn warnings_name_lifted_limits_and_misspelt_names() {
+    let set = vars(&[("FYNQ_RATE_LIMIT", "off"), ("FYNQ_LISTN", "x"), ("REDIS_URL", ""), ("PATH", "/bin")]);
+    let settings = Settings::from_env(&set).unwrap();
+    let lines = warnings(&set, &settings);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("FYNQ_RATE_LIMIT=off") && lines[1].starts_with("FYNQ_LISTN:"), "{lines:?}");
+    assert!(warnings(&Vars::new(), &Settings::default()).is_empty());
+}
+
+#[test]
+fn the_tables_hold_every_setting_once() {
+    let (help, manual) = (help_text(), markdown());
+    for setting in SETTINGS {
+        assert_eq!(help.matches(&format!("\n  {} ", setting.name)).count(), 1, "{}", setting.name);
+        assert_eq!(manual.matches(&format!("\n| `{}` |", setting.name)).count(), 1, "{}", setting.name);
+    }
+}

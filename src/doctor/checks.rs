@@ -1,0 +1,233 @@
+//! The single looks. None writes, and none shows a secret.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use tokio::time::timeout;
+
+use crate::config::{self, SETTINGS, Settings, Vars, warnings};
+use crate::pages;
+use crate::store::Address;
+use crate::store::local::installed;
+use crate::store::migrate::{self, Schema};
+
+use super::Check;
+use super::Verdict::{Bad, Doubt, Good, Note};
+
+/// How long a look at another machine may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// With fewer open files than this, a few thousand sockets find the limit.
+const ENOUGH_FILES: u64 = 4096;
+
+pub(super) fn settings(vars: &Vars, settings: &Settings) -> Vec<Check> {
+    let is_set = |name: &str| vars.get(name).is_some_and(|value| !value.trim().is_empty());
+    let set: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).filter(|name| is_set(name)).collect();
+    let found =
+        if set.is_empty() { "all at their defaults".to_owned() } else { format!("set: {}", set.join(", ")) };
+    let mut checks = vec![Check::new("settings", Good, found)];
+    checks.extend(warnings(vars, settings).into_iter().map(|line| Check::new("settings", Doubt, line)));
+    checks
+}
+
+pub(super) async fn address(settings: &Settings) -> Check {
+    let listen = settings.listen;
+    match tokio::net::TcpListener::bind(listen).await {
+        Ok(_) => Check::new("address", Good, format!("{listen} is free")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Check::new("address", Note, format!("{listen} is in use: perhaps fynq already runs"))
+                .next("else choose another FYNQ_LISTEN")
+        }
+        Err(error) => Check::new("address", Bad, format!("{listen} cannot be used: {error}"))
+            .next("choose another FYNQ_LISTEN"),
+    }
+}
+
+pub(super) fn data_dir(settings: &Settings) -> Check {
+    let dir = &settings.data_dir;
+    let shown = dir.display();
+    // What is not there yet is made where its nearest ancestor is.
+    let there = existing(dir);
+    let writable = rustix::fs::access(&there, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+    match (writable, there.is_dir()) {
+        (Ok(()), true) => Check::new("data", Good, format!("{shown} can be written")),
+        (_, false) => Check::new("data", Bad, format!("{} is no directory", there.display()))
+            .next("choose another FYNQ_DATA_DIR"),
+        (Err(error), _) => Check::new("data", Bad, format!("{shown} cannot be written: {error}"))
+            .next(format!("change the owner of {}, or choose another FYNQ_DATA_DIR", there.display())),
+    }
+}
+
+fn existing(dir: &Path) -> PathBuf {
+    let mut there = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    while !there.exists() && there.pop() {}
+    there
+}
+
+pub(super) async fn database(settings: &Settings) -> Vec<Check> {
+    let Some(url) = &settings.database.url else { return vec![private_database(settings)] };
+    let parsed = Address::parse(url.expose_secret(), settings.database.ca_file.as_deref());
+    let address = match parsed {
+        Ok(address) => address,
+        Err(error) => return vec![Check::new("database", Bad, format!("{error:#}"))],
+    };
+    let shown = address.shown();
+    let unreachable = |why: String| {
+        vec![
+            Check::new("database", Bad, format!("{shown}: {why}"))
+                .next("is it running, and is DATABASE_URL right?"),
+        ]
+    };
+    match timeout(PATIENCE, address.connect()).await {
+        Err(_) => unreachable(format!("no answer within {} s", PATIENCE.as_secs())),
+        Ok(Err(error)) => {
+            // The server's own message; the detail may quote what nobody should read here.
+            let told =
+                error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned());
+            unreachable(told)
+        }
+        Ok(Ok((client, _carrier))) => match timeout(PATIENCE, ask(&client, &shown)).await {
+            Ok(Ok(checks)) => checks,
+            Ok(Err(error)) => unreachable(error.to_string()),
+            Err(_) => unreachable(format!("no answer within {} s", PATIENCE.as_secs())),
+        },
+    }
+}
+
+async fn ask(client: &tokio_postgres::Client, shown: &str) -> anyhow::Result<Vec<Check>> {
+    let row = client.query_typed_one(include_str!("../../sql/queries/doctor.sql"), &[]).await?;
+    let (version, commit, read_only): (i32, String, bool) = (row.get(0), row.get(1), row.get(2));
+    let major = version / 10_000;
+    let mut checks = vec![if major >= 15 {
+        Check::new("database", Good, format!("{shown} is PostgreSQL {major}"))
+    } else {
+        Check::new("database", Bad, format!("{shown} is PostgreSQL {major}")).next("fynq needs 15 or later")
+    }];
+    if read_only {
+        checks.push(
+            Check::new("database", Bad, "it takes no writes").next("DATABASE_URL must name the primary"),
+        );
+    }
+    if commit == "off" {
+        checks.push(
+            Check::new(
+                "durability",
+                Doubt,
+                "synchronous_commit is off: a crash of the database loses acknowledged messages",
+            )
+            .next("ALTER ROLE … SET synchronous_commit = on"),
+        );
+    }
+    checks.push(match migrate::inspect(client).await {
+        Ok(Schema::Current) => Check::new("schema", Good, format!("version {}", migrate::newest())),
+        Ok(Schema::Behind) => Check::new("schema", Note, format!("not at version {} yet", migrate::newest()))
+            .next("the next start brings it there, or: fynq migrate"),
+        Ok(Schema::Ahead(version)) => {
+            Check::new("schema", Bad, format!("version {version} is newer than this fynq"))
+                .next("start the newer fynq")
+        }
+        Err(error) => Check::new("schema", Bad, format!("{error:#}")),
+    });
+    Ok(checks)
+}
+
+fn private_database(settings: &Settings) -> Check {
+    match installed(settings.database.bin_dir.as_deref()) {
+        Ok((postgres, major)) => {
+            Check::new("database", Good, format!("a private PostgreSQL {major} ({})", postgres.display()))
+        }
+        Err(error) => Check::new("database", Bad, format!("{error:#}")),
+    }
+}
+
+pub(super) async fn model(settings: &Settings) -> Vec<Check> {
+    let model = &settings.model;
+    let mut checks = Vec::new();
+    if let Some(file) = &model.instruction_file {
+        let shown = file.display();
+        checks.push(match std::fs::read_to_string(file) {
+            Ok(text) if !text.trim().is_empty() => {
+                Check::new("instruction", Good, format!("{shown} can be read"))
+            }
+            Ok(_) => {
+                Check::new("instruction", Bad, format!("{shown} is empty")).next("see FYNQ_INSTRUCTION_FILE")
+            }
+            Err(error) => {
+                Check::new("instruction", Bad, format!("{shown}: {error}")).next("see FYNQ_INSTRUCTION_FILE")
+            }
+        });
+    }
+    if model.api_key.is_none() && model.base_url.is_none() {
+        checks.push(
+            Check::new("model", Note, "the built-in practice model answers")
+                .next("set GEMINI_API_KEY for a real one"),
+        );
+        return checks;
+    }
+    checks.push(real_model(&settings.model).await);
+    checks.push(
+        Check::new("young users", Note, "terms of model providers restrict services for people under 18")
+            .next("read them for the model that you use (Google's: ai.google.dev/gemini-api/terms); the choice is yours"),
+    );
+    checks
+}
+
+/// Asks the endpoint what it knows of the model; no words are spent on it.
+async fn real_model(model: &config::Model) -> Check {
+    let name = &model.name;
+    let base = model.base_url.as_deref().unwrap_or("https://generativelanguage.googleapis.com");
+    let path = if name.contains('/') { name.clone() } else { format!("models/{name}") };
+    let url = format!("{base}/v1beta/{path}");
+    let client = match reqwest::Client::builder().connect_timeout(model.connect_timeout).build() {
+        Ok(client) => client,
+        Err(error) => return Check::new("model", Bad, error.to_string()),
+    };
+    let mut request = client.get(&url);
+    if let Some(key) = &model.api_key {
+        request = request.header("x-goog-api-key", key.expose_secret());
+    }
+    match timeout(PATIENCE, request.send()).await {
+        Err(_) => Check::new("model", Doubt, format!("{url}: no answer within {} s", PATIENCE.as_secs())),
+        Ok(Err(error)) => {
+            // Without the address: reqwest's own may hold what was in it.
+            Check::new("model", Doubt, format!("{url} cannot be reached: {}", error.without_url()))
+                .next("is GEMINI_BASE_URL right, and may this machine reach it?")
+        }
+        Ok(Ok(response)) => match response.status().as_u16() {
+            200..=299 => Check::new("model", Good, format!("{url} knows {name}")),
+            status @ (400 | 401 | 403) => {
+                Check::new("model", Doubt, format!("{url} refused the key ({status})"))
+                    .next("see GEMINI_API_KEY")
+            }
+            404 => Check::new("model", Doubt, format!("{url} does not know {name} (a gateway may not tell)"))
+                .next("see GEMINI_MODEL"),
+            status => Check::new("model", Doubt, format!("{url} answered {status}")),
+        },
+    }
+}
+
+pub(super) fn page(settings: &Settings) -> Check {
+    let dir = pages::directory(settings);
+    if !dir.join("index.html").is_file() {
+        return Check::new("page", Doubt, format!("no page in {}; the API works without it", dir.display()))
+            .next("set FYNQ_STATIC_DIR to the checkout's static/");
+    }
+    if !dir.join("vendor/manifest.json").is_file() {
+        return Check::new("page", Doubt, "its libraries are not built: math and code show as plain text")
+            .next("make web");
+    }
+    Check::new("page", Good, format!("{} with its libraries", dir.display()))
+}
+
+pub(super) fn open_files() -> Check {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    match limit {
+        Some(most) if most < ENOUGH_FILES => {
+            Check::new("open files", Doubt, format!("at most {most}: each socket needs one"))
+                .next("ulimit -Hn 65536")
+        }
+        Some(most) => Check::new("open files", Good, format!("at most {most}")),
+        None => Check::new("open files", Good, "no limit"),
+    }
+}

@@ -1,0 +1,121 @@
+use std::time::Duration;
+
+use super::*;
+
+fn only<'a>(report: &'a Report, what: &str) -> &'a Check {
+    let found: Vec<&Check> = report.checks.iter().filter(|check| check.what == what).collect();
+    assert_eq!(found.len(), 1, "{what}: {}", report.text());
+    found[0]
+}
+
+/// Settings that reach out to nothing but this machine.
+fn quiet() -> Settings {
+    let mut settings = Settings::default();
+    settings.listen.set_port(0);
+    settings.data_dir = std::env::temp_dir().join("fynq-doctor-never-made");
+    settings
+}
+
+async fn report(settings: Settings) -> Report {
+    examine(&Vars::new(), Ok(settings)).await
+}
+
+#[tokio::test]
+async fn a_bad_setting_is_all_it_says() {
+    let vars = Vars::from([("FYNQ_LISTEN".to_owned(), "x".to_owned())]);
+    let report = examine(&vars, Settings::from_env(&vars)).await;
+    assert_eq!((report.checks.len(), report.exit_code()), (1, 2));
+    assert!(report.text().contains("FYNQ_LISTEN"), "{}", report.text());
+}
+
+#[tokio::test]
+async fn names_are_shown_and_values_are_not() {
+    let vars = Vars::from([("GEMINI_API_KEY".to_owned(), "hunter2".to_owned())]);
+    let mut settings = quiet();
+    settings.model.api_key = Some("hunter2".to_owned().into());
+    settings.model.base_url = Some("http://127.0.0.1:1".to_owned());
+    settings.database.url = Some("postgres://me:hunter2@127.0.0.1:1/x".to_owned().into());
+    let report = examine(&vars, Ok(settings)).await;
+    let out = format!("{}{}", report.text(), report.json());
+    assert!(out.contains("GEMINI_API_KEY") && !out.contains("hunter2"), "{out}");
+}
+
+#[tokio::test]
+async fn nothing_is_made_by_looking() {
+    let settings = quiet();
+    let dir = settings.data_dir.clone();
+    let report = report(settings).await;
+    assert_eq!(only(&report, "data").verdict, Verdict::Good);
+    assert!(!dir.exists());
+}
+
+#[tokio::test]
+async fn a_data_directory_that_is_a_file_is_bad() {
+    let report = report(Settings { data_dir: "/dev/null/x".into(), ..quiet() }).await;
+    assert_eq!((only(&report, "data").verdict, report.exit_code()), (Verdict::Bad, 2));
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_bad_and_said_on_one_line() {
+    let mut settings = quiet();
+    settings.database.url = Some("postgres://127.0.0.1:1/x?connect_timeout=2".to_owned().into());
+    let report = report(settings).await;
+    let check = only(&report, "database");
+    assert_eq!(check.verdict, Verdict::Bad);
+    assert!(check.found.contains("127.0.0.1:1/x"), "{}", check.found);
+    assert_eq!(report.text().lines().count(), report.checks.len() + 1);
+}
+
+#[tokio::test]
+async fn without_postgres_it_says_what_to_install() {
+    let mut settings = quiet();
+    settings.database.bin_dir = Some("/nonexistent".into());
+    let report = report(settings).await;
+    let check = only(&report, "database");
+    assert_eq!(check.verdict, Verdict::Bad);
+    assert!(check.found.contains("DATABASE_URL"), "{}", check.found);
+}
+
+#[tokio::test]
+async fn the_practice_model_is_a_note_and_a_deaf_endpoint_a_doubt() {
+    let practice = report(quiet()).await;
+    assert_eq!(only(&practice, "model").verdict, Verdict::Note);
+    let mut settings = quiet();
+    settings.model.base_url = Some("http://127.0.0.1:1".to_owned());
+    settings.model.connect_timeout = Duration::from_secs(1);
+    let real = report(settings).await;
+    assert_eq!(only(&real, "model").verdict, Verdict::Doubt);
+    assert!(only(&real, "young users").next.as_ref().unwrap().contains("terms"));
+}
+
+#[tokio::test]
+async fn an_endpoint_is_judged_by_its_status() {
+    for (status, verdict) in
+        [(200, Verdict::Good), (403, Verdict::Doubt), (404, Verdict::Doubt), (500, Verdict::Doubt)]
+    {
+        let status = http::StatusCode::from_u16(status).unwrap();
+        let app = axum::Router::new().route(
+            "/v1beta/models/gemini-x",
+            axum::routing::get(async move |headers: http::HeaderMap| {
+                if headers["x-goog-api-key"] == "key" { status } else { http::StatusCode::IM_A_TEAPOT }
+            }),
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+        let mut settings = quiet();
+        settings.model.base_url = Some(base);
+        settings.model.api_key = Some("key".to_owned().into());
+        settings.model.name = "gemini-x".to_owned();
+        let report = report(settings).await;
+        assert_eq!(only(&report, "model").verdict, verdict, "{}", report.text());
+        serving.abort();
+    }
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_a_note() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let report = report(Settings { listen: taken.local_addr().unwrap(), ..quiet() }).await;
+    assert_eq!(only(&report, "address").verdict, Verdict::Note);
+}

@@ -1,0 +1,360 @@
+//! One answer: calls, waits, reads, and ends exactly once.
+
+use std::collections::VecDeque;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, Sleep};
+
+use super::prompt::Body;
+use super::reader::{Delta, Reader};
+use super::retry::{self, Decision, Standing, Trouble};
+use super::sse::{Frame, Frames, SseError};
+use super::transport::{ByteStream, Reply, Seat, Transport};
+use super::{End, Event, Outcome};
+use crate::protocol::{ErrorCode, FinishReason, Usage};
+
+/// A tutor's answer has a few kilobytes; a model that never stops is stopped here, as `length`.
+const MAX_TEXT: usize = 16 << 20;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) first_byte: Duration,
+    pub(super) idle: Duration,
+    pub(super) whole: Duration,
+    pub(super) attempts: u32,
+}
+
+/// A running answer.
+pub struct Answer {
+    run: Box<Run>,
+}
+
+/// ```text
+/// New ─▶ Calling ─▶ Reading ─▶ Over
+///           ▲ │        │
+///           │ ▼        ▼        only before the student has seen a word
+///          Waiting ◀───┘
+/// ```
+enum Stage {
+    New,
+    Calling(BoxFuture<'static, Result<Reply, Trouble>>),
+    Reading(Box<Reading>),
+    Waiting { until: Instant },
+    Over,
+}
+
+struct Reading {
+    frames: Frames<Pulsed>,
+    pulse: Arc<Pulse>,
+    _seat: Option<Seat>,
+}
+
+struct Run {
+    transport: Arc<Transport>,
+    limits: Limits,
+    /// `None`: there was nothing to answer.
+    body: Option<Body>,
+    stage: Stage,
+    reader: Reader,
+    /// One timer for every limit. It may ring early; then it is set again.
+    timer: Option<Pin<Box<Sleep>>>,
+    begun: Instant,
+    call_begun: Instant,
+    calls: u32,
+    /// The stream of the current call was opened, so the model has worked on the prompt.
+    accepted: bool,
+    /// The student has seen words.
+    given: bool,
+    /// What one event of the stream made: a thought, a text and the end at most.
+    queued: VecDeque<Event>,
+}
+
+impl Answer {
+    pub(super) fn new(transport: Arc<Transport>, limits: Limits, body: Option<Body>) -> Answer {
+        let now = Instant::now();
+        let run = Run {
+            transport,
+            limits,
+            body,
+            stage: Stage::New,
+            reader: Reader::default(),
+            timer: None,
+            begun: now,
+            call_begun: now,
+            calls: 0,
+            accepted: false,
+            given: false,
+            queued: VecDeque::new(),
+        };
+        Answer { run: Box::new(run) }
+    }
+
+    /// Tokens so far: the model's last word, or an estimate. For an answer that is stopped early.
+    pub fn usage(&self) -> Usage {
+        self.run.usage()
+    }
+
+    /// The model's name by its own word, once known.
+    pub fn model(&self) -> Option<&str> {
+        self.run.reader.model()
+    }
+}
+
+impl Stream for Answer {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.run.poll(cx)
+    }
+}
+
+impl Run {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        loop {
+            if let Some(event) = self.queued.pop_front() {
+                return Poll::Ready(Some(event));
+            }
+            let waiting = match &mut self.stage {
+                Stage::Over => return Poll::Ready(None),
+                // New => Calling
+                Stage::New => {
+                    self.begun = Instant::now();
+                    self.dial();
+                    continue;
+                }
+                // Calling => (Reading | Waiting | Over)
+                Stage::Calling(call) => match call.as_mut().poll(cx) {
+                    Poll::Ready(Ok(reply)) => {
+                        self.open(reply);
+                        continue;
+                    }
+                    Poll::Ready(Err(trouble)) => {
+                        self.fail(trouble);
+                        continue;
+                    }
+                    Poll::Pending => self.poll_timer(cx),
+                },
+                // Reading => (Reading | Waiting | Over)
+                Stage::Reading(reading) => match Pin::new(&mut reading.frames).poll_next(cx) {
+                    Poll::Ready(frame) => {
+                        self.read(frame);
+                        continue;
+                    }
+                    Poll::Pending => self.poll_timer(cx),
+                },
+                // Waiting => Calling
+                Stage::Waiting { .. } => self.poll_timer(cx),
+            };
+            if waiting.is_pending() {
+                return Poll::Pending;
+            }
+            match self.stage {
+                Stage::Waiting { .. } => self.dial(),
+                _ => self.fail(Trouble::Timeout),
+            }
+        }
+    }
+
+    fn dial(&mut self) {
+        let Some(body) = &self.body else {
+            self.end(Outcome::Failed { code: ErrorCode::ModelEmpty, retry_after: None });
+            return;
+        };
+        let call = Arc::clone(&self.transport).call(body.json.clone());
+        self.stage = Stage::Calling(Box::pin(call));
+        self.calls += 1;
+        self.accepted = false;
+        self.reader = Reader::default();
+        self.call_begun = Instant::now();
+        self.set_timer();
+    }
+
+    fn open(&mut self, reply: Reply) {
+        let pulse = Arc::new(Pulse { epoch: self.begun, last: AtomicU64::new(0) });
+        let bytes = Pulsed { bytes: reply.bytes, pulse: Arc::clone(&pulse) };
+        self.accepted = true;
+        let reading = Reading { frames: Frames::new(bytes), pulse, _seat: reply.seat };
+        self.stage = Stage::Reading(Box::new(reading));
+        self.set_timer();
+    }
+
+    fn read(&mut self, frame: Option<Result<Frame, SseError<reqwest::Error>>>) {
+        let trouble = match frame {
+            Some(Ok(frame)) => match self.reader.take(&frame) {
+                Ok(delta) => return self.give(delta),
+                Err(trouble) => trouble,
+            },
+            None => match self.reader.outcome() {
+                Some(outcome) => return self.end(outcome),
+                None => Trouble::Ended,
+            },
+            Some(Err(SseError::Transport(_))) => Trouble::Cut,
+            Some(Err(SseError::Broken)) => Trouble::Ended,
+            Some(Err(SseError::TooLong | SseError::NotEvents)) => Trouble::Unreadable,
+        };
+        self.fail(trouble);
+    }
+
+    fn give(&mut self, delta: Delta) {
+        let Delta { thought, mut text } = delta;
+        let over = self.reader.text_bytes.saturating_sub(MAX_TEXT);
+        if over > 0 {
+            text.truncate(text.floor_char_boundary(text.len().saturating_sub(over)));
+        }
+        self.given |= !thought.is_empty() || !text.is_empty();
+        if !thought.is_empty() {
+            self.queued.push_back(Event::Thought(thought));
+        }
+        if !text.is_empty() {
+            self.queued.push_back(Event::Text(text));
+        }
+        if over > 0 {
+            self.end(Outcome::Finished(FinishReason::Length));
+        }
+    }
+
+    fn fail(&mut self, trouble: Trouble) {
+        let broke_off = matches!(trouble, Trouble::Cut | Trouble::Timeout);
+        if broke_off
+            && self.reader.is_surely_over()
+            && let Some(outcome) = self.reader.outcome()
+        {
+            return self.end(outcome);
+        }
+        let left = (self.begun + self.limits.whole).saturating_duration_since(Instant::now());
+        let standing =
+            Standing { calls: self.calls, attempts: self.limits.attempts, left, given: self.given };
+        let decision = retry::decide(&trouble, standing, rand::random());
+        report(&trouble, &decision, standing);
+        match decision {
+            Decision::RetryIn(wait) => {
+                // Dropping what is left of the call first: its seat is free while this one waits.
+                self.stage = Stage::Waiting { until: Instant::now() + wait };
+                self.set_timer();
+            }
+            Decision::Fail { code, retry_after } => self.end(Outcome::Failed { code, retry_after }),
+        }
+    }
+
+    /// Dropping the stage closes whatever is open upstream.
+    fn end(&mut self, outcome: Outcome) {
+        self.stage = Stage::Over;
+        self.timer = None;
+        let model = self.reader.model().map(str::to_owned);
+        self.queued.push_back(Event::End(End { outcome, usage: self.usage(), model }));
+    }
+
+    fn usage(&self) -> Usage {
+        match &self.body {
+            Some(body) if self.accepted => self.reader.usage(body.tokens),
+            _ => Usage::default(),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let first_byte = self.call_begun + self.limits.first_byte;
+        let step = match &self.stage {
+            Stage::Reading(reading) => match reading.pulse.last() {
+                Some(last) => last + self.limits.idle,
+                None => first_byte,
+            },
+            Stage::Waiting { until } => *until,
+            _ => first_byte,
+        };
+        step.min(self.begun + self.limits.whole)
+    }
+
+    fn set_timer(&mut self) {
+        let mut at = self.deadline();
+        if matches!(self.stage, Stage::Reading(_)) {
+            // The first byte may bring the deadline nearer.
+            at = at.min(Instant::now() + self.limits.idle);
+        }
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(at),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(at))),
+        }
+    }
+
+    /// Ready when the deadline has passed. Bytes only move the deadline on; the timer follows
+    /// when it rings, so that a chunk costs no timer.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let deadline = self.deadline();
+            let Some(timer) = &mut self.timer else { return Poll::Pending };
+            std::task::ready!(timer.as_mut().poll(cx));
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+/// For the operator: what Google called it; never its message, the prompt or the key.
+fn report(trouble: &Trouble, decision: &Decision, at: Standing) {
+    let (status, word, reason) = match trouble {
+        Trouble::Refused(refusal) => (refusal.status, refusal.word.as_str(), refusal.reason.as_str()),
+        _ => (0, "", ""),
+    };
+    let call = at.calls;
+    match decision {
+        Decision::RetryIn(wait) => {
+            tracing::warn!(
+                ?trouble,
+                call,
+                wait_ms = wait.as_millis() as u64,
+                "model call failed, trying again"
+            );
+        }
+        // What only the operator can mend: a bad key, an unknown model, a request refused.
+        Decision::Fail { .. } if (400..500).contains(&status) && !matches!(status, 408 | 429 | 499) => {
+            tracing::error!(status, word, reason, "the model refuses the call");
+        }
+        Decision::Fail { code, .. } => {
+            tracing::warn!(?trouble, call, code = code.as_str(), "model call failed");
+        }
+    }
+}
+
+/// When bytes last came, seen from both sides of the event reader.
+struct Pulse {
+    epoch: Instant,
+    /// Nanoseconds since the epoch, plus one; 0: none yet.
+    last: AtomicU64,
+}
+
+impl Pulse {
+    fn beat(&self) {
+        let since = Instant::now().saturating_duration_since(self.epoch).as_nanos() as u64;
+        self.last.store(since + 1, Ordering::Relaxed);
+    }
+
+    fn last(&self) -> Option<Instant> {
+        let since = self.last.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(self.epoch + Duration::from_nanos(since))
+    }
+}
+
+struct Pulsed {
+    bytes: ByteStream,
+    pulse: Arc<Pulse>,
+}
+
+impl Stream for Pulsed {
+    type Item = Result<Bytes, reqwest::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let item = std::task::ready!(self.bytes.as_mut().poll_next(cx));
+        self.pulse.beat();
+        Poll::Ready(item)
+    }
+}

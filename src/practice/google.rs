@@ -1,0 +1,197 @@
+//! Gemini's JSON from the serving side.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::MODEL_VERSION;
+
+/// A request, as far as the practice model reads it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Said {
+    #[serde(default)]
+    contents: Vec<Content>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Content {
+    role: Option<String>,
+    #[serde(default)]
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Part {
+    #[serde(default)]
+    text: String,
+}
+
+/// A turn of the conversation: by the model or by the student.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    pub(super) by_model: bool,
+    pub(super) text: String,
+}
+
+impl Said {
+    /// As strict as Google where fynq could get it wrong.
+    pub(super) fn read(body: &[u8]) -> Result<Said, &'static str> {
+        let said: Said = serde_json::from_slice(body).map_err(|_| "Invalid JSON payload received.")?;
+        if said.contents.is_empty() {
+            return Err("* GenerateContentRequest.contents: contents is not specified");
+        }
+        for content in &said.contents {
+            if !matches!(content.role.as_deref(), None | Some("user" | "model" | "function")) {
+                return Err("Please use a valid role: user, model.");
+            }
+            if content.parts.is_empty() {
+                return Err("* GenerateContentRequest.contents.parts: contents.parts must not be empty.");
+            }
+        }
+        if said.contents.last().is_some_and(Content::by_model) {
+            return Err("Requests ending with a model turn are not supported.");
+        }
+        Ok(said)
+    }
+
+    pub(super) fn turns(&self) -> Vec<Turn> {
+        let turn = |content: &Content| Turn { by_model: content.by_model(), text: content.text() };
+        self.contents.iter().map(turn).collect()
+    }
+
+    /// What the student said last.
+    pub(super) fn last_words(&self) -> String {
+        self.contents.last().map(Content::text).unwrap_or_default()
+    }
+
+    pub(super) fn tokens(&self) -> u64 {
+        tokens_of(self.contents.iter().map(|content| content.text().len()).sum())
+    }
+}
+
+impl Content {
+    fn by_model(&self) -> bool {
+        self.role.as_deref() == Some("model")
+    }
+
+    fn text(&self) -> String {
+        self.parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+pub(super) fn tokens_of(bytes: usize) -> u64 {
+    bytes as u64 / 4 + 1
+}
+
+/// One event of a stream.
+pub(super) struct Chunk<'a> {
+    pub(super) text: &'a str,
+    pub(super) thought: bool,
+    pub(super) finish: Option<&'a str>,
+    pub(super) usage: (u64, u64),
+    pub(super) response_id: &'a str,
+}
+
+impl Chunk<'_> {
+    pub(super) fn json(&self) -> String {
+        let mut part = json!({ "text": self.text });
+        if self.thought {
+            part["thought"] = Value::Bool(true);
+        }
+        let mut candidate = json!({ "content": { "parts": [part], "role": "model" }, "index": 0 });
+        if let Some(finish) = self.finish {
+            candidate["finishReason"] = finish.into();
+        }
+        json!({
+            "candidates": [candidate],
+            "usageMetadata": usage(self.usage),
+            "modelVersion": MODEL_VERSION,
+            "responseId": self.response_id,
+        })
+        .to_string()
+    }
+}
+
+fn usage((input, output): (u64, u64)) -> Value {
+    json!({
+        "promptTokenCount": input,
+        "candidatesTokenCount": output,
+        "totalTokenCount": input + output,
+        "promptTokensDetails": [{ "modality": "TEXT", "tokenCount": input }],
+    })
+}
+
+/// The answer to `generateContent`.
+pub(super) fn whole(text: &str, input: u64) -> String {
+    let usage = (input, tokens_of(text.len()));
+    Chunk { text, thought: false, finish: Some("STOP"), usage, response_id: "practice" }.json()
+}
+
+pub(super) fn tokens(total: u64) -> String {
+    let details = json!([{ "modality": "TEXT", "tokenCount": total }]);
+    json!({ "totalTokens": total, "promptTokensDetails": details }).to_string()
+}
+
+pub(super) fn blocked(reason: &str, input: u64) -> String {
+    let rating = json!({ "category": "HARM_CATEGORY_HARASSMENT", "probability": "HIGH", "blocked": true });
+    json!({
+        "promptFeedback": { "blockReason": reason, "safetyRatings": [rating] },
+        "usageMetadata": { "promptTokenCount": input, "totalTokenCount": input },
+        "modelVersion": MODEL_VERSION,
+    })
+    .to_string()
+}
+
+pub(super) fn safety(input: u64) -> String {
+    json!({
+        "candidates": [{ "finishReason": "SAFETY", "index": 0 }],
+        "usageMetadata": { "promptTokenCount": input, "totalTokenCount": input },
+        "modelVersion": MODEL_VERSION,
+    })
+    .to_string()
+}
+
+pub(super) fn overloaded() -> String {
+    let message = "The model is overloaded. Please try again later.";
+    json!({ "error": { "code": 503, "message": message, "status": "UNAVAILABLE" } }).to_string()
+}
+
+pub(super) fn refuse(code: u16, status: &str, message: &str) -> Response {
+    refuse_with(code, status, message, json!([]))
+}
+
+pub(super) fn bad_key() -> Response {
+    let info = json!({
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "API_KEY_INVALID",
+        "domain": "googleapis.com",
+    });
+    refuse_with(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", json!([info]))
+}
+
+pub(super) fn quota(retry_delay: &str, per: &str) -> Response {
+    let details = json!([
+        {
+            "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+            "violations": [{
+                "quotaMetric": "generativelanguage.googleapis.com/generate_content_free_tier_requests",
+                "quotaId": format!("GenerateRequests{per}PerProjectPerModel-FreeTier"),
+                "quotaValue": "10",
+            }],
+        },
+        { "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": retry_delay },
+    ]);
+    let message = "You exceeded your current quota, please check your plan and billing details.";
+    refuse_with(429, "RESOURCE_EXHAUSTED", message, details)
+}
+
+fn refuse_with(code: u16, status: &str, message: &str, details: Value) -> Response {
+    let mut error = json!({ "code": code, "message": message, "status": status });
+    if details.as_array().is_some_and(|details| !details.is_empty()) {
+        error["details"] = details;
+    }
+    let body = serde_json::to_string_pretty(&json!({ "error": error })).unwrap_or_default();
+    let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, "application/json; charset=UTF-8")], body).into_response()
+}

@@ -1,0 +1,419 @@
+//! The AsyncAPI 3 document of the session socket: frames, commands, error and close codes.
+
+use serde_json::{Map, Value, json};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::protocol::{CloseCode, ErrorCode, MAX_FRAME, MAX_TEXT, Message, SUBPROTOCOL};
+
+const CLOSE_CODES: &[CloseCode] = &[
+    CloseCode::Normal,
+    CloseCode::ShuttingDown,
+    CloseCode::Unsupported,
+    CloseCode::TooBig,
+    CloseCode::Internal,
+    CloseCode::Restarting,
+    CloseCode::BadFrame,
+    CloseCode::Unauthenticated,
+    CloseCode::Forbidden,
+    CloseCode::NoSession,
+    CloseCode::TooSlow,
+    CloseCode::TooMany,
+];
+
+/// AG-UI events in log entries: type, its own fields, what it says.
+const EVENTS: &[(&str, &[&str], &str)] = &[
+    (
+        "RUN_STARTED",
+        &["threadId", "runId"],
+        "A run begins. `metadata.fynq.supersedes`: the messages that an edit or a regeneration replaces.",
+    ),
+    (
+        "TEXT_MESSAGE_START",
+        &["messageId", "role"],
+        "A message begins. A human tutor's has `name` and `metadata.fynq.author`.",
+    ),
+    (
+        "TEXT_MESSAGE_CONTENT",
+        &["messageId", "delta"],
+        "More of its text. All deltas together are the stored content, byte for byte.",
+    ),
+    ("TEXT_MESSAGE_END", &["messageId"], "The message is whole. A student's is committed."),
+    ("REASONING_START", &["messageId"], "The model begins to think."),
+    ("REASONING_MESSAGE_START", &["messageId", "role"], "A thought begins."),
+    ("REASONING_MESSAGE_CONTENT", &["messageId", "delta"], "More of the thought."),
+    ("REASONING_MESSAGE_END", &["messageId"], "The thought ends."),
+    ("REASONING_END", &["messageId"], "The model has finished thinking."),
+    (
+        "RUN_FINISHED",
+        &["threadId", "runId", "result"],
+        "The run ended; its text and status are committed. `result.finish_reason` says how.",
+    ),
+    ("RUN_ERROR", &["message", "code"], "The run failed; what it wrote so far is committed."),
+];
+
+type Fields = &'static [(&'static str, Shape)];
+
+/// Control frames: type, fields, what it says.
+const CONTROLS: &[(&str, Fields, &str)] = &[
+    (
+        "ready",
+        &[
+            ("epoch", Shape::Id),
+            ("head", Shape::Number),
+            ("resumed", Shape::Flag),
+            ("you", Shape::You),
+            ("state", Shape::State),
+        ],
+        "The first frame. `resumed`: exactly what was missed follows.",
+    ),
+    (
+        "snapshot",
+        &[("head", Shape::Number), ("messages", Shape::Messages)],
+        "The session as it is. Second frame unless resumed, and again when a reader fell too far behind. `has_more`: REST lists older messages.",
+    ),
+    (
+        "state",
+        &[
+            ("control", Shape::Control),
+            ("tutor", Shape::MaybePerson),
+            ("hand_raised", Shape::Flag),
+            ("run", Shape::MaybeId),
+            ("watchers", Shape::People),
+        ],
+        "The whole state, whenever it changes, in order with the entries.",
+    ),
+    ("typing", &[("who", Shape::Person)], "Somebody types."),
+    ("pong", &[("t", Shape::Any)], "The answer to `ping`."),
+    ("auth_expiring", &[("in_s", Shape::Number)], "The token expires soon: send `auth` with a fresh one."),
+    ("draining", &[("retry_after_ms", Shape::Number)], "The server restarts: come back after this time."),
+    ("accepted", &[("id", Shape::Id)], "The message of that `send` or `edit` is committed."),
+    (
+        "error",
+        &[("code", Shape::Code), ("message", Shape::Text)],
+        "A command was refused; nothing happened. With `command_id` and `retry_after_ms` where they are known.",
+    ),
+];
+
+/// Commands: type, required fields, optional fields, who may send it, what it does.
+const COMMANDS: &[(&str, Fields, Fields, &str)] = &[
+    (
+        "send",
+        &[("id", Shape::Id), ("text", Shape::Said)],
+        &[("files", Shape::NoFiles), ("parent", Shape::Id)],
+        "Student. A new run; `id` becomes the message's id. Four may wait.",
+    ),
+    ("stop", &[], &[("id", Shape::Id)], "Student, tutor. Ends the active run; what it wrote stays."),
+    ("regenerate", &[], &[("id", Shape::Id)], "Student. Answers the last question again."),
+    (
+        "edit",
+        &[("id", Shape::Id), ("message", Shape::Id), ("text", Shape::Said)],
+        &[],
+        "Student. `message` and all after it are superseded by a new message.",
+    ),
+    ("raise_hand", &[], &[("id", Shape::Id)], "Student. Asks for a human."),
+    ("lower_hand", &[], &[("id", Shape::Id)], "Student, tutor."),
+    ("typing", &[], &[("id", Shape::Id)], "All. Tells the others."),
+    ("ping", &[], &[("id", Shape::Id), ("t", Shape::Any)], "All. Answered by `pong` with the same `t`."),
+    ("auth", &[("token", Shape::Text)], &[("id", Shape::Id)], "All. A fresh token of the same person."),
+    (
+        "whisper",
+        &[("id", Shape::Id), ("text", Shape::Said)],
+        &[("until", Shape::Until)],
+        "Tutor. Guidance to the model that no student sees.",
+    ),
+    (
+        "say",
+        &[("id", Shape::Id), ("text", Shape::Said)],
+        &[],
+        "Tutor. A message to the student in the tutor's name.",
+    ),
+    ("take_over", &[], &[("id", Shape::Id)], "Tutor. The model falls silent."),
+    ("hand_back", &[], &[("id", Shape::Id)], "Tutor. The model speaks again."),
+];
+
+#[derive(Clone, Copy)]
+enum Shape {
+    Any,
+    Code,
+    Control,
+    Flag,
+    Id,
+    MaybeId,
+    MaybePerson,
+    Messages,
+    NoFiles,
+    Number,
+    People,
+    Person,
+    Said,
+    State,
+    Text,
+    Until,
+    You,
+}
+
+impl Shape {
+    fn schema(self) -> Value {
+        let named = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+        let or_null = |schema: Value| json!({"oneOf": [schema, {"type": "null"}]});
+        let id = json!({"type": "string", "format": "uuid"});
+        match self {
+            Shape::Any => json!({}),
+            Shape::Code => named("ErrorCode"),
+            Shape::Control => json!({"type": "string", "enum": ["ai", "tutor"]}),
+            Shape::Flag => json!({"type": "boolean"}),
+            Shape::Id => id,
+            Shape::MaybeId => or_null(id),
+            Shape::MaybePerson => or_null(named("Person")),
+            Shape::Messages => json!({"type": "array", "items": named("Message")}),
+            Shape::NoFiles => json!({"type": "array", "maxItems": 0}),
+            Shape::Number => json!({"type": "integer", "minimum": 0}),
+            Shape::People => json!({"type": "array", "items": named("Person")}),
+            Shape::Person => named("Person"),
+            Shape::Said => json!({"type": "string", "minLength": 1, "maxLength": MAX_TEXT}),
+            Shape::State => named("SessionState"),
+            Shape::Text => json!({"type": "string"}),
+            Shape::Until => json!({"type": "string", "enum": ["next", "withdrawn"]}),
+            Shape::You => named("You"),
+        }
+    }
+}
+
+pub(super) fn document() -> Value {
+    let controls = CONTROLS.iter().map(|(kind, ..)| format!("ctl_{kind}"));
+    let sent: Vec<String> = std::iter::once("entry".to_owned()).chain(controls).collect();
+    let received: Vec<String> = COMMANDS.iter().map(|(kind, ..)| format!("command_{kind}")).collect();
+    let in_channel = |names: &[String]| -> Vec<Value> {
+        names.iter().map(|name| json!({"$ref": format!("#/channels/session/messages/{name}")})).collect()
+    };
+    let messages: Map<String, Value> = sent
+        .iter()
+        .chain(&received)
+        .map(|name| (name.clone(), json!({"$ref": format!("#/components/messages/{name}")})))
+        .collect();
+    json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "fynq session socket",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": format!(
+                "One text frame is one JSON object of at most {MAX_FRAME} bytes. Subprotocol `{SUBPROTOCOL}`; \
+                 a browser adds the entry `ticket.<ticket>` of `POST /api/v1/socket-tickets`."
+            ),
+        },
+        "defaultContentType": "application/json",
+        "channels": {"session": channel(&messages)},
+        "operations": {
+            "watch": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/session"},
+                "messages": in_channel(&sent),
+            },
+            "command": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/session"},
+                "messages": in_channel(&received),
+            },
+        },
+        "components": {"messages": component_messages(), "schemas": schemas()},
+        "x-close-codes": CLOSE_CODES
+            .iter()
+            .map(|code| json!({"code": code.number(), "reason": code.reason()}))
+            .collect::<Vec<_>>(),
+    })
+}
+
+fn channel(messages: &Map<String, Value>) -> Value {
+    json!({
+        "address": "/api/v1/sessions/{id}/socket",
+        "title": "One session",
+        "parameters": {"id": {"description": "The session's id."}},
+        "messages": messages,
+        "bindings": {"ws": {
+            "method": "GET",
+            "query": {
+                "type": "object",
+                "properties": {
+                    "epoch": {"type": "string", "format": "uuid", "description": "Of the `ready` seen last."},
+                    "after": {"type": "integer", "minimum": 0, "description": "The last `seq` seen."},
+                },
+            },
+            "headers": {
+                "type": "object",
+                "properties": {
+                    "Authorization": {"type": "string", "description": "`Bearer <jwt>`, or a ticket as a subprotocol entry."},
+                    "Sec-WebSocket-Protocol": {"type": "string", "examples": [SUBPROTOCOL, format!("{SUBPROTOCOL}, ticket.<ticket>")]},
+                },
+                "required": ["Sec-WebSocket-Protocol"],
+            },
+        }},
+    })
+}
+
+fn component_messages() -> Map<String, Value> {
+    let mut messages = Map::new();
+    let entry = json!({
+        "type": "object",
+        "properties": {
+            "seq": {"type": "integer", "minimum": 1, "description": "Rises by exactly 1 within an epoch."},
+            "ev": {"$ref": "#/components/schemas/Event"},
+        },
+        "required": ["seq", "ev"],
+    });
+    messages.insert("entry".into(), message("entry", "A log entry: the same for every watcher.", &entry));
+    for (kind, fields, summary) in CONTROLS {
+        let inner = object(kind, fields, &[], true);
+        let frame = json!({"type": "object", "properties": {"ctl": inner}, "required": ["ctl"]});
+        messages.insert(format!("ctl_{kind}"), message(kind, summary, &frame));
+    }
+    for (kind, required, optional, summary) in COMMANDS {
+        let payload = object(kind, required, optional, false);
+        messages.insert(format!("command_{kind}"), message(kind, summary, &payload));
+    }
+    messages
+}
+
+fn message(name: &str, summary: &str, payload: &Value) -> Value {
+    json!({"name": name, "summary": summary, "payload": payload})
+}
+
+/// What the server sends may grow; what a client sends may hold nothing unknown.
+fn object(kind: &str, required: Fields, optional: Fields, may_grow: bool) -> Value {
+    let mut properties = Map::new();
+    properties.insert("type".into(), json!({"const": kind}));
+    for (name, shape) in required.iter().chain(optional) {
+        properties.insert((*name).to_owned(), shape.schema());
+    }
+    let mut names = vec!["type"];
+    names.extend(required.iter().map(|(name, _)| *name));
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": names,
+        "additionalProperties": may_grow,
+    })
+}
+
+fn schemas() -> Map<String, Value> {
+    let mut schemas = Map::new();
+    // The message and all that it is made of: the very schemas of REST.
+    let mut shared = vec![(Message::name().into_owned(), Message::schema())];
+    Message::schemas(&mut shared);
+    for (name, schema) in shared {
+        schemas.insert(name, serde_json::to_value(schema).unwrap_or_default());
+    }
+    let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    schemas.insert("ErrorCode".into(), json!({"type": "string", "enum": codes}));
+    schemas.insert("Event".into(), json!({"oneOf": EVENTS.iter().map(event).collect::<Vec<_>>()}));
+    schemas.insert(
+        "Person".into(),
+        json!({
+            "type": "object",
+            "properties": {"id": Shape::Id.schema(), "name": {"type": "string"}},
+            "required": ["id", "name"],
+        }),
+    );
+    schemas.insert(
+        "You".into(),
+        json!({
+            "type": "object",
+            "properties": {
+                "id": Shape::Id.schema(),
+                "role": {"type": "string", "enum": ["student", "tutor", "admin"]},
+            },
+            "required": ["id", "role"],
+        }),
+    );
+    if let Some((_, fields, _)) = CONTROLS.iter().find(|(kind, ..)| *kind == "state") {
+        let mut state = object("state", fields, &[], true);
+        if let Some(properties) = state["properties"].as_object_mut() {
+            properties.remove("type");
+        }
+        state["required"] = fields.iter().map(|(name, _)| *name).collect();
+        schemas.insert("SessionState".into(), state);
+    }
+    schemas
+}
+
+fn event((kind, fields, meaning): &(&str, &[&str], &str)) -> Value {
+    let mut properties = Map::new();
+    properties.insert("type".into(), json!({"const": kind}));
+    for field in *fields {
+        let schema = match *field {
+            "threadId" | "runId" | "messageId" => Shape::Id.schema(),
+            "code" => Shape::Code.schema(),
+            "result" => json!({
+                "type": "object",
+                "properties": {"finish_reason": {"type": "string"}, "model": {"type": "string"}},
+                "required": ["finish_reason"],
+            }),
+            _ => Shape::Text.schema(),
+        };
+        properties.insert((*field).to_owned(), schema);
+    }
+    let required: Vec<&str> = std::iter::once("type").chain(fields.iter().copied()).collect();
+    json!({"type": "object", "description": meaning, "properties": properties, "required": required})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every `$ref` of the document.
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    match value {
+                        Value::String(to) if key == "$ref" => found.push(to.clone()),
+                        other => references(other, found),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 50, "{}", found.len());
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn every_error_code_and_close_code_is_told() {
+        let document = document();
+        let codes = document.pointer("/components/schemas/ErrorCode/enum").unwrap().as_array().unwrap();
+        assert_eq!(codes.len(), ErrorCode::ALL.len());
+        let closes = document["x-close-codes"].as_array().unwrap();
+        for number in [1001, 1009, 1012, 4400, 4401, 4403, 4404, 4408, 4429] {
+            assert!(closes.iter().any(|close| close["code"] == number), "{number}");
+        }
+    }
+
+    /// The documented commands are the ones that are read: each with its required fields is taken.
+    #[test]
+    fn every_documented_command_is_understood() {
+        for (kind, required, ..) in COMMANDS {
+            let mut command = json!({"type": kind});
+            for (name, shape) in *required {
+                command[name] = match shape {
+                    Shape::Id => json!(crate::id::new()),
+                    _ => json!("text"),
+                };
+            }
+            assert!(crate::protocol::parse_command(&command.to_string()).is_ok(), "{command}");
+            if let Some((missing, _)) = required.first() {
+                command.as_object_mut().unwrap().remove(*missing);
+                assert!(crate::protocol::parse_command(&command.to_string()).is_err(), "{command}");
+            }
+        }
+    }
+}

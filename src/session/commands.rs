@@ -1,0 +1,174 @@
+//! What a student's commands do to the state. A command that is refused changes nothing.
+
+use crate::id::Uuid;
+use crate::protocol::{Edit, ErrorCode, MessageRole, Send, Status};
+use crate::store::{Op, Patience};
+
+use super::Refused;
+use super::run::{Phase, Run};
+use super::state::{Accepted, Out, QUEUE, ReplyTo, State, Token, Waiting, Written, accept, refuse};
+use super::turns::Early;
+
+impl State {
+    /// Whether the id is one of this session's messages in memory, superseded or not.
+    pub(super) fn knows(&self, id: Uuid) -> bool {
+        self.message_of(id).is_some() || self.gone.contains(&id)
+    }
+
+    /// Whether PostgreSQL must be asked if this id was used before.
+    pub(super) fn must_look_up(&self, id: Uuid) -> bool {
+        (self.unseen || self.window.has_more) && !self.knows(id)
+    }
+
+    pub(super) fn send(
+        &mut self,
+        out: &mut impl Out,
+        send: Send,
+        reply: ReplyTo,
+        storage: Result<(), Refused>,
+    ) {
+        let Some(reply) = self.repeated(out, send.id, reply) else { return };
+        if let Err(refused) = storage.and_then(|()| self.room()) {
+            return refuse(out, reply, refused, Some(send.id));
+        }
+        let run = crate::id::new();
+        let question = self.question(send.id, run, send.text, out.now());
+        let question = Some(question);
+        self.accept(out, Waiting { run, question, edits: None, written: Written::New, replies: vec![reply] });
+    }
+
+    pub(super) fn edit(
+        &mut self,
+        out: &mut impl Out,
+        edit: Edit,
+        reply: ReplyTo,
+        storage: Result<(), Refused>,
+    ) {
+        let Some(reply) = self.repeated(out, edit.id, reply) else { return };
+        let mine = self.message_of(edit.message).is_some_and(|message| message.role == MessageRole::User);
+        let checked = match mine {
+            true => storage.and_then(|()| self.room()),
+            false => Err(Refused::new(
+                ErrorCode::InvalidCommand,
+                "`message` is no question of yours in this session",
+            )),
+        };
+        if let Err(refused) = checked {
+            return refuse(out, reply, refused, Some(edit.id));
+        }
+        let run = crate::id::new();
+        let question = Some(self.question(edit.id, run, edit.text, out.now()));
+        let edits = Some(edit.message);
+        self.accept(out, Waiting { run, question, edits, written: Written::New, replies: vec![reply] });
+    }
+
+    /// `id` becomes the run's id, so that a repetition takes no second effect.
+    pub(super) fn regenerate(
+        &mut self,
+        out: &mut impl Out,
+        id: Uuid,
+        reply: ReplyTo,
+        storage: Result<(), Refused>,
+    ) {
+        let known = self.run.as_ref().is_some_and(|run| run.id == id)
+            || self.queue.iter().any(|waiting| waiting.run == id)
+            || self.window.iter().any(|message| message.run_id == id);
+        if known {
+            return;
+        }
+        let question = self.window.last_question().is_some() || self.run.is_some() || !self.queue.is_empty();
+        let checked = if question {
+            storage.and_then(|()| self.room())
+        } else {
+            Err(Refused::new(ErrorCode::InvalidCommand, "there is no question to answer again"))
+        };
+        if let Err(refused) = checked {
+            return refuse(out, reply, refused, Some(id));
+        }
+        // Nothing is promised for a repetition, so nothing is kept of it while it waits.
+        let written = Written::Committed;
+        self.queue.push_back(Waiting { run: id, question: None, edits: None, written, replies: vec![reply] });
+        self.begin_next(out, Patience::Refuse);
+    }
+
+    pub(super) fn stop(&mut self, out: &mut impl Out, reply: ReplyTo, command: Option<Uuid>) {
+        match self.run.as_deref_mut() {
+            Some(run) if matches!(run.phase, Phase::Beginning { .. }) => {
+                run.phase = Phase::Beginning { stopped: true };
+            }
+            Some(run) if matches!(run.phase, Phase::Speaking { .. }) => self.end_early(out, Early::Stopped),
+            _ => refuse(out, reply, Refused::plain(ErrorCode::NoActiveRun), command),
+        }
+    }
+
+    pub(super) fn raise_hand(&mut self, out: &mut impl Out, raised: bool) {
+        if self.hand_raised != raised {
+            self.hand_raised = raised;
+            out.commit(
+                Token::Note,
+                vec![Op::RaiseHand { session_id: self.session, raised }],
+                Patience::Insist,
+            );
+            self.announce(out);
+        }
+    }
+
+    fn accept(&mut self, out: &mut impl Out, mut waiting: Waiting) {
+        if self.run.is_none() && self.queue.is_empty() {
+            self.queue.push_back(waiting);
+            return self.begin_next(out, Patience::Refuse);
+        }
+        if let Some(question) = &waiting.question {
+            self.ord += 1;
+            let row = self.row(question, self.ord, Status::Queued, waiting.edits);
+            let ops = vec![Op::Insert(row), self.touch(out, question)];
+            waiting.written = Written::OnItsWay;
+            out.commit(Token::Queued(question.id), ops, Patience::Refuse);
+        }
+        self.queue.push_back(waiting);
+    }
+
+    /// Answers a repeated id; gives the reply back if the id is new.
+    fn repeated(&mut self, out: &mut impl Out, id: Uuid, reply: ReplyTo) -> Option<ReplyTo> {
+        // Not committed yet: the answer comes with the commit.
+        if let Some(waiting) = self.queue.iter_mut().find(|w| w.asks(id) && w.written != Written::Committed) {
+            waiting.replies.push(reply);
+            return None;
+        }
+        let asks = |run: &&mut Run| run.question.as_ref().is_some_and(|question| question.id == id);
+        if let Some(run) = self.run.as_deref_mut().filter(asks)
+            && !run.announced()
+            && !run.waited
+        {
+            run.replies.push(reply);
+            return None;
+        }
+        match self.message_of(id) {
+            Some(message) if message.role == MessageRole::User => {
+                let run = Some(message.run_id);
+                let ended = self.window.find(id).is_some();
+                accept(out, reply, Accepted { message: id, run, ended });
+            }
+            Some(_) => {
+                let refused = Refused::new(ErrorCode::InvalidCommand, "`id` is taken by another message");
+                refuse(out, reply, refused, Some(id));
+            }
+            None if self.gone.contains(&id) => self.repeated_of_old(out, id, reply),
+            None => return Some(reply),
+        }
+        None
+    }
+
+    /// PostgreSQL holds this id already.
+    pub(super) fn repeated_of_old(&self, out: &mut impl Out, id: Uuid, reply: ReplyTo) {
+        accept(out, reply, Accepted { message: id, run: None, ended: true });
+    }
+
+    fn room(&self) -> Result<(), Refused> {
+        if self.holding {
+            return Err(Refused::plain(ErrorCode::Draining));
+        }
+        // With no run active the queue is on its way into one.
+        if self.queue.len() >= QUEUE { Err(Refused::plain(ErrorCode::QueueFull)) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,374 @@
+//! The log of one session: a ring of frames, each serialized once, that cursors read.
+//!
+//! Only the session's task appends. There is no queue per reader: a reader is a position, and one
+//! that falls behind what the ring keeps is moved forward with a snapshot.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::id::Uuid;
+use crate::protocol::{self, Control, Event};
+
+/// One connection, for frames that are meant for it alone or not for it.
+pub type ConnId = u64;
+
+/// Whom a frame is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    Everyone,
+    /// Everyone but the connection that caused it.
+    Others(ConnId),
+    Only(ConnId),
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// A numbered entry: part of the history that everyone sees.
+    Entry { seq: u64, run: Uuid, event: Range<u32> },
+    /// State outside the history; losing it never matters.
+    Control(Audience),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    kind: Kind,
+    frame: Bytes,
+}
+
+impl Item {
+    pub(crate) fn frame(&self) -> &Bytes {
+        &self.frame
+    }
+
+    /// The bare event and its run, if this is an entry.
+    pub(crate) fn event(&self) -> Option<(Uuid, Bytes)> {
+        match &self.kind {
+            Kind::Entry { run, event, .. } => {
+                Some((*run, self.frame.slice(event.start as usize..event.end as usize)))
+            }
+            Kind::Control(_) => None,
+        }
+    }
+
+    fn is_for(&self, conn: ConnId) -> bool {
+        match self.kind {
+            Kind::Entry { .. } | Kind::Control(Audience::Everyone) => true,
+            Kind::Control(Audience::Others(other)) => other != conn,
+            Kind::Control(Audience::Only(only)) => only == conn,
+        }
+    }
+}
+
+/// The ring: bounded by bytes; when full, the oldest items go and readers that had not come so far
+/// are behind.
+struct Ring {
+    items: VecDeque<Item>,
+    /// The position of `items[0]`; positions count items since the session woke.
+    first: u64,
+    /// The number of the last entry.
+    seq: u64,
+    /// The number of the last entry before `items[0]`.
+    dropped_seq: u64,
+    bytes: usize,
+}
+
+pub(crate) struct Log {
+    pub(crate) epoch: Uuid,
+    ring: Mutex<Ring>,
+    /// The position after the last item.
+    end: AtomicU64,
+    /// Nothing will ever follow: the session has left memory.
+    closed: AtomicBool,
+    /// Wakes the cursors after `end` or `closed` has changed.
+    wake: Notify,
+    max_bytes: usize,
+}
+
+/// What one item costs beside its bytes.
+const ITEM_COST: usize = 128;
+
+impl Log {
+    pub(crate) fn new(max_bytes: usize) -> Arc<Log> {
+        Arc::new(Log {
+            epoch: Uuid::new_v4(),
+            ring: Mutex::new(Ring { items: VecDeque::new(), first: 0, seq: 0, dropped_seq: 0, bytes: 0 }),
+            end: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            wake: Notify::new(),
+            max_bytes,
+        })
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        // Nothing in the critical sections can panic half-way; a poisoned ring is still whole.
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the last entry.
+    pub(crate) fn head(&self) -> u64 {
+        self.ring().seq
+    }
+
+    pub(crate) fn append(&self, run: Uuid, event: &Event<'_>) {
+        let mut ring = self.ring();
+        ring.seq += 1;
+        let (frame, range) = protocol::entry(ring.seq, event);
+        let event = range.start as u32..range.end as u32;
+        let kind = Kind::Entry { seq: ring.seq, run, event };
+        self.push(ring, Item { kind, frame });
+    }
+
+    pub(crate) fn control(&self, audience: Audience, control: &Control<'_>) {
+        let item = Item { kind: Kind::Control(audience), frame: control.frame() };
+        self.push(self.ring(), item);
+    }
+
+    fn push(&self, mut ring: MutexGuard<'_, Ring>, item: Item) {
+        ring.bytes += item.frame.len() + ITEM_COST;
+        ring.items.push_back(item);
+        while ring.bytes > self.max_bytes && ring.items.len() > 1 {
+            ring.drop_oldest();
+        }
+        let end = ring.first + ring.items.len() as u64;
+        drop(ring);
+        self.end.store(end, Ordering::Release);
+        self.wake.notify_waiters();
+    }
+
+    /// The session leaves memory: readers see the end once they have read what is there.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.wake.notify_waiters();
+    }
+
+    /// Forgets what it kept for those who come back: nobody came for a while.
+    pub(crate) fn forget(&self) {
+        let mut ring = self.ring();
+        while !ring.items.is_empty() {
+            ring.drop_oldest();
+        }
+        ring.items.shrink_to_fit();
+    }
+
+    /// A cursor behind the last item: it sees what comes from now on.
+    pub(crate) fn at_end(self: &Arc<Self>, conn: ConnId) -> Cursor {
+        let ring = self.ring();
+        let end = ring.first + ring.items.len() as u64;
+        drop(ring);
+        self.cursor(conn, end, end)
+    }
+
+    /// A cursor at the oldest item that is kept.
+    pub(crate) fn at_start(self: &Arc<Self>, conn: ConnId) -> Cursor {
+        let ring = self.ring();
+        let (position, end) = (ring.first, ring.first + ring.items.len() as u64);
+        drop(ring);
+        self.cursor(conn, position, end)
+    }
+
+    /// A cursor right after entry `after`, if the ring still reaches back that far.
+    pub(crate) fn after(self: &Arc<Self>, conn: ConnId, after: u64) -> Option<Cursor> {
+        let ring = self.ring();
+        if after < ring.dropped_seq || after > ring.seq {
+            return None;
+        }
+        let end = ring.first + ring.items.len() as u64;
+        let passed = if after == ring.seq {
+            ring.items.len()
+        } else {
+            // Entries are in order, control frames lie between them: find the first one missed.
+            ring.items
+                .iter()
+                .position(|item| matches!(item.kind, Kind::Entry { seq, .. } if seq > after))
+                .unwrap_or(ring.items.len())
+        };
+        let position = ring.first + passed as u64;
+        drop(ring);
+        Some(self.cursor(conn, position, end))
+    }
+
+    fn cursor(self: &Arc<Self>, conn: ConnId, position: u64, live_from: u64) -> Cursor {
+        Cursor { conn, position, live_from, log: Arc::clone(self) }
+    }
+}
+
+impl Ring {
+    fn drop_oldest(&mut self) {
+        if let Some(item) = self.items.pop_front() {
+            self.first += 1;
+            self.bytes -= item.frame.len() + ITEM_COST;
+            if let Kind::Entry { seq, .. } = item.kind {
+                self.dropped_seq = seq;
+            }
+        }
+    }
+}
+
+/// The reader fell behind what the log keeps: only a snapshot helps.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Behind;
+
+/// One reader's position in the log.
+pub(crate) struct Cursor {
+    conn: ConnId,
+    position: u64,
+    /// Control frames from before the reader came are old news: `ready` said it all.
+    live_from: u64,
+    log: Arc<Log>,
+}
+
+impl Cursor {
+    /// Whether it has read all that was there when it was made.
+    pub(crate) fn has_caught_up(&self) -> bool {
+        self.position >= self.live_from
+    }
+
+    /// Resolves when there is something to take; `false` when the session has ended and all is
+    /// read. Cancel-safe.
+    pub(crate) async fn ready(&mut self) -> bool {
+        loop {
+            // Made before looking: what is appended after the look wakes it.
+            let woken = self.log.wake.notified();
+            let closed = self.log.closed.load(Ordering::Acquire);
+            if self.log.end.load(Ordering::Acquire) > self.position {
+                return true;
+            }
+            if closed {
+                return false;
+            }
+            woken.await;
+        }
+    }
+
+    /// Takes what is there for this reader, at most about `max_bytes` of it.
+    pub(crate) fn take(&mut self, out: &mut Vec<Item>, max_bytes: usize) -> Result<(), Behind> {
+        let ring = self.log.ring();
+        let Some(skip) = self.position.checked_sub(ring.first) else { return Err(Behind) };
+        let mut bytes = 0;
+        for item in ring.items.range(skip as usize..) {
+            let wanted = match item.kind {
+                Kind::Control(_) if self.position < self.live_from => false,
+                _ => item.is_for(self.conn),
+            };
+            self.position += 1;
+            if wanted {
+                bytes += item.frame.len();
+                out.push(item.clone());
+                if bytes >= max_bytes {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn delta(log: &Log, text: &str) {
+        log.append(Uuid::nil(), &Event::TextMessageContent { message_id: Uuid::nil(), delta: text });
+    }
+
+    fn typing(log: &Log, audience: Audience) {
+        log.control(audience, &Control::Draining { retry_after_ms: 1 });
+    }
+
+    fn seqs(items: &[Item]) -> Vec<u64> {
+        items
+            .iter()
+            .filter_map(|i| if let Kind::Entry { seq, .. } = i.kind { Some(seq) } else { None })
+            .collect()
+    }
+
+    fn all(cursor: &mut Cursor) -> Result<Vec<Item>, Behind> {
+        let mut out = Vec::new();
+        cursor.take(&mut out, usize::MAX).map(|()| out)
+    }
+
+    #[test]
+    fn a_cursor_sees_each_entry_once_and_in_order() {
+        let log = Log::new(1 << 20);
+        let mut cursor = log.at_end(1);
+        (0..5).for_each(|_| delta(&log, "x"));
+        assert_eq!(seqs(&all(&mut cursor).unwrap()), [1, 2, 3, 4, 5]);
+        assert!(all(&mut cursor).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_frame_for_one_connection_reaches_no_other() {
+        let log = Log::new(1 << 20);
+        let (mut one, mut two) = (log.at_end(1), log.at_end(2));
+        typing(&log, Audience::Only(1));
+        typing(&log, Audience::Others(1));
+        typing(&log, Audience::Others(1));
+        assert_eq!(all(&mut one).unwrap().len(), 1);
+        assert_eq!(all(&mut two).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_reader_who_fell_behind_is_told_so() {
+        let log = Log::new(1000);
+        let mut cursor = log.at_end(1);
+        (0..20).for_each(|_| delta(&log, "some words"));
+        assert_eq!(all(&mut cursor).unwrap_err(), Behind);
+        assert!(log.after(1, 1).is_none());
+        assert!(log.after(1, 21).is_none());
+        assert!(log.after(1, 20).is_some());
+    }
+
+    #[test]
+    fn a_forgotten_log_still_knows_where_it_is() {
+        let log = Log::new(1 << 20);
+        (0..3).for_each(|_| delta(&log, "x"));
+        log.forget();
+        assert!(log.after(1, 2).is_none());
+        let mut cursor = log.after(1, 3).unwrap();
+        delta(&log, "y");
+        assert_eq!(seqs(&all(&mut cursor).unwrap()), [4]);
+    }
+
+    #[tokio::test]
+    async fn a_reader_sees_the_end_after_all_that_came_before_it() {
+        let log = Log::new(1 << 20);
+        let mut cursor = log.at_end(1);
+        delta(&log, "last words");
+        log.close();
+        assert!(cursor.ready().await);
+        assert_eq!(all(&mut cursor).unwrap().len(), 1);
+        assert!(!cursor.ready().await);
+    }
+
+    proptest! {
+        /// Any interleaving of appends, reads, cuts and returns gives every entry once, in order.
+        #[test]
+        fn cuts_and_returns_lose_nothing(steps in proptest::collection::vec(0u8..5, 1..200), take in 1usize..400) {
+            let log = Log::new(1 << 20);
+            let mut cursor = log.at_end(1);
+            let mut seen: Vec<u64> = Vec::new();
+            for step in steps {
+                match step {
+                    0 | 1 => delta(&log, "word"),
+                    2 => typing(&log, Audience::Everyone),
+                    3 => {
+                        let mut out = Vec::new();
+                        cursor.take(&mut out, take).unwrap();
+                        seen.extend(seqs(&out));
+                    }
+                    _ => cursor = log.after(1, seen.last().copied().unwrap_or(0)).unwrap(),
+                }
+            }
+            let mut out = Vec::new();
+            cursor.take(&mut out, usize::MAX).unwrap();
+            seen.extend(seqs(&out));
+            prop_assert_eq!(seen, (1..=log.head()).collect::<Vec<_>>());
+        }
+    }
+}

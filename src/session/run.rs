@@ -1,0 +1,201 @@
+//! One turn: a student's message and what answers it.
+//!
+//! `Beginning => Speaking => Ending`. It owns the answer's text and says what the log says of it.
+
+use std::sync::Arc;
+
+use crate::id::Uuid;
+use crate::protocol::{
+    ErrorCode, Event, Extras, FinishReason, Message, MessageRole, Metadata, RunResult, Status, Usage,
+};
+
+use super::state::{Out, ReplyTo};
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Waits for the commit of its beginning; a stop in the meantime is remembered.
+    Beginning { stopped: bool },
+    /// `saved` bytes of the text are in PostgreSQL, `saving` are on their way.
+    Speaking { saved: usize, saving: Option<usize> },
+    /// Waits for the commit of its end.
+    Ending,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Close {
+    pub(super) status: Status,
+    pub(super) finish_reason: Option<FinishReason>,
+    pub(super) error: Option<ErrorCode>,
+    pub(super) usage: Option<Usage>,
+    pub(super) model: Option<String>,
+}
+
+impl Close {
+    pub(super) fn finished(status: Status, reason: FinishReason) -> Close {
+        Close { status, finish_reason: Some(reason), error: None, usage: None, model: None }
+    }
+
+    pub(super) fn failed(status: Status, code: ErrorCode) -> Close {
+        Close { status, finish_reason: None, error: Some(code), usage: None, model: None }
+    }
+}
+
+pub(super) struct Run {
+    pub(super) id: Uuid,
+    /// `None`: a question that is already in the log is answered again.
+    pub(super) question: Option<Message>,
+    /// The question was accepted before its run began.
+    pub(super) waited: bool,
+    pub(super) replies: Vec<ReplyTo>,
+    pub(super) supersedes: Vec<Uuid>,
+    pub(super) answer: Message,
+    pub(super) phase: Phase,
+    pub(super) close: Option<Close>,
+    /// The answer's TEXT_MESSAGE_START is in the log.
+    opened: bool,
+    /// An open stretch of thinking.
+    reasoning: Option<Uuid>,
+}
+
+impl Run {
+    pub(super) fn new(id: Uuid, question: Option<Message>, waited: bool, answer: Message) -> Run {
+        Run {
+            id,
+            question,
+            waited,
+            replies: Vec::new(),
+            supersedes: Vec::new(),
+            answer,
+            phase: Phase::Beginning { stopped: false },
+            close: None,
+            opened: false,
+            reasoning: None,
+        }
+    }
+
+    /// Whether the log knows of it.
+    pub(super) fn announced(&self) -> bool {
+        !matches!(self.phase, Phase::Beginning { .. })
+    }
+
+    /// The messages that a snapshot shows: what the log has announced, and a question that waited.
+    pub(super) fn visible(&self) -> impl Iterator<Item = &Message> {
+        let question = self.question.as_ref().filter(|_| self.announced() || self.waited);
+        question.into_iter().chain(Some(&self.answer).filter(|_| self.opened))
+    }
+
+    // ── What the log says of it ─────────────────────────────────────────────────────────────────
+
+    pub(super) fn begin(&mut self, session: Uuid, out: &mut impl Out) {
+        self.phase = Phase::Speaking { saved: 0, saving: None };
+        let supersedes = &self.supersedes[..];
+        let metadata =
+            (!supersedes.is_empty()).then_some(Metadata { fynq: Extras { supersedes, ..Extras::default() } });
+        out.event(self.id, &Event::RunStarted { thread_id: session, run_id: self.id, metadata });
+        if let Some(question) = &mut self.question {
+            question.status = Status::Complete;
+            let (message_id, role) = (question.id, MessageRole::User);
+            out.event(self.id, &Event::TextMessageStart { message_id, role, name: None, metadata: None });
+            out.event(self.id, &Event::TextMessageContent { message_id, delta: &question.content });
+            out.event(self.id, &Event::TextMessageEnd { message_id });
+        }
+    }
+
+    pub(super) fn text(&mut self, out: &mut impl Out, text: &str) {
+        if !matches!(self.phase, Phase::Speaking { .. }) || text.is_empty() {
+            return;
+        }
+        self.open(out);
+        self.answer.content.push_str(text);
+        out.event(self.id, &Event::TextMessageContent { message_id: self.answer.id, delta: text });
+    }
+
+    pub(super) fn thought(&mut self, out: &mut impl Out, text: &str) {
+        // Thinking after the first word would have to interrupt an open message: it is left out.
+        if !matches!(self.phase, Phase::Speaking { .. }) || self.opened || text.is_empty() {
+            return;
+        }
+        let message_id = *self.reasoning.get_or_insert_with(|| {
+            let message_id = crate::id::new();
+            out.event(self.id, &Event::ReasoningStart { message_id });
+            out.event(self.id, &Event::ReasoningMessageStart { message_id, role: "reasoning" });
+            message_id
+        });
+        out.event(self.id, &Event::ReasoningMessageContent { message_id, delta: text });
+    }
+
+    fn end_reasoning(&mut self, out: &mut impl Out) {
+        if let Some(message_id) = self.reasoning.take() {
+            out.event(self.id, &Event::ReasoningMessageEnd { message_id });
+            out.event(self.id, &Event::ReasoningEnd { message_id });
+        }
+    }
+
+    fn open(&mut self, out: &mut impl Out) {
+        if !self.opened {
+            self.end_reasoning(out);
+            self.opened = true;
+            let (message_id, role) = (self.answer.id, MessageRole::Assistant);
+            out.event(self.id, &Event::TextMessageStart { message_id, role, name: None, metadata: None });
+        }
+    }
+
+    /// The last entries of the run, after the commit of its end. Also an answer without a word
+    /// leaves a message, so that a reload shows it.
+    pub(super) fn end(&mut self, session: Uuid, out: &mut impl Out) {
+        self.open(out);
+        out.event(self.id, &Event::TextMessageEnd { message_id: self.answer.id });
+        let Some(close) = self.close.take() else { return };
+        match (&close.finish_reason, close.error) {
+            (Some(finish_reason), None) => {
+                let result = RunResult { finish_reason, model: close.model.as_deref() };
+                let usage = close.usage.map(Into::into).into_iter().collect();
+                out.event(
+                    self.id,
+                    &Event::RunFinished { thread_id: session, run_id: self.id, result, usage },
+                );
+            }
+            (_, code) => {
+                let code = code.unwrap_or(ErrorCode::Internal);
+                out.event(self.id, &Event::RunError { message: code.sentence(), code });
+            }
+        }
+        let answer = &mut self.answer;
+        answer.status = close.status;
+        answer.finish_reason = close.finish_reason;
+        answer.error = close.error;
+        answer.usage = close.usage;
+        answer.model = close.model;
+    }
+
+    // ── Checkpoints ─────────────────────────────────────────────────────────────────────────────
+
+    /// Bytes that are neither in PostgreSQL nor on their way there.
+    pub(super) fn unsaved(&self) -> usize {
+        match self.phase {
+            Phase::Speaking { saved, saving } => self.answer.content.len() - saving.unwrap_or(saved),
+            _ => 0,
+        }
+    }
+
+    /// The text to save now, if there is new text and no earlier save is on its way.
+    pub(super) fn checkpoint(&mut self) -> Option<Arc<str>> {
+        let length = self.answer.content.len();
+        match &mut self.phase {
+            Phase::Speaking { saved, saving: saving @ None } if *saved < length => {
+                *saving = Some(length);
+                Some(self.answer.content.as_str().into())
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn checkpointed(&mut self, done: bool) {
+        if let Phase::Speaking { saved, saving } = &mut self.phase
+            && let Some(length) = saving.take().filter(|_| done)
+        {
+            *saved = length;
+        }
+    }
+}

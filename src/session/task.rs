@@ -1,0 +1,388 @@
+//! The task that owns one session: it makes an event of whatever happens and lets the state handle
+//! it. One `select!`, one `match`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::clock::{self, Timestamp};
+use crate::gemini::{self, Answer, Prompt};
+use crate::id::Uuid;
+use crate::identity::Access;
+use crate::protocol::{Command, Control, ErrorCode, Event, Usage};
+use crate::shutdown::Phase;
+use crate::store::{Op, Patience, StoreError, WriteError};
+
+use super::Refused;
+use super::handle::{Asking, Attachment, Call, Request, Viewer};
+use super::log::{Audience, Log};
+use super::registry::{Inner, OpenError};
+use super::state::{Out, ReplyTo, State, Token, refuse};
+use super::window::{MAX_BYTES, MAX_MESSAGES};
+
+/// How long a client should wait before it tries a refused command again.
+const RETRY: Duration = Duration::from_secs(2);
+
+pub(super) async fn run(inner: Arc<Inner>, id: Uuid, mut requests: mpsc::Receiver<Box<Request>>) {
+    let woken = inner.store.wake_session(id, MAX_MESSAGES, MAX_BYTES).await;
+    let woken = match woken {
+        Ok(Some(woken)) => woken,
+        Ok(None) => return refuse_all(&inner, id, requests, OpenError::NotFound).await,
+        Err(error) => {
+            tracing::warn!(session = %id, %error, "a session could not be woken");
+            return refuse_all(&inner, id, requests, OpenError::Unavailable).await;
+        }
+    };
+    let mut task = Box::new(Task::new(&inner, State::new(woken)));
+    task.state.resume(&mut task.effects);
+    task.counted();
+    task.serve(&mut requests).await;
+    inner.leave(id);
+    // Sockets see the end of the log; a request that came in between gets no answer.
+    requests.close();
+}
+
+async fn refuse_all(inner: &Inner, id: Uuid, mut requests: mpsc::Receiver<Box<Request>>, why: OpenError) {
+    inner.leave(id);
+    requests.close();
+    while let Some(request) = requests.recv().await {
+        if let Request::Hello(reply) = *request {
+            // Whoever asked may have gone.
+            let _ = reply.send(Err(why));
+        }
+    }
+}
+
+/// Everything that can happen to a session.
+enum Happening {
+    Request(Box<Request>),
+    Committed(Token, Result<(), WriteError>),
+    Model(gemini::Event),
+    LookedUp(Box<LookedUp>),
+    Alarm,
+    Phase(Phase),
+}
+
+/// A question whose id PostgreSQL was asked about first.
+struct LookedUp {
+    viewer: Viewer,
+    command: Command,
+    reply: ReplyTo,
+    known: Result<bool, StoreError>,
+}
+
+struct Task<'a> {
+    inner: &'a Inner,
+    state: State,
+    effects: Effects<'a>,
+    /// One alarm: the next checkpoint while a run speaks, else the time to leave memory.
+    alarm: Pin<Box<Sleep>>,
+    alarm_is_checkpoint: bool,
+    counted: bool,
+}
+
+/// The state's hands.
+struct Effects<'a> {
+    inner: &'a Inner,
+    log: Arc<Log>,
+    /// What the task waits for beside its mailbox and the model: only what has happened is polled.
+    pending: FuturesUnordered<BoxFuture<'static, Happening>>,
+    /// Those of them that the session must see through: all but the wait for the drain.
+    unsettled: usize,
+    answer: Option<Box<Answer>>,
+}
+
+impl Out for Effects<'_> {
+    fn event(&mut self, run: Uuid, event: &Event<'_>) {
+        self.log.append(run, event);
+    }
+
+    fn control(&mut self, audience: Audience, control: &Control<'_>) {
+        self.log.control(audience, control);
+    }
+
+    fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience) {
+        let writer = self.inner.store.writer().clone();
+        self.expect(async move { Happening::Committed(token, writer.commit(ops, patience).await) });
+    }
+
+    fn ask_model(&mut self, prompt: Prompt) {
+        self.answer = Some(Box::new(self.inner.model.answer(prompt)));
+    }
+
+    fn hush_model(&mut self) -> Option<(Usage, Option<String>)> {
+        let answer = self.answer.take()?;
+        Some((answer.usage(), answer.model().map(str::to_owned)))
+    }
+
+    fn now(&self) -> Timestamp {
+        clock::now()
+    }
+}
+
+impl Effects<'_> {
+    fn expect(&mut self, happening: impl Future<Output = Happening> + Send + 'static) {
+        self.unsettled += 1;
+        self.pending.push(happening.boxed());
+    }
+
+    fn watch_phase(&mut self, seen: Phase) {
+        let mut shutdown = self.inner.shutdown.clone();
+        self.pending.push(async move { Happening::Phase(shutdown.moved_past(seen).await) }.boxed());
+    }
+}
+
+impl<'a> Task<'a> {
+    fn new(inner: &'a Inner, state: State) -> Task<'a> {
+        let log = Log::new(inner.settings.log_bytes);
+        let mut effects =
+            Effects { inner, log, pending: FuturesUnordered::new(), unsettled: 0, answer: None };
+        effects.watch_phase(Phase::Serving);
+        Task {
+            inner,
+            state,
+            effects,
+            alarm: Box::pin(sleep_until(Instant::now() + inner.settings.idle_after)),
+            alarm_is_checkpoint: false,
+            counted: false,
+        }
+    }
+
+    async fn serve(&mut self, requests: &mut mpsc::Receiver<Box<Request>>) {
+        loop {
+            match self.next(requests).await {
+                Happening::Request(request) => {
+                    if let Request::Remove = *request {
+                        return;
+                    }
+                    self.request(*request);
+                }
+                Happening::Committed(token, result) => self.committed(token, result),
+                Happening::Model(event) => self.model(event),
+                Happening::LookedUp(looked_up) => self.looked_up(*looked_up),
+                Happening::Alarm => {
+                    if self.alarm() {
+                        return;
+                    }
+                }
+                Happening::Phase(phase) => self.phase(phase),
+            }
+            self.counted();
+            self.set_alarm();
+        }
+    }
+
+    async fn next(&mut self, requests: &mut mpsc::Receiver<Box<Request>>) -> Happening {
+        let Effects { pending, answer, .. } = &mut self.effects;
+        tokio::select! {
+            biased;
+            Some(request) = requests.recv() => Happening::Request(request),
+            Some(happening) = pending.next() => happening,
+            Some(event) = next_of(answer) => Happening::Model(event),
+            () = &mut self.alarm => Happening::Alarm,
+        }
+    }
+
+    fn committed(&mut self, token: Token, result: Result<(), WriteError>) {
+        self.effects.unsettled -= 1;
+        match result {
+            Ok(()) => self.state.committed(&mut self.effects, token),
+            Err(error) => self.state.not_committed(&mut self.effects, token, &error),
+        }
+    }
+
+    fn model(&mut self, event: gemini::Event) {
+        match event {
+            gemini::Event::Text(text) => self.state.text(&mut self.effects, &text),
+            gemini::Event::Thought(text) => self.state.thought(&mut self.effects, &text),
+            gemini::Event::End(end) => {
+                self.effects.answer = None;
+                self.state.end(&mut self.effects, end);
+            }
+        }
+        if self.state.wants_checkpoint(self.inner.settings.checkpoint_bytes) {
+            self.state.checkpoint(&mut self.effects);
+        }
+    }
+
+    // ── Requests ────────────────────────────────────────────────────────────────────────────────
+
+    fn request(&mut self, request: Request) {
+        match request {
+            // Whoever asked may have gone, in each of these.
+            Request::Hello(reply) => drop(reply.send(Ok(()))),
+            Request::Attach(viewer, position, reply) => drop(reply.send(self.attach(viewer, position))),
+            Request::Snapshot(conn, reply) => {
+                let first = vec![Control::State(&self.state.public()).frame(), self.snapshot()];
+                drop(reply.send(Attachment { first, cursor: self.effects.log.at_end(conn) }));
+            }
+            Request::Detach(conn) => self.state.unwatch(&mut self.effects, conn),
+            Request::Command(viewer, command, reply) => self.command(viewer, command, reply),
+            Request::Remove => {}
+        }
+    }
+
+    fn attach(&mut self, viewer: Viewer, position: Option<(Uuid, u64)>) -> Attachment {
+        if viewer.access == Access::Observer {
+            self.state.watch(&mut self.effects, viewer.conn, viewer.person.clone());
+        }
+        let log = &self.effects.log;
+        let resumed = position
+            .filter(|(epoch, _)| *epoch == log.epoch)
+            .and_then(|(_, seq)| log.after(viewer.conn, seq));
+        let state = self.state.public();
+        let ready = Control::Ready {
+            epoch: log.epoch,
+            head: log.head(),
+            resumed: resumed.is_some(),
+            you: Control::you(viewer.person.id, viewer.role),
+            state: &state,
+        };
+        let mut first = vec![ready.frame()];
+        let cursor = resumed.unwrap_or_else(|| {
+            first.push(self.snapshot());
+            log.at_end(viewer.conn)
+        });
+        Attachment { first, cursor }
+    }
+
+    fn snapshot(&self) -> bytes::Bytes {
+        self.state.snapshot(self.effects.log.head())
+    }
+
+    fn command(&mut self, viewer: Viewer, command: Command, call: Option<Asking>) {
+        let id = match &command {
+            Command::Send(send) => Some(send.id),
+            Command::Edit(edit) => Some(edit.id),
+            _ => None,
+        };
+        let log = &self.effects.log;
+        let reply = match call {
+            None => ReplyTo::Conn(viewer.conn),
+            Some(reply) if id.is_some_and(|id| self.state.knows(id)) => {
+                ReplyTo::Call(Call { reply, cursor: log.at_start(0) })
+            }
+            Some(reply) => ReplyTo::Call(Call { reply, cursor: log.at_end(0) }),
+        };
+        match id {
+            Some(id) if viewer.access == Access::Owner && self.state.must_look_up(id) => {
+                let (store, session) = (self.inner.store.clone(), self.state.session);
+                let lookup = async move {
+                    let known = store.message_exists(session, id).await;
+                    Happening::LookedUp(Box::new(LookedUp { viewer, command, reply, known }))
+                };
+                self.effects.expect(lookup);
+            }
+            _ => self.apply(viewer, command, reply),
+        }
+    }
+
+    fn looked_up(&mut self, looked_up: LookedUp) {
+        self.effects.unsettled -= 1;
+        let LookedUp { viewer, command, reply, known } = looked_up;
+        let id = match &command {
+            Command::Send(send) => send.id,
+            Command::Edit(edit) => edit.id,
+            _ => return,
+        };
+        match known {
+            Ok(true) => self.state.repeated_of_old(&mut self.effects, id, reply),
+            Ok(false) => self.apply(viewer, command, reply),
+            Err(_) => refuse(&mut self.effects, reply, Refused::unavailable(RETRY), Some(id)),
+        }
+    }
+
+    /// Does what a command says, if this person may say it.
+    fn apply(&mut self, viewer: Viewer, command: Command, reply: ReplyTo) {
+        let owner = viewer.access == Access::Owner;
+        let (state, effects) = (&mut self.state, &mut self.effects);
+        let storage = match self.inner.store.writer().is_up() {
+            true => Ok(()),
+            false => Err(Refused::unavailable(RETRY)),
+        };
+        match command {
+            Command::Send(send) if owner => state.send(effects, send, reply, storage),
+            Command::Edit(edit) if owner => state.edit(effects, edit, reply, storage),
+            Command::Regenerate(id) if owner => state.regenerate(effects, id, reply, storage),
+            Command::Stop(id) => state.stop(effects, reply, id),
+            Command::RaiseHand(_) if owner => state.raise_hand(effects, true),
+            Command::LowerHand(_) => state.raise_hand(effects, false),
+            Command::Typing => {
+                effects.control(Audience::Others(viewer.conn), &Control::Typing { who: &viewer.person });
+            }
+            other => {
+                refuse(effects, reply, Refused::plain(ErrorCode::NotAllowed), other.id());
+            }
+        }
+    }
+
+    // ── Time ────────────────────────────────────────────────────────────────────────────────────
+
+    /// `true`: the session leaves memory.
+    fn alarm(&mut self) -> bool {
+        if std::mem::take(&mut self.alarm_is_checkpoint) {
+            self.state.checkpoint(&mut self.effects);
+        } else if self.done() {
+            if self.inner.leave_if_unused(self.state.session) {
+                return true;
+            }
+            self.effects.log.forget();
+        }
+        self.alarm.as_mut().reset(Instant::now() + self.inner.settings.idle_after);
+        false
+    }
+
+    /// Text that is in no checkpoint is written soon; the clock starts with its first byte.
+    fn set_alarm(&mut self) {
+        if !self.alarm_is_checkpoint && self.state.unsaved() > 0 {
+            self.alarm_is_checkpoint = true;
+            self.alarm.as_mut().reset(Instant::now() + self.inner.settings.checkpoint_every);
+        }
+    }
+
+    /// Nothing runs, nothing waits, nothing is on its way to PostgreSQL.
+    fn done(&self) -> bool {
+        self.state.is_quiet() && self.effects.unsettled == 0
+    }
+
+    fn phase(&mut self, phase: Phase) {
+        self.effects.watch_phase(phase);
+        if phase >= Phase::Draining {
+            self.state.hold();
+        }
+        if phase >= Phase::Ending {
+            self.state.interrupt(&mut self.effects);
+        }
+    }
+
+    /// Keeps the registry's count of active runs.
+    fn counted(&mut self) {
+        let running = self.state.is_running();
+        if running != self.counted {
+            self.counted = running;
+            self.inner.running.send_modify(|count| if running { *count += 1 } else { *count -= 1 });
+        }
+    }
+}
+
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        self.effects.log.close();
+        if self.counted {
+            self.inner.running.send_modify(|count| *count -= 1);
+        }
+    }
+}
+
+async fn next_of(answer: &mut Option<Box<Answer>>) -> Option<gemini::Event> {
+    match answer {
+        Some(answer) => answer.next().await,
+        None => None,
+    }
+}

@@ -1,0 +1,262 @@
+//! How runs begin, speak and end, and what a commit changes.
+
+use crate::gemini::{End, Outcome};
+use crate::id::Uuid;
+use crate::protocol::{ErrorCode, FinishReason, MessageRole, Status};
+use crate::store::{MessageState, Op, Patience, WriteError};
+
+use super::Refused;
+use super::run::{Close, Phase, Run};
+use super::state::{Accepted, MAX_GONE, Out, State, Token, Waiting, Written, accept, refuse};
+
+/// Why a run ends before the model is done.
+pub(super) enum Early {
+    Stopped,
+    Interrupted,
+}
+
+impl State {
+    /// Begins the run of what waits first. A question that begins at once is written here; one
+    /// that waited is there already, and moves to the end of the conversation now.
+    pub(super) fn begin_next(&mut self, out: &mut impl Out, patience: Patience) {
+        if self.run.is_some() || self.holding {
+            return;
+        }
+        let Some(waiting) = self.queue.pop_front_if(|waiting| waiting.written != Written::OnItsWay) else {
+            return;
+        };
+        let Waiting { run, question, edits, written, replies } = waiting;
+        if question.is_none() && self.window.last_question().is_none() {
+            let refused = Refused::new(ErrorCode::InvalidCommand, "there is no question to answer again");
+            replies.into_iter().for_each(|reply| refuse(out, reply, refused.clone(), Some(run)));
+            return self.begin_next(out, Patience::Insist);
+        }
+        let supersedes = match (&question, edits) {
+            (_, Some(edited)) => self.window.from(edited),
+            (None, None) => self.window.last_question().map(|q| self.window.after(q.id)).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let waited = question.is_some() && written == Written::Committed;
+        let mut ops = Vec::with_capacity(4);
+        if let Some(question) = &question {
+            self.ord += 1;
+            ops.push(match waited {
+                true => Op::Begin { session_id: self.session, id: question.id, ord: self.ord },
+                false => Op::Insert(self.row(question, self.ord, Status::Complete, edits)),
+            });
+            ops.push(self.touch(out, question));
+        }
+        self.ord += 1;
+        let answer = self.message(crate::id::new(), run, MessageRole::Assistant, String::new(), out.now());
+        ops.push(Op::Insert(self.row(&answer, self.ord, Status::Streaming, None)));
+        if !supersedes.is_empty() {
+            ops.push(Op::Supersede { session_id: self.session, ids: supersedes.clone() });
+        }
+        out.commit(Token::Begin(run), ops, if waited { Patience::Insist } else { patience });
+        let mut run = Run::new(run, question, waited, answer);
+        (run.replies, run.supersedes) = (replies, supersedes);
+        self.run = Some(Box::new(run));
+    }
+
+    /// Draining: what has not begun waits for the next start.
+    pub(super) fn hold(&mut self) {
+        self.holding = true;
+    }
+
+    /// After waking: what a crash or a restart left waiting.
+    pub(super) fn resume(&mut self, out: &mut impl Out) {
+        self.begin_next(out, Patience::Insist);
+    }
+
+    // ── Commits ─────────────────────────────────────────────────────────────────────────────────
+
+    pub(super) fn committed(&mut self, out: &mut impl Out, token: Token) {
+        match token {
+            Token::Queued(id) => {
+                let Some(waiting) = self.queue.iter_mut().find(|waiting| waiting.asks(id)) else { return };
+                waiting.written = Written::Committed;
+                let accepted = Accepted { message: id, run: Some(waiting.run), ended: false };
+                waiting.replies.drain(..).for_each(|reply| accept(out, reply, accepted));
+                self.begin_next(out, Patience::Insist);
+            }
+            Token::Begin(run) => self.begun(out, run),
+            Token::Checkpoint(run) => {
+                if let Some(run) = self.run.as_deref_mut().filter(|current| current.id == run) {
+                    run.checkpointed(true);
+                }
+            }
+            Token::End(run) => self.ended(out, run, true),
+            Token::Note => {}
+        }
+    }
+
+    pub(super) fn not_committed(&mut self, out: &mut impl Out, token: Token, error: &WriteError) {
+        let refused = Refused::from(error);
+        match token {
+            Token::Queued(id) => {
+                let Some(at) = self.queue.iter().position(|waiting| waiting.asks(id)) else { return };
+                self.titled = false;
+                if let Some(waiting) = self.queue.remove(at) {
+                    waiting
+                        .replies
+                        .into_iter()
+                        .for_each(|reply| refuse(out, reply, refused.clone(), Some(id)));
+                }
+                self.begin_next(out, Patience::Insist);
+            }
+            Token::Begin(run) => {
+                self.titled = false;
+                if let Some(run) = self.run.take_if(|current| current.id == run) {
+                    let command = run.question.as_ref().map_or(run.id, |question| question.id);
+                    run.replies
+                        .into_iter()
+                        .for_each(|reply| refuse(out, reply, refused.clone(), Some(command)));
+                }
+                self.begin_next(out, Patience::Insist);
+            }
+            // A text so far that could not be written is written again with the next one.
+            Token::Checkpoint(run) => {
+                if let Some(run) = self.run.as_deref_mut().filter(|current| current.id == run) {
+                    run.checkpointed(false);
+                }
+            }
+            Token::End(run) => self.ended(out, run, false),
+            Token::Note => {}
+        }
+    }
+
+    // ── The run ─────────────────────────────────────────────────────────────────────────────────
+
+    fn begun(&mut self, out: &mut impl Out, id: Uuid) {
+        let Some(run) = self.run.as_deref_mut().filter(|run| run.id == id) else { return };
+        let stopped = matches!(run.phase, Phase::Beginning { stopped: true });
+        let message = run.question.as_ref().map_or(id, |question| question.id);
+        let accepted = Accepted { message, run: Some(id), ended: false };
+        // A repetition is answered by its run alone.
+        let replies = std::mem::take(&mut run.replies);
+        if run.question.is_some() {
+            replies.into_iter().for_each(|reply| accept(out, reply, accepted));
+        }
+        run.begin(self.session, out);
+        let supersedes = std::mem::take(&mut run.supersedes);
+        self.window.remove(&supersedes);
+        self.forget(supersedes);
+        self.announce(out);
+        if stopped || self.cutting {
+            return self.end_early(out, if stopped { Early::Stopped } else { Early::Interrupted });
+        }
+        if let Some(run) = self.run.as_deref() {
+            out.ask_model(self.window.prompt(run.question.as_ref()));
+        }
+    }
+
+    pub(super) fn text(&mut self, out: &mut impl Out, text: &str) {
+        if let Some(run) = self.run.as_deref_mut() {
+            run.text(out, text);
+        }
+    }
+
+    pub(super) fn thought(&mut self, out: &mut impl Out, text: &str) {
+        if let Some(run) = self.run.as_deref_mut() {
+            run.thought(out, text);
+        }
+    }
+
+    /// Writes the text so far, if there is new text and no earlier write of it is on its way.
+    pub(super) fn checkpoint(&mut self, out: &mut impl Out) {
+        let session_id = self.session;
+        let Some(run) = self.run.as_deref_mut() else { return };
+        let Some(content) = run.checkpoint() else { return };
+        let state = MessageState {
+            session_id,
+            id: run.answer.id,
+            content,
+            status: Status::Streaming,
+            finish_reason: None,
+            error: None,
+            usage: None,
+            model: None,
+        };
+        out.commit(Token::Checkpoint(run.id), vec![Op::Update(state)], Patience::Refuse);
+    }
+
+    /// Each checkpoint writes the whole text: for a long one, a sixteenth more is enough to write it
+    /// again before its time.
+    pub(super) fn wants_checkpoint(&self, least: usize) -> bool {
+        self.run.as_ref().is_some_and(|run| run.unsaved() >= least.max(run.answer.content.len() / 16))
+    }
+
+    /// Bytes of text that are in no checkpoint.
+    pub(super) fn unsaved(&self) -> usize {
+        self.run.as_ref().map_or(0, |run| run.unsaved())
+    }
+
+    /// The model has said its last.
+    pub(super) fn end(&mut self, out: &mut impl Out, end: End) {
+        let close = match end.outcome {
+            Outcome::Finished(reason) => Close::finished(Status::Complete, reason),
+            Outcome::Failed { code, .. } => Close::failed(Status::Failed, code),
+        };
+        self.write_end(out, Close { usage: Some(end.usage), model: end.model, ..close });
+    }
+
+    /// The drain's time is up.
+    pub(super) fn interrupt(&mut self, out: &mut impl Out) {
+        self.cutting = true;
+        self.end_early(out, Early::Interrupted);
+    }
+
+    pub(super) fn end_early(&mut self, out: &mut impl Out, why: Early) {
+        let (usage, model) = out.hush_model().unzip();
+        let close = match why {
+            Early::Stopped => Close::finished(Status::Stopped, FinishReason::Stopped),
+            Early::Interrupted => Close::failed(Status::Interrupted, ErrorCode::Interrupted),
+        };
+        self.write_end(out, Close { usage, model: model.flatten(), ..close });
+    }
+
+    fn write_end(&mut self, out: &mut impl Out, close: Close) {
+        let Some(run) = self.run.as_deref_mut() else { return };
+        if !matches!(run.phase, Phase::Speaking { .. }) {
+            return;
+        }
+        run.phase = Phase::Ending;
+        let update = MessageState {
+            session_id: self.session,
+            id: run.answer.id,
+            content: run.answer.content.as_str().into(),
+            status: close.status,
+            finish_reason: close.finish_reason.clone(),
+            error: close.error,
+            usage: close.usage,
+            model: close.model.clone(),
+        };
+        run.close = Some(close);
+        let touch = Op::Touch { session_id: self.session, title: None, at: out.now() };
+        out.commit(Token::End(run.id), vec![Op::Update(update), touch], Patience::Insist);
+    }
+
+    fn ended(&mut self, out: &mut impl Out, id: Uuid, committed: bool) {
+        let Some(mut run) = self.run.take_if(|run| run.id == id) else { return };
+        if !committed {
+            run.close = Some(Close::failed(Status::Failed, ErrorCode::Internal));
+        }
+        run.end(self.session, out);
+        let run = *run;
+        if let Some(question) = run.question {
+            self.window.push(question);
+        }
+        self.window.push(run.answer);
+        self.announce(out);
+        self.begin_next(out, Patience::Insist);
+    }
+
+    fn forget(&mut self, ids: Vec<Uuid>) {
+        if self.gone.len() + ids.len() > MAX_GONE {
+            self.unseen = true;
+            self.gone = Vec::new();
+        } else {
+            self.gone.extend(ids);
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! One open socket: what the log says goes out, what the person says goes in.
+
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use rand::Rng;
+use secrecy::ExposeSecret;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+
+use crate::app::App;
+use crate::clock;
+use crate::id::Uuid;
+use crate::identity::{Principal, Role, Standing};
+use crate::protocol::{BadFrame, CloseCode, Command, Control, ErrorCode, MAX_FRAME, parse_command};
+use crate::session::{Attachment, Behind, Cursor, Handle, Item, Viewer};
+use crate::shutdown::{Phase, Shutdown};
+
+use super::outgoing::{self, Lost};
+
+/// At most about this much is taken from the log for one write.
+const BATCH: usize = 64 * 1024;
+/// Commands: a burst, and what a person may keep up.
+const COMMAND_BURST: u32 = 60;
+const COMMANDS_PER_SECOND: u32 = 20;
+/// Refused commands in a row after which the socket is closed with 4429.
+const COMMAND_PATIENCE: u32 = 200;
+/// `auth_expiring` comes this long before the token's end.
+const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
+/// Draining clients come back spread over this long.
+const RETURN_WITHIN_MS: std::ops::Range<u64> = 500..5_000;
+
+pub(super) struct Connection {
+    pub(super) app: App,
+    pub(super) who: Principal,
+    pub(super) viewer: Viewer,
+    pub(super) handle: Handle,
+}
+
+/// Why the socket ends.
+enum End {
+    Close(CloseCode),
+    /// The peer went away, or cannot be reached.
+    Lost,
+}
+
+pub(super) async fn serve(connection: Connection, socket: WebSocket, position: Option<(Uuid, u64)>) {
+    let _open = Counted::new(&connection.app);
+    let conn = connection.viewer.conn;
+    let handle = connection.handle.clone();
+    let Some(attachment) = handle.attach(connection.viewer.clone(), position).await else {
+        return outgoing::close(socket, CloseCode::Internal).await;
+    };
+    let mut open = Box::new(Open::new(connection, socket, attachment.cursor));
+    let end = open.run(attachment.first).await;
+    handle.detach(conn).await;
+    if let End::Close(code) = end {
+        outgoing::close(open.socket, code).await;
+    }
+}
+
+struct Open {
+    connection: Connection,
+    socket: WebSocket,
+    cursor: Cursor,
+    standing: watch::Receiver<Standing>,
+    shutdown: Shutdown,
+    seen: Phase,
+    outside: FuturesUnordered<Watch>,
+    limit: Option<DefaultDirectRateLimiter>,
+    refused: u32,
+    heard: Instant,
+    next_ping: Instant,
+    /// When the token's end is told, then when it is meant.
+    expiry: Instant,
+    told: bool,
+}
+
+/// What happened next.
+enum Next {
+    Log(bool),
+    Frame(Option<Result<Message, axum::Error>>),
+    Timer,
+    Outside(Outside),
+}
+
+/// What happens to a connection from elsewhere: rare, so it is only polled when it is woken.
+enum Outside {
+    Rights(End),
+    Phase(Phase),
+}
+
+type Watch = Pin<Box<dyn Future<Output = Outside> + Send>>;
+
+impl Open {
+    fn new(connection: Connection, socket: WebSocket, cursor: Cursor) -> Open {
+        let (app, who) = (&connection.app, &connection.who);
+        let now = Instant::now();
+        let quota =
+            Quota::per_second(at_least_one(COMMANDS_PER_SECOND)).allow_burst(at_least_one(COMMAND_BURST));
+        // The first ping comes at a random point, so that ten thousand do not come at once.
+        let phase = rand::rng().random_range(0.0..1.0);
+        Open {
+            standing: app.auth.standing(who.family, who.user_id, who.role),
+            shutdown: app.shutdown.clone(),
+            seen: Phase::Serving,
+            outside: FuturesUnordered::new(),
+            limit: app.settings.rate_limit.then(|| RateLimiter::direct(quota)),
+            refused: 0,
+            heard: now,
+            next_ping: now + app.settings.socket.ping_every.mul_f64(phase),
+            expiry: now + remaining(who).saturating_sub(EXPIRY_NOTICE),
+            told: false,
+            connection,
+            socket,
+            cursor,
+        }
+    }
+
+    async fn run(&mut self, first: Vec<bytes::Bytes>) -> End {
+        match self.converse(first).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn converse(&mut self, first: Vec<bytes::Bytes>) -> Result<std::convert::Infallible, End> {
+        self.write(first).await?;
+        let timer = tokio::time::sleep_until(self.next_alarm());
+        let mut timer = std::pin::pin!(timer);
+        let mut items = Vec::new();
+        self.look_outside();
+        loop {
+            match self.next(timer.as_mut()).await {
+                Next::Log(true) => self.forward(&mut items).await?,
+                Next::Log(false) => return Err(End::Close(self.farewell())),
+                Next::Frame(frame) => {
+                    let expiry = self.expiry;
+                    self.frame(frame).await?;
+                    // A fresh token has an end of its own.
+                    if self.expiry != expiry {
+                        timer.as_mut().reset(self.next_alarm());
+                    }
+                }
+                Next::Timer => {
+                    self.alarm().await?;
+                    timer.as_mut().reset(self.next_alarm());
+                }
+                Next::Outside(Outside::Rights(end)) => return Err(end),
+                Next::Outside(Outside::Phase(phase)) => {
+                    self.phase(phase).await?;
+                    self.look_outside();
+                }
+            }
+        }
+    }
+
+    async fn next(&mut self, timer: Pin<&mut Sleep>) -> Next {
+        tokio::select! {
+            biased;
+            Some(outside) = self.outside.next() => Next::Outside(outside),
+            frame = self.socket.recv() => Next::Frame(frame),
+            more = self.cursor.ready() => Next::Log(more),
+            () = timer => Next::Timer,
+        }
+    }
+
+    // ── Out ─────────────────────────────────────────────────────────────────────────────────────
+
+    async fn forward(&mut self, items: &mut Vec<Item>) -> Result<(), End> {
+        match self.cursor.take(items, BATCH) {
+            Ok(()) => {
+                let written = self.write(items.drain(..).map(|item| item.frame().clone())).await;
+                // Nothing is kept while nothing is said.
+                if items.capacity() > 64 {
+                    *items = Vec::new();
+                }
+                written
+            }
+            Err(Behind) => {
+                metrics::counter!("fynq_readers_moved_forward_total").increment(1);
+                let conn = self.connection.viewer.conn;
+                let Some(Attachment { first, cursor }) = self.connection.handle.catch_up(conn).await else {
+                    return Err(End::Close(self.farewell()));
+                };
+                self.cursor = cursor;
+                self.write(first).await
+            }
+        }
+    }
+
+    /// Rights that end, end also while a slow peer keeps a write waiting.
+    async fn write(&mut self, frames: impl IntoIterator<Item = bytes::Bytes>) -> Result<(), End> {
+        let role = self.connection.who.role;
+        let patience = self.connection.app.settings.socket.write_timeout;
+        let frames = frames.into_iter().map(outgoing::text);
+        tokio::select! {
+            biased;
+            written = outgoing::write(&mut self.socket, frames, patience) => written.map_err(lost),
+            end = rights_end(&mut self.standing, role) => Err(end),
+        }
+    }
+
+    async fn say(&mut self, control: Control<'_>) -> Result<(), End> {
+        self.write([control.frame()]).await
+    }
+
+    async fn refuse(
+        &mut self,
+        code: ErrorCode,
+        message: &str,
+        command_id: Option<&str>,
+        retry_after_ms: Option<u64>,
+    ) -> Result<(), End> {
+        self.say(Control::Error { code, message, command_id, retry_after_ms }).await
+    }
+
+    // ── In ──────────────────────────────────────────────────────────────────────────────────────
+
+    async fn frame(&mut self, frame: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+        self.heard = Instant::now();
+        let text = match frame {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Binary(_))) => return Err(End::Close(CloseCode::BadFrame)),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
+            Some(Ok(Message::Close(_))) => return Err(End::Close(CloseCode::Normal)),
+            Some(Err(error)) if is_too_big(&error) => return Err(End::Close(CloseCode::TooBig)),
+            Some(Err(_)) | None => return Err(End::Lost),
+        };
+        if text.len() > MAX_FRAME {
+            return Err(End::Close(CloseCode::TooBig));
+        }
+        let parsed = parse_command(&text);
+        if matches!(parsed, Err(BadFrame::Malformed)) {
+            return Err(End::Close(CloseCode::BadFrame));
+        }
+        if let Some(wait) = self.over_limit() {
+            return self.too_fast(wait, &parsed).await;
+        }
+        self.refused = 0;
+        match parsed {
+            Ok(Command::Ping(t)) => self.say(Control::Pong { t: t.as_deref() }).await,
+            Ok(Command::Auth(token)) => Box::pin(self.renew(token)).await,
+            Ok(command) => {
+                // When the session's mailbox is full this waits; what the peer says meanwhile
+                // waits in its own buffers.
+                self.connection.handle.command(&self.connection.viewer, command).await;
+                Ok(())
+            }
+            Err(BadFrame::Invalid { code, message, command_id }) => {
+                self.refuse(code, &message, command_id.as_deref(), None).await
+            }
+            Err(BadFrame::Malformed) => Err(End::Close(CloseCode::BadFrame)),
+        }
+    }
+
+    fn over_limit(&self) -> Option<Duration> {
+        let not_until = self.limit.as_ref()?.check().err()?;
+        Some(not_until.wait_time_from(DefaultClock::default().now()))
+    }
+
+    async fn too_fast(&mut self, wait: Duration, parsed: &Result<Command, BadFrame>) -> Result<(), End> {
+        self.refused += 1;
+        if self.refused > COMMAND_PATIENCE {
+            return Err(End::Close(CloseCode::TooMany));
+        }
+        let id = match parsed {
+            Ok(command) => command.id().map(|id| id.to_string()),
+            Err(BadFrame::Invalid { command_id, .. }) => command_id.clone(),
+            Err(BadFrame::Malformed) => None,
+        };
+        let code = ErrorCode::RateLimited;
+        self.refuse(code, code.sentence(), id.as_deref(), Some(wait.as_millis() as u64 + 1)).await
+    }
+
+    /// A fresh token of the same person on a live socket.
+    async fn renew(&mut self, token: secrecy::SecretString) -> Result<(), End> {
+        let app = &self.connection.app;
+        match app.auth.authenticate(token.expose_secret()).await {
+            // With another role the socket would not have been opened like this.
+            Ok(who) if who.role != self.connection.who.role => Err(End::Close(CloseCode::Forbidden)),
+            Ok(who) if who.user_id == self.connection.who.user_id => {
+                self.standing = app.auth.standing(who.family, who.user_id, who.role);
+                self.expiry = Instant::now() + remaining(&who).saturating_sub(EXPIRY_NOTICE);
+                self.told = false;
+                self.connection.who = who;
+                self.look_outside();
+                Ok(())
+            }
+            Err(problem) if problem.status().is_server_error() => {
+                let code = ErrorCode::StorageUnavailable;
+                self.refuse(code, code.sentence(), None, Some(2_000)).await
+            }
+            _ => Err(End::Close(CloseCode::Unauthenticated)),
+        }
+    }
+
+    // ── Time and rights ─────────────────────────────────────────────────────────────────────────
+
+    fn next_alarm(&self) -> Instant {
+        let silent = self.heard + self.connection.app.settings.socket.silent_after;
+        self.next_ping.min(silent).min(self.expiry)
+    }
+
+    async fn alarm(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        let (ping_every, silent_after, patience) = {
+            let socket = &self.connection.app.settings.socket;
+            (socket.ping_every, socket.silent_after, socket.write_timeout)
+        };
+        if now >= self.heard + silent_after {
+            return Err(End::Lost);
+        }
+        if now >= self.expiry {
+            if self.told {
+                return Err(End::Close(CloseCode::Unauthenticated));
+            }
+            self.told = true;
+            let left = remaining(&self.connection.who);
+            self.expiry = now + left + self.connection.app.settings.socket.expiry_grace;
+            self.say(Control::AuthExpiring { in_s: left.as_secs() }).await?;
+        }
+        if now >= self.next_ping {
+            self.next_ping = now + ping_every;
+            let ping = Message::Ping(bytes::Bytes::new());
+            outgoing::write(&mut self.socket, [ping], patience).await.map_err(lost)?;
+        }
+        Ok(())
+    }
+
+    fn look_outside(&mut self) {
+        let (mut standing, mut shutdown) = (self.standing.clone(), self.shutdown.clone());
+        let (role, seen) = (self.connection.who.role, self.seen);
+        self.outside.clear();
+        self.outside.push(Box::pin(async move {
+            tokio::select! {
+                biased;
+                end = rights_end(&mut standing, role) => Outside::Rights(end),
+                phase = shutdown.moved_past(seen) => Outside::Phase(phase),
+            }
+        }));
+    }
+
+    async fn phase(&mut self, phase: Phase) -> Result<(), End> {
+        self.seen = phase;
+        match phase {
+            Phase::Serving | Phase::Ending => Ok(()),
+            Phase::Draining => {
+                let retry_after_ms = rand::rng().random_range(RETURN_WITHIN_MS);
+                self.say(Control::Draining { retry_after_ms }).await
+            }
+            Phase::Stopped => Err(End::Close(CloseCode::Restarting)),
+        }
+    }
+
+    /// The session's log has ended: the session was deleted, or the server stops.
+    fn farewell(&self) -> CloseCode {
+        if self.shutdown.is_draining() { CloseCode::Restarting } else { CloseCode::NoSession }
+    }
+}
+
+/// Resolves when the sign-in, the account or the role that opened the socket is no more.
+async fn rights_end(standing: &mut watch::Receiver<Standing>, role: Role) -> End {
+    let lost =
+        standing.wait_for(|standing| *standing != Standing::Good(role)).await.map(|standing| *standing);
+    match lost {
+        Ok(Standing::SignedOut) => End::Close(CloseCode::Unauthenticated),
+        Ok(Standing::Good(_) | Standing::Disabled) => End::Close(CloseCode::Forbidden),
+        // Nobody watches over this sign-in any more: that happens only while the server stops.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+fn lost(why: Lost) -> End {
+    match why {
+        Lost::Gone => End::Lost,
+        Lost::TooSlow => End::Close(CloseCode::TooSlow),
+    }
+}
+
+fn remaining(who: &Principal) -> Duration {
+    Duration::try_from(who.expires_at.duration_since(clock::now())).unwrap_or_default()
+}
+
+fn at_least_one(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
+}
+
+fn is_too_big(error: &axum::Error) -> bool {
+    use tokio_tungstenite::tungstenite::Error;
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<Error>())
+        .is_some_and(|source| matches!(source, Error::Capacity(_)))
+}
+
+/// Counts open sockets for as long as it lives.
+struct Counted(App);
+
+impl Counted {
+    fn new(app: &App) -> Counted {
+        app.sockets.send_modify(|open| *open += 1);
+        metrics::gauge!("fynq_sockets").increment(1.0);
+        Counted(app.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.sockets.send_modify(|open| *open -= 1);
+        metrics::gauge!("fynq_sockets").decrement(1.0);
+    }
+}

@@ -1,0 +1,310 @@
+//! The rows of people, their sign-ins, refresh tokens and tickets. Secrets arrive hashed.
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use crate::clock::Timestamp;
+use crate::id::Uuid;
+use crate::identity::Role;
+
+use super::{Store, StoreError};
+
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub id: Uuid,
+    pub email: String,
+    pub role: Role,
+    /// May be empty.
+    pub display_name: String,
+    pub locale: String,
+    pub grade: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Debug)]
+pub struct NewAccount<'a> {
+    pub id: Uuid,
+    /// In lower case.
+    pub email: &'a str,
+    pub password_hash: &'a str,
+    pub role: Role,
+    pub display_name: &'a str,
+    pub now: Timestamp,
+}
+
+/// An account with what a sign-in is checked against.
+pub struct Credentials {
+    pub account: Account,
+    /// `None`: this account has no password here.
+    pub password_hash: Option<String>,
+    pub disabled: bool,
+}
+
+/// `None` leaves a value as it is.
+#[derive(Debug, Default)]
+pub struct ProfileChange {
+    pub display_name: Option<String>,
+    pub locale: Option<String>,
+    pub grade: Option<Option<String>>,
+}
+
+/// What a sign-in is worth now.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    pub id: Uuid,
+    pub user_id: Uuid,
+    pub role: Role,
+    pub name: String,
+    pub ended: bool,
+    pub disabled: bool,
+}
+
+#[derive(Debug)]
+pub enum Rotation {
+    Done {
+        sign_in: Uuid,
+        user: Uuid,
+        email: String,
+        role: Role,
+    },
+    /// It was used before: its whole sign-in has been ended.
+    Reused {
+        sign_in: Uuid,
+    },
+    /// Unknown, expired, signed out or disabled.
+    Refused,
+}
+
+#[derive(Debug)]
+pub struct NewTicket<'a> {
+    pub user: Uuid,
+    pub sign_in: Uuid,
+    pub origin: Option<&'a str>,
+    pub token_expires_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Debug)]
+pub struct Ticket {
+    pub sign_in: SignIn,
+    pub origin: Option<String>,
+    pub token_expires_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+impl Store {
+    /// `None`: the address is taken.
+    pub async fn create_account(&self, new: NewAccount<'_>) -> Result<Option<Account>, StoreError> {
+        let rows = self
+            .change(
+                include_str!("../../sql/queries/accounts_create.sql"),
+                &[
+                    (&new.id, Type::UUID),
+                    (&new.email, Type::TEXT),
+                    (&new.password_hash, Type::TEXT),
+                    (&new.role.as_str(), Type::TEXT),
+                    (&new.display_name, Type::TEXT),
+                    (&new.now, Type::TIMESTAMPTZ),
+                ],
+            )
+            .await?;
+        rows.first().map(read_account).transpose()
+    }
+
+    pub async fn account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
+        let sql = include_str!("../../sql/queries/accounts_get.sql");
+        self.read_opt(sql, &[(&id, Type::UUID)]).await?.as_ref().map(read_account).transpose()
+    }
+
+    pub async fn credentials(&self, email: &str) -> Result<Option<Credentials>, StoreError> {
+        let sql = include_str!("../../sql/queries/accounts_credentials.sql");
+        let Some(row) = self.read_opt(sql, &[(&email, Type::TEXT)]).await? else { return Ok(None) };
+        Ok(Some(Credentials {
+            account: read_account(&row)?,
+            password_hash: row.try_get("password_hash")?,
+            disabled: row.try_get("disabled")?,
+        }))
+    }
+
+    pub async fn change_profile(
+        &self,
+        id: Uuid,
+        change: &ProfileChange,
+        now: Timestamp,
+    ) -> Result<Option<Account>, StoreError> {
+        let rows = self
+            .change(
+                include_str!("../../sql/queries/accounts_profile.sql"),
+                &[
+                    (&id, Type::UUID),
+                    (&change.display_name.is_some(), Type::BOOL),
+                    (&change.display_name, Type::TEXT),
+                    (&change.locale.is_some(), Type::BOOL),
+                    (&change.locale, Type::TEXT),
+                    (&change.grade.is_some(), Type::BOOL),
+                    (&change.grade.as_ref().and_then(Option::as_ref), Type::TEXT),
+                    (&now, Type::TIMESTAMPTZ),
+                ],
+            )
+            .await?;
+        rows.first().map(read_account).transpose()
+    }
+
+    /// A sign-in with its first refresh token.
+    pub async fn start_sign_in(
+        &self,
+        id: Uuid,
+        user: Uuid,
+        refresh: &[u8],
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            include_str!("../../sql/queries/accounts_sign_in.sql"),
+            &[
+                (&id, Type::UUID),
+                (&user, Type::UUID),
+                (&refresh, Type::BYTEA),
+                (&now, Type::TIMESTAMPTZ),
+                (&expires_at, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Those of these sign-ins that exist.
+    pub async fn sign_ins(&self, ids: &[Uuid]) -> Result<Vec<SignIn>, StoreError> {
+        let sql = include_str!("../../sql/queries/accounts_standing.sql");
+        let rows = self.read(sql, &[(&ids, Type::UUID_ARRAY)]).await?;
+        rows.iter().map(|row| read_sign_in(row, row.try_get("id")?)).collect()
+    }
+
+    /// Trades a refresh token for the next one. A used one ends its sign-in: either the thief or the
+    /// owner comes second, and nobody can tell which.
+    pub async fn rotate_refresh(
+        &self,
+        old: &[u8],
+        new: &[u8],
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Rotation, StoreError> {
+        let rows = self
+            .change(
+                include_str!("../../sql/queries/accounts_refresh_rotate.sql"),
+                &[
+                    (&old, Type::BYTEA),
+                    (&new, Type::BYTEA),
+                    (&now, Type::TIMESTAMPTZ),
+                    (&expires_at, Type::TIMESTAMPTZ),
+                ],
+            )
+            .await?;
+        let Some(row) = rows.first() else { return Ok(Rotation::Refused) };
+        let sign_in = row.try_get("sign_in_id")?;
+        if row.try_get("good")? {
+            let (user, email) = (row.try_get("user_id")?, row.try_get("email")?);
+            return Ok(Rotation::Done { sign_in, user, email, role: read_role(row)? });
+        }
+        Ok(if row.try_get("used")? { Rotation::Reused { sign_in } } else { Rotation::Refused })
+    }
+
+    pub async fn end_sign_in(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
+        let sql = include_str!("../../sql/queries/accounts_sign_out.sql");
+        self.execute(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
+        Ok(())
+    }
+
+    pub async fn keep_ticket(&self, hash: &[u8], ticket: &NewTicket<'_>) -> Result<(), StoreError> {
+        self.execute(
+            include_str!("../../sql/queries/accounts_ticket_keep.sql"),
+            &[
+                (&hash, Type::BYTEA),
+                (&ticket.user, Type::UUID),
+                (&ticket.sign_in, Type::UUID),
+                (&ticket.origin, Type::TEXT),
+                (&ticket.token_expires_at, Type::TIMESTAMPTZ),
+                (&ticket.expires_at, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Takes the ticket away, whether or not it is still good.
+    pub async fn redeem_ticket(&self, hash: &[u8]) -> Result<Option<Ticket>, StoreError> {
+        let sql = include_str!("../../sql/queries/accounts_ticket_redeem.sql");
+        let rows = self.change(sql, &[(&hash, Type::BYTEA)]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(Ticket {
+            sign_in: read_sign_in(row, row.try_get("sign_in_id")?)?,
+            origin: row.try_get("origin")?,
+            token_expires_at: row.try_get("token_expires_at")?,
+            expires_at: row.try_get("expires_at")?,
+        }))
+    }
+
+    /// Forgets tickets, refresh tokens and sign-ins that can mean nothing any more. `oldest_token`:
+    /// access tokens made before then have expired.
+    pub async fn sweep_sign_ins(&self, now: Timestamp, oldest_token: Timestamp) -> Result<(), StoreError> {
+        for (sql, limit) in [
+            (include_str!("../../sql/queries/accounts_sweep_tickets.sql"), now),
+            (include_str!("../../sql/queries/accounts_sweep_refresh.sql"), now),
+            (include_str!("../../sql/queries/accounts_sweep_sign_ins.sql"), oldest_token),
+        ] {
+            self.execute(sql, &[(&limit, Type::TIMESTAMPTZ)]).await?;
+        }
+        Ok(())
+    }
+
+    /// True when an account was made or raised.
+    pub async fn ensure_admin(
+        &self,
+        email: &str,
+        password_hash: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let rows = self
+            .change(
+                include_str!("../../sql/queries/accounts_admin.sql"),
+                &[
+                    (&crate::id::new(), Type::UUID),
+                    (&email, Type::TEXT),
+                    (&password_hash, Type::TEXT),
+                    (&now, Type::TIMESTAMPTZ),
+                ],
+            )
+            .await?;
+        Ok(!rows.is_empty())
+    }
+}
+
+fn read_account(row: &Row) -> Result<Account, StoreError> {
+    Ok(Account {
+        id: row.try_get("id")?,
+        email: row.try_get("email")?,
+        role: read_role(row)?,
+        display_name: row.try_get("display_name")?,
+        locale: row.try_get("locale")?,
+        grade: row.try_get("grade")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}
+
+fn read_sign_in(row: &Row, id: Uuid) -> Result<SignIn, StoreError> {
+    Ok(SignIn {
+        id,
+        user_id: row.try_get("user_id")?,
+        role: read_role(row)?,
+        name: row.try_get("name")?,
+        ended: row.try_get("ended")?,
+        disabled: row.try_get("disabled")?,
+    })
+}
+
+fn read_role(row: &Row) -> Result<Role, StoreError> {
+    let text: &str = row.try_get("role")?;
+    Role::parse(text).ok_or_else(|| StoreError::Refused(format!("unknown role {text:?}")))
+}

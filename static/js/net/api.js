@@ -1,0 +1,85 @@
+// The REST calls that the page makes. A token that has run out is renewed and the call made once more.
+import { accessToken, account, forget, remember } from "./identity.js";
+import { Problem } from "./problem.js";
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{body?: unknown, open?: boolean}} [options] `open`: needs no one signed in
+ * @returns {Promise<any>}
+ */
+async function call(method, path, { body, open = false } = {}) {
+  const token = open ? "" : await accessToken();
+  let response = await request(method, path, body, token);
+  if (response.status === 401 && !open) {
+    response = await request(method, path, body, await accessToken({ not: token }));
+  }
+  if (!response.ok) throw await Problem.from(response);
+  return response.status === 204 ? null : response.json();
+}
+
+/** @param {string} method @param {string} path @param {unknown} body @param {string} token */
+async function request(method, path, body, token) {
+  /** @type {Record<string, string>} */
+  const headers = { accept: "application/json" };
+  if (token) headers.authorization = `Bearer ${token}`;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  try {
+    return await fetch(`/api/v1${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch {
+    throw new Problem(0, "offline");
+  }
+}
+
+export const about = () => call("GET", "", { open: true });
+
+/** @param {{email: string, password: string, keep: boolean}} form */
+export async function signIn({ email, password, keep }) {
+  remember(await call("POST", "/auth/login", { body: { email, password }, open: true }), keep);
+}
+
+/** @param {{email: string, password: string, name: string, keep: boolean}} form */
+export async function signUp({ email, password, name, keep }) {
+  const body = { email, password, ...(name ? { display_name: name } : {}) };
+  remember(await call("POST", "/auth/register", { body, open: true }), keep);
+}
+
+/** The browser forgets at once; the server is told, if it can be reached. */
+export async function signOut() {
+  const known = account();
+  forget();
+  if (known) await request("POST", "/auth/logout", { refresh_token: known.refresh }, known.access).catch(() => {});
+}
+
+export const profile = () => call("GET", "/users/me");
+
+/** @param {object} change */
+export const saveProfile = (change) => call("PUT", "/users/me", { body: change });
+
+/** @param {{q?: string, cursor?: string}} [options] */
+export function listSessions({ q, cursor } = {}) {
+  const query = new URLSearchParams({ limit: "50", ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) });
+  return call("GET", `/sessions?${query}`);
+}
+
+/** @param {string} title */
+export const createSession = (title) => call("POST", "/sessions", { body: { title } });
+
+/** @param {string} id */
+export const getSession = (id) => call("GET", `/sessions/${id}`);
+
+/** @param {string} id @param {string} title */
+export const renameSession = (id, title) => call("PATCH", `/sessions/${id}`, { body: { title } });
+
+/** @param {string} id */
+export const deleteSession = (id) => call("DELETE", `/sessions/${id}`);
+
+/** @param {string} id @param {string} before a message's id */
+export function earlierMessages(id, before) {
+  return call("GET", `/sessions/${id}/messages?${new URLSearchParams({ before, limit: "50" })}`);
+}
+
+/** What opens one socket, once. @returns {Promise<string>} */
+export async function socketTicket() {
+  return (await call("POST", "/socket-tickets")).ticket;
+}

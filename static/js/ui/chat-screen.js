@@ -1,0 +1,284 @@
+// The second screen: one conversation at a time, beside the list of all.
+import { Conversation } from "../chat/conversation.js";
+import { createSession, getSession } from "../net/api.js";
+import { account } from "../net/identity.js";
+import { examples, explain, sentence } from "../words.js";
+import { Announcer } from "./announce.js";
+import { updateBanner } from "./banner.js";
+import { Composer } from "./composer.js";
+import { byId, h, icon, say, show } from "./dom.js";
+import { Follow } from "./follow.js";
+import { openDrawer, Sidebar } from "./sidebar.js";
+import { toast } from "./toast.js";
+import { Transcript } from "./transcript.js";
+
+export class ChatScreen {
+  /** @type {Conversation | null} */
+  conversation = null;
+  #frame = 0;
+  #creating = false;
+  #settled = false;
+  #title = "";
+
+  constructor() {
+    this.announcer = new Announcer();
+    this.sidebar = new Sidebar({
+      open: () => openDrawer(false),
+      gone: (id) => id === this.conversation?.id && this.go(""),
+      renamed: (id, title) => id === this.conversation?.id && this.#entitle(title),
+    });
+    this.transcript = new Transcript(byId("transcript"), {
+      edit: (id) => this.#edit(id),
+      again: () => this.conversation?.command("regenerate"),
+      retry: (id) => this.conversation?.retry(id),
+      discard: (id) => this.#discard(id),
+    });
+    this.composer = new Composer({
+      send: (text, editing) => this.#send(text, editing),
+      stop: () => this.stop(),
+      typing: () => this.conversation?.tellTyping(),
+      editLast: () => this.#editLast(),
+    });
+    this.follow = new Follow(byId("scroller"), (away) => show(byId("jump"), away && byId("empty").hidden));
+    byId("jump").append(icon("down"), h("span", {}, "To the newest"));
+    byId("jump").addEventListener("click", () => this.follow.jump());
+    byId("hand").addEventListener("click", () => this.#hand());
+    byId("earlier").addEventListener("click", () => this.#earlier());
+  }
+
+  /** Opens what the address names: a conversation, or a new one. @param {string} id */
+  async show(id) {
+    this.conversation?.close();
+    this.conversation = null;
+    this.#settled = false;
+    this.transcript.clear();
+    this.composer.moveTo(id || "new");
+    this.sidebar.choose(id);
+    this.#entitle(id ? this.sidebar.titleOf(id) : "New conversation");
+    openDrawer(false);
+    this.follow.jump();
+    if (id) {
+      this.conversation = new Conversation(id, { changed: () => this.#changed(), refused: (code) => toast(sentence(code)) });
+      this.#nameIt(id);
+      await this.conversation.open();
+    }
+    this.#draw();
+    if (matchMedia("(hover: hover)").matches) this.composer.focus();
+  }
+
+  close() {
+    this.conversation?.close();
+    this.conversation = null;
+    this.transcript.clear();
+    this.announcer.silence();
+    updateBanner(null, this.#bannerContext());
+  }
+
+  /** @param {string} id */
+  go(id) {
+    if (location.hash.slice(1) === id) this.show(id);
+    else location.hash = id;
+  }
+
+  stop() {
+    if (this.conversation?.state.run) this.conversation.command("stop");
+  }
+
+  /** @param {string} id */
+  async #nameIt(id) {
+    if (this.sidebar.titleOf(id)) return;
+    const session = await getSession(id).catch(() => null);
+    if (session && this.conversation?.id === id) this.#entitle(session.title);
+  }
+
+  /** @param {string | null} title */
+  #entitle(title) {
+    this.#title = title || "New conversation";
+    say(byId("title"), this.#title);
+    document.title = `${this.#title} · fynq`;
+  }
+
+  /** At most once a frame, however many tokens came. */
+  #changed() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#draw();
+    });
+    // A page out of sight gets no frames, but its title and its reader's ears still count.
+    if (document.hidden && this.#frame) {
+      cancelAnimationFrame(this.#frame);
+      this.#frame = 0;
+      this.#draw();
+    }
+  }
+
+  #draw() {
+    const conversation = this.conversation;
+    const filled = conversation ? this.transcript.update(conversation) : false;
+    const known = conversation === null || conversation.state.ready;
+    this.#drawEmpty(!filled && known);
+    this.#drawPresence();
+    this.#drawComposer();
+    show(byId("earlier"), conversation?.state.hasMore === true);
+    updateBanner(conversation?.line ?? null, this.#bannerContext());
+    if (conversation?.state.ready) this.#announce(conversation);
+    this.follow.keep();
+  }
+
+  /** @param {Conversation} conversation */
+  #announce(conversation) {
+    if (!this.#settled) this.announcer.forgetAll(conversation.state);
+    this.#settled = true;
+    this.announcer.update(conversation.state, (id) => this.transcript.textOf(id));
+  }
+
+  #bannerContext() {
+    return {
+      tryNow: () => this.conversation?.socket.tryNow(),
+      again: () => location.reload(),
+      updating: this.conversation?.updating ?? false,
+      waiting: this.conversation?.outbox.filter((entry) => entry.stage === "queued").length ?? 0,
+    };
+  }
+
+  /** @param {boolean} shown */
+  #drawEmpty(shown) {
+    const empty = byId("empty");
+    if (shown === !empty.hidden) return;
+    show(empty, shown);
+    if (!shown) return empty.replaceChildren();
+    const cards = examples.map(({ title, text }) =>
+      h("li", {}, h("button", { type: "button", onclick: () => this.#send(text, null) }, h("strong", {}, title), h("span", {}, text))),
+    );
+    empty.replaceChildren(
+      h("h2", {}),
+      h("p", {}, "Ask a question, or start with one of these."),
+      h("ul", { class: "examples" }, ...cards),
+    );
+    this.greet();
+  }
+
+  /** Says hello by name, once the name is known. */
+  greet() {
+    const name = account()?.user.display_name?.split(" ")[0];
+    const line = byId("empty").querySelector("h2");
+    if (line) say(line, name ? `Hi ${name}, what shall we work on?` : "What shall we work on?");
+  }
+
+  #drawPresence() {
+    const state = this.conversation?.state;
+    const ready = state?.ready === true;
+    const watching = (state?.watchers ?? []).filter((watcher) => watcher.id !== state?.tutor?.id && watcher.id !== state?.you?.id);
+    const typing = this.conversation?.typing;
+    const parts = [];
+    if (ready && state.control === "tutor") parts.push(`${state.tutor?.name || "Your tutor"} is helping you now`);
+    if (typing && typing.until > Date.now()) parts.push(`${typing.name || "Your tutor"} is writing…`);
+    if (ready && watching.length) parts.push(`${names(watching.map((watcher) => watcher.name))} reading along`);
+    const text = parts.join(" · ");
+    const presence = byId("presence");
+    show(presence, text !== "");
+    if (presence.dataset.text !== text) {
+      presence.dataset.text = text;
+      presence.replaceChildren(icon(state?.control === "tutor" ? "person" : "eye"), h("span", {}, text));
+      if (text) byId("status").textContent = text;
+    }
+    const hand = byId("hand");
+    const raised = state?.handRaised === true;
+    show(hand, ready && state.you?.role === "student" && state.control === "ai");
+    if (hand.getAttribute("aria-pressed") !== String(raised) || !hand.childNodes.length) {
+      hand.setAttribute("aria-pressed", String(raised));
+      hand.replaceChildren(icon("hand"), h("span", {}, raised ? "Hand is up" : "Ask a human"));
+    }
+  }
+
+  #drawComposer() {
+    const state = this.conversation?.state;
+    const role = state?.you?.role ?? account()?.user.role ?? "student";
+    const over = this.conversation?.line.phase === "ended";
+    this.composer.update({
+      answering: state?.run != null && state.control === "ai",
+      allowed: role === "student" && !over,
+      placeholder: role !== "student" ? "You are reading along" : state?.control === "tutor" ? `Write to ${state.tutor?.name || "your tutor"}…` : "Ask anything…",
+    });
+  }
+
+  /** @param {string} text @param {string | null} editing */
+  async #send(text, editing) {
+    if (this.#creating) return this.composer.putBack(text);
+    if (!this.conversation && !(await this.#begin(text))) return;
+    this.follow.jump();
+    await (editing ? this.conversation?.edit(editing, text) : this.conversation?.say(text));
+    if (this.conversation) this.sidebar.touch(this.conversation.id);
+    this.follow.jump();
+  }
+
+  /** The first message makes the conversation. @param {string} text */
+  async #begin(text) {
+    this.#creating = true;
+    try {
+      const session = await createSession(titleFrom(text));
+      this.sidebar.add(session);
+      history.replaceState(null, "", `#${session.id}`);
+      await this.show(session.id);
+      return true;
+    } catch (problem) {
+      this.composer.putBack(text);
+      toast(`${explain(problem)} Your text is still here.`);
+      return false;
+    } finally {
+      this.#creating = false;
+    }
+  }
+
+  /** @param {string} id */
+  #edit(id) {
+    const message = this.conversation?.state.messages.find((each) => each.id === id);
+    if (message) this.composer.edit(id, message.text);
+  }
+
+  #editLast() {
+    const { state, outbox } = this.conversation ?? {};
+    const last = state?.messages.findLast((message) => message.author === "student" && message.status !== "queued");
+    if (last && state?.run === null && !outbox?.length) this.#edit(last.id);
+  }
+
+  /** @param {string} id */
+  #discard(id) {
+    const entry = this.conversation?.outbox.find((each) => each.id === id);
+    this.conversation?.discard(id);
+    if (entry && !this.composer.field.value) this.composer.putBack(entry.text);
+  }
+
+  #hand() {
+    const raised = this.conversation?.state.handRaised;
+    if (this.conversation?.command(raised ? "lower_hand" : "raise_hand")) {
+      toast(raised ? "Your hand is down." : "Your tutors can see that you want help.");
+    }
+  }
+
+  async #earlier() {
+    const button = byId("earlier");
+    button.disabled = true;
+    try {
+      await this.conversation?.loadEarlier();
+      this.follow.holding(() => this.#draw());
+    } catch (problem) {
+      toast(explain(problem));
+    } finally {
+      button.disabled = false;
+    }
+  }
+}
+
+/** @param {string[]} people */
+function names(people) {
+  const known = people.map((name) => name || "A tutor");
+  return known.length === 1 ? `${known[0]} is` : `${known.slice(0, -1).join(", ")} and ${known.at(-1)} are`;
+}
+
+/** The first words of the question. @param {string} text */
+function titleFrom(text) {
+  const line = text.replace(/\s+/g, " ").replace(/\[\[.*?\]\]/g, "").trim();
+  if (line.length <= 48) return line || "New conversation";
+  return `${line.slice(0, 48).replace(/\s\S*$/, "")}…`;
+}

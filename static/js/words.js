@@ -1,0 +1,65 @@
+// What the page says, in words for a ten-year-old. One sentence for each code of the server.
+
+/** @type {Record<string, string>} */
+const sentences = {
+  // how an answer can end
+  stopped: "You stopped this answer.",
+  length: "This answer was too long to finish. Ask me to go on.",
+  safety: "I can't help with that one. Try asking about something else.",
+  content_blocked: "I can't help with that one. Try asking about something else.",
+  taken_over: "Your tutor took over here.",
+  model_rate_limited: "Lots of people are asking right now. Wait a moment, then try again.",
+  model_unavailable: "The AI tutor can't be reached right now.",
+  model_timeout: "The AI tutor took too long to answer.",
+  model_truncated: "The answer broke off before its end.",
+  model_empty: "The AI tutor had no answer this time.",
+  model_bad_response: "The AI tutor sent something I couldn't read.",
+  interrupted: "This answer was cut short.",
+  quota_exceeded: "You have used up your questions for now. Please come back later.",
+  storage_unavailable: "I can't save anything right now. Your text is kept here and will be sent later.",
+  internal: "Something broke on our side. It isn't your fault.",
+  // why something you did was refused
+  invalid_command: "That didn't work. Reload the page and try again.",
+  text_too_long: "That's too long to send at once. Please make it shorter.",
+  queue_full: "You have several questions waiting. This one goes next.",
+  not_allowed: "You can't do that in this conversation.",
+  no_active_run: "There is nothing to stop: the answer is finished.",
+  control_held: "Another tutor is helping here already.",
+  rate_limited: "That was a bit fast. Your message goes out in a moment.",
+  draining: "We are updating fynq. Your message goes out in a moment.",
+  // the line to the server
+  offline: "There is no connection right now.",
+  signed_out: "You have been signed out. Please sign in again.",
+  session_gone: "This conversation is no longer here.",
+  not_allowed_any_more: "You can't open this conversation any more.",
+  page_out_of_date: "This page is out of date. Please reload it.",
+  // signing in and up
+  invalid_credentials: "The email or the password is not right.",
+  unauthorized: "You have been signed out. Please sign in again.",
+  email_taken: "There is an account with this email already. Try signing in.",
+};
+
+/** Some refusals mean the same whatever was asked. @type {Record<number, string>} */
+const byStatus = {
+  0: sentences.offline,
+  403: "You are not allowed to do that.",
+  404: "That is no longer here.",
+  429: "That was a lot at once. Please wait a minute.",
+  503: "fynq is resting for a moment. Please try again soon.",
+};
+
+/** A code of a command or of an answer that failed. @param {string} code */
+export const sentence = (code) => sentences[code] ?? sentences.internal;
+
+/** Why a call was refused. @param {any} problem a Problem, or anything else that was thrown */
+export function explain(problem) {
+  if (problem?.status === 422 && problem.message) return problem.message;
+  return byStatus[problem?.status] ?? sentence(problem?.code);
+}
+
+export const examples = [
+  { title: "Explain fractions", text: "Why is 1/2 bigger than 1/3? Can you show me with pizza?" },
+  { title: "Solve it with me", text: "Help me solve 3x + 5 = 20, one step at a time." },
+  { title: "Check my sentence", text: "Is this sentence right: \"Me and him goes to school\"?" },
+  { title: "Write a little program", text: "How do I print the numbers 1 to 10 in Python?" },
+];

@@ -1,0 +1,121 @@
+//! The real binary as a child process: for what only a process can show, such as dying.
+
+use std::net::SocketAddr;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+
+use super::socket::PATIENCE;
+
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) addr: SocketAddr,
+    settings: Vec<(String, String)>,
+    output: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts fynq with these settings and nothing else of the environment's; waits until it is ready.
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Process {
+        let mut process = Process::spawn(settings);
+        process.wait_ready().await;
+        process
+    }
+
+    /// Starts it and waits for nothing.
+    pub(crate) fn spawn(settings: &[(&str, &str)]) -> Process {
+        let addr = free_port();
+        let own: Vec<_> =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let output = Arc::default();
+        Process { child: launch(addr, &own, &output), addr, settings: own, output }
+    }
+
+    /// Starts it again, same address and settings, after it has ended.
+    pub(crate) async fn restart(&mut self) {
+        assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
+        self.child = launch(self.addr, &self.settings, &self.output);
+        self.wait_ready().await;
+    }
+
+    pub(crate) async fn wait_ready(&mut self) {
+        let url = format!("http://{}/health/ready", self.addr);
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let ready = async {
+            loop {
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    panic!("fynq ended with {status}:\n{}", self.output());
+                }
+                if http.get(&url).send().await.is_ok_and(|response| response.status().is_success()) {
+                    return;
+                }
+                // Another process's readiness cannot be awaited, only asked for.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, ready).await;
+        waited.unwrap_or_else(|_| panic!("fynq is not ready:\n{}", self.output()));
+    }
+
+    /// All that it printed.
+    pub(crate) fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it still runs")
+    }
+
+    /// kill -9.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    pub(crate) fn terminate(&self) {
+        let id = rustix::process::Pid::from_raw(self.id().cast_signed()).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self, within: Duration) -> ExitStatus {
+        let ended = tokio::time::timeout(within, self.child.wait()).await;
+        ended.unwrap_or_else(|_| panic!("fynq does not end:\n{}", self.output())).unwrap()
+    }
+}
+
+fn launch(addr: SocketAddr, settings: &[(String, String)], output: &Arc<Mutex<String>>) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fynq"));
+    command.env_clear().env("FYNQ_LISTEN", addr.to_string()).current_dir(std::env::temp_dir());
+    for name in ["PATH", "HOME", "FYNQ_PG_BIN"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    keep(child.stdout.take().unwrap(), output);
+    keep(child.stderr.take().unwrap(), output);
+    child
+}
+
+/// Keeps what the child prints, for the message of a test that fails.
+fn keep(from: impl AsyncRead + Send + Unpin + 'static, output: &Arc<Mutex<String>>) {
+    let output = Arc::clone(output);
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(from).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let mut output = output.lock().unwrap();
+            output.push_str(&line);
+            output.push('\n');
+        }
+    });
+}
+
+/// A port that was free a moment ago; the child and its successor after a crash share it.
+fn free_port() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}

@@ -1,0 +1,19 @@
+// The page names every module it will need, so that they come at once and not one behind the other.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { posix } from "node:path";
+import { test } from "node:test";
+
+const file = (path) => readFile(new URL(`../../static${path}`, import.meta.url), "utf8");
+
+async function reach(path, seen = new Set()) {
+  if (seen.has(path)) return seen;
+  seen.add(path);
+  for (const [, other] of (await file(path)).matchAll(/^(?:import|}).*?from "(\.[^"]+)";$/gm)) await reach(posix.join(posix.dirname(path), other), seen);
+  return seen;
+}
+
+test("index.html preloads exactly the modules that main.js imports", async () => {
+  const named = [...(await file("/index.html")).matchAll(/rel="modulepreload" href="([^"]+)"/g)].map(([, path]) => path);
+  assert.deepEqual(named, [...(await reach("/js/main.js"))].sort());
+});
