@@ -107,6 +107,23 @@ pub(in crate::store) fn is_io(error: &tokio_postgres::Error) -> bool {
     source.is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
+/// Whether the server's certificate was not believed: waiting does not change that.
+pub(in crate::store) fn is_distrusted(error: &tokio_postgres::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
+            return true;
+        }
+        // An IO error shows the cause of what it wraps as its own, and hides what it wraps.
+        let io = cause.downcast_ref::<std::io::Error>();
+        source = match io.and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => cause.source(),
+        };
+    }
+    false
+}
+
 /// The error with its cause, without the detail that quotes rows.
 pub(in crate::store) fn told(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use fynq::id::Uuid;
 use fynq::protocol::Status;
-use fynq::store::{Op, Patience, StoreError, WriteError};
+use fynq::store::{MessagesFrom, Op, Patience, StoreError, WriteError};
 use tokio_postgres::types::Type;
 
-use super::{add_student, answer, new_session, open, question, state};
-use crate::support::pg::{PrivatePg, connect};
+use super::relay::Relay;
+use super::{Fixture, add_student, answer, new_session, open, question, state};
+use crate::support::pg::{PrivatePg, connect, settings_for};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_it_is_away_some_are_refused_and_some_are_kept() {
@@ -82,6 +83,40 @@ async fn closing_during_an_outage_gives_up() {
     eventually("the outage is noticed", || !store.writer().is_up()).await;
     tokio::time::timeout(Duration::from_secs(5), store.close()).await.unwrap();
     assert!(kept.await.unwrap().is_err());
+}
+
+/// The rows are committed and the answer is lost with the connection: the one moment in which
+/// nobody knows.
+#[tokio::test]
+async fn a_commit_of_unknown_outcome_is_repeated_until_it_is_known() {
+    let f = Fixture::new().await;
+    let relay = Relay::start(f.db.url()).await;
+    let store = open(&settings_for(&relay.url)).await;
+    let session = f.session().await;
+    let asked = question(session, 1);
+    relay.fault.swallow_commit.store(true, Ordering::Relaxed);
+    let writer = store.writer().clone();
+    let commit = {
+        let (writer, ops) = (writer.clone(), vec![Op::Insert(asked.clone())]);
+        tokio::spawn(async move { writer.commit(ops, Patience::Refuse).await })
+    };
+    while !f.store.message_exists(session, asked.id).await.unwrap() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!commit.is_finished(), "it is committed, and nobody was told");
+
+    relay.fault.closed.store(true, Ordering::Relaxed);
+    relay.fault.end.notify_one();
+    eventually("the outage is noticed", || !writer.is_up()).await;
+    // Whoever was never sent is refused; the other one is still not told what nobody knows.
+    let late = writer.commit(vec![Op::Insert(question(session, 2))], Patience::Refuse).await;
+    assert!(matches!(late, Err(WriteError::Unavailable { .. })), "{late:?}");
+    assert!(!commit.is_finished());
+    relay.fault.closed.store(false, Ordering::Relaxed);
+    assert_eq!(commit.await.unwrap(), Ok(()));
+    assert_eq!(f.store.list_messages(session, MessagesFrom::Start, 10).await.unwrap().items.len(), 1);
+    assert!(writer.is_up());
+    store.close().await;
 }
 
 /// Many commit while the server is killed again and again; then every answer is held against the table.
