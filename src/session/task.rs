@@ -30,13 +30,14 @@ use super::window::{MAX_BYTES, MAX_MESSAGES};
 const RETRY: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(inner: Arc<Inner>, id: Uuid, mut requests: mpsc::Receiver<Box<Request>>) {
-    let woken = inner.store.wake_session(id, MAX_MESSAGES, MAX_BYTES).await;
+    // Boxed, so that a task that has woken does not keep the room that waking took.
+    let woken = Box::pin(inner.store.wake_session(id, MAX_MESSAGES, MAX_BYTES)).await;
     let woken = match woken {
         Ok(Some(woken)) => woken,
-        Ok(None) => return refuse_all(&inner, id, requests, OpenError::NotFound).await,
+        Ok(None) => return Box::pin(refuse_all(&inner, id, requests, OpenError::NotFound)).await,
         Err(error) => {
             tracing::warn!(session = %id, %error, "a session could not be woken");
-            return refuse_all(&inner, id, requests, OpenError::Unavailable).await;
+            return Box::pin(refuse_all(&inner, id, requests, OpenError::Unavailable)).await;
         }
     };
     let mut task = Box::new(Task::new(&inner, State::new(woken)));

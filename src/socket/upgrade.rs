@@ -22,8 +22,8 @@ use super::connection::{self, Connection};
 
 /// tungstenite zero-fills its read buffer at every read: a small one saves most of the memory and
 /// much of the time.
-const READ_BUFFER: usize = 2 * 1024;
-const WRITE_BUFFER: usize = 4 * 1024;
+const READ_BUFFER: usize = 1024;
+const WRITE_BUFFER: usize = 2 * 1024;
 /// Above this a frame is not even read; between the contract's 64 KiB and this it is answered
 /// with 1009.
 const HARD_FRAME: usize = 256 * 1024;
