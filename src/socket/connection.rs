@@ -54,14 +54,16 @@ pub(super) async fn serve(connection: Connection, socket: WebSocket, position: O
     let _open = Counted::new(&connection.app);
     let conn = connection.viewer.conn;
     let handle = connection.handle.clone();
-    let Some(attachment) = handle.attach(connection.viewer.clone(), position).await else {
-        return outgoing::close(socket, CloseCode::Internal).await;
+    // What is rare is boxed, here and below: a socket spends its life waiting, and ten thousand of
+    // them should not each keep room for everything that could happen.
+    let Some(attachment) = Box::pin(handle.attach(connection.viewer.clone(), position)).await else {
+        return Box::pin(outgoing::close(socket, CloseCode::Internal)).await;
     };
     let mut open = Box::new(Open::new(connection, socket, attachment.cursor));
     let end = open.run(attachment.first).await;
-    handle.detach(conn).await;
+    Box::pin(handle.detach(conn)).await;
     if let End::Close(code) = end {
-        outgoing::close(open.socket, code).await;
+        Box::pin(outgoing::close(open.socket, code)).await;
     }
 }
 
@@ -142,19 +144,19 @@ impl Open {
                 Next::Log(false) => return Err(End::Close(self.farewell())),
                 Next::Frame(frame) => {
                     let expiry = self.expiry;
-                    self.frame(frame).await?;
+                    Box::pin(self.frame(frame)).await?;
                     // A fresh token has an end of its own.
                     if self.expiry != expiry {
                         timer.as_mut().reset(self.next_alarm());
                     }
                 }
                 Next::Timer => {
-                    self.alarm().await?;
+                    Box::pin(self.alarm()).await?;
                     timer.as_mut().reset(self.next_alarm());
                 }
                 Next::Outside(Outside::Rights(end)) => return Err(end),
                 Next::Outside(Outside::Phase(phase)) => {
-                    self.phase(phase).await?;
+                    Box::pin(self.phase(phase)).await?;
                     self.look_outside();
                 }
             }
@@ -186,7 +188,9 @@ impl Open {
             Err(Behind) => {
                 metrics::counter!("fynq_readers_moved_forward_total").increment(1);
                 let conn = self.connection.viewer.conn;
-                let Some(Attachment { first, cursor }) = self.connection.handle.catch_up(conn).await else {
+                let Some(Attachment { first, cursor }) =
+                    Box::pin(self.connection.handle.catch_up(conn)).await
+                else {
                     return Err(End::Close(self.farewell()));
                 };
                 self.cursor = cursor;
