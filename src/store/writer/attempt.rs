@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use metrics::{counter, histogram};
 use tokio::time::timeout;
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::id::Uuid;
 
@@ -89,12 +89,20 @@ fn fault(failed: &Failed, closed: bool) -> Fault {
     match error.code() {
         // Not even begun: then what followed may have been committed piece by piece.
         Some(_) if failed.not_begun => Fault::Lost { unknown: true, told },
+        // The connection's last words. They may be a pooler's, about a server that it lost after
+        // COMMIT had gone through.
+        Some(code) if is_fatal(error) || code.code().starts_with("08") => Fault::Lost { unknown: true, told },
         Some(code) if is_data_fault(code) => Fault::Data(told),
         Some(code) if code.code().starts_with("40") => Fault::Again,
         Some(_) => Fault::Unable(told),
         None if closed || error.is_closed() || is_io(error) => Fault::Lost { unknown: true, told },
         None => Fault::Data(told),
     }
+}
+
+fn is_fatal(error: &tokio_postgres::Error) -> bool {
+    let severity = error.as_db_error().and_then(DbError::parsed_severity);
+    matches!(severity, Some(Severity::Fatal | Severity::Panic))
 }
 
 /// Whether trying the same again changes nothing: bad values, broken rules, a schema that is not ours.

@@ -189,6 +189,51 @@ async fn killed_in_the_middle_of_commits_no_answer_was_a_lie() {
     store.close().await;
 }
 
+/// The only write that waited is one that the database will never take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_write_ends_an_outage_too() {
+    let mut pg = PrivatePg::start().await;
+    let store = open(&pg.settings()).await;
+    let student = add_student(&connect(pg.url()).await).await;
+    let session = new_session(&store, student).await;
+    pg.stop().await;
+    eventually("the outage is noticed", || !store.writer().is_up()).await;
+    let writer = store.writer().clone();
+    let stray = vec![Op::Insert(question(fynq::id::new(), 1))];
+    let kept = tokio::spawn(async move { writer.commit(stray, Patience::Insist).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    pg.start_again().await;
+    assert_eq!(kept.await.unwrap(), Err(WriteError::Refused));
+    eventually("it is known to be back", || store.writer().is_up()).await;
+    store.writer().commit(vec![Op::Insert(question(session, 1))], Patience::Refuse).await.unwrap();
+    store.close().await;
+}
+
+/// The last words of a connection say nothing of what it had done: a pooler says them, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_ends_with_an_error_leaves_its_batch_in_doubt() {
+    let pg = PrivatePg::start().await;
+    let store = open(&pg.settings()).await;
+    let mut sql = connect(pg.url()).await;
+    let student = add_student(&sql).await;
+    let session = new_session(&store, student).await;
+    let writer = store.writer().clone();
+    writer.commit(vec![Op::Insert(question(session, 1))], Patience::Refuse).await.unwrap();
+    let lock = sql.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE messages IN EXCLUSIVE MODE").await.unwrap();
+    let asked = question(session, 2);
+    let ops = vec![Op::Insert(asked.clone())];
+    let doubtful = tokio::spawn(async move { writer.commit(ops, Patience::Refuse).await });
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    while lock.query_typed_one(end, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    lock.rollback().await.unwrap();
+    doubtful.await.unwrap().unwrap();
+    assert!(store.message_exists(session, asked.id).await.unwrap());
+    store.close().await;
+}
+
 async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
