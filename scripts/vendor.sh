@@ -37,7 +37,14 @@ fresh=yes
 
 if [ "$installed" != "$lock" ] || [ "$mode" = force ]; then
   echo "installing the page's libraries (npm ci)"
-  npm ci --no-audit --no-fund </dev/null || give_up "npm ci failed"
+  said=$(mktemp)
+  if ! npm ci --no-audit --no-fund </dev/null >"$said" 2>&1; then
+    # The first lines say what is wrong; npm's manual follows them.
+    grep -E '^npm (error|ERR)' "$said" | head -n 8 >&2 || true
+    rm -f "$said"
+    give_up "npm ci failed"
+  fi
+  rm -f "$said"
   echo "$lock" >node_modules/.fynq-lock
 fi
 npm run --silent web </dev/null || give_up "building static/vendor failed"

@@ -133,7 +133,7 @@ fn the_scan_sees_what_it_must_see() {
 #[test]
 fn the_architecture_page_names_every_module_on_its_floor() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let Ok(page) = std::fs::read_to_string(root.join("ARCHITECTURE.md")) else { return };
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
     let floors = floors(&std::fs::read_to_string(root.join("src/lib.rs")).unwrap());
     for (module, floor) in floors {
         let row = page.lines().find(|line| line.starts_with(&format!("| {floor} |")));
