@@ -219,12 +219,18 @@ async fn when_it_is_up(address: &Address) -> anyhow::Result<usize> {
             Ok(_) => return migrate::run(address).await,
             Err(error) => error,
         };
+        let distrusted = writer::is_distrusted(&error);
         let starting = match error.code() {
             Some(code) => *code == SqlState::CANNOT_CONNECT_NOW,
-            None => writer::is_io(&error),
+            None => writer::is_io(&error) && !distrusted,
         };
         if !starting || begun.elapsed() > PATIENCE_AT_START {
-            bail!("DATABASE_URL: {} cannot be reached: {}", address.shown(), writer::told(&error));
+            let hint = if distrusted {
+                "; FYNQ_DATABASE_CA=/path/to/ca.pem names the authority that signed it"
+            } else {
+                ""
+            };
+            bail!("DATABASE_URL: {} cannot be reached: {}{hint}", address.shown(), writer::told(&error));
         }
         if !told {
             tracing::info!("waiting for the database at {}", address.shown());

@@ -6,4 +6,7 @@ FROM unnest(
     $7::jsonb[], $8::text[]
 )
     AS n (session_id, id, content, status, finish_reason, error, usage, model)
-WHERE m.session_id = n.session_id AND m.id = n.id AND m.status = 'streaming'
+WHERE m.session_id = n.session_id AND m.id = n.id
+  -- A starting fynq presumes open answers dead. One that lived on, in a process that was just being
+  -- replaced, has an end of its own: that one counts.
+  AND (m.status = 'streaming' OR (m.status = 'interrupted' AND n.status NOT IN ('streaming', 'interrupted')))

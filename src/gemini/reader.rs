@@ -98,7 +98,8 @@ impl Reader {
             Some(reason) => {
                 self.finishes += 1;
                 if self.finish.as_deref() != Some(reason) {
-                    self.finish = Some(reason.chars().take(64).collect());
+                    // PostgreSQL keeps no NUL, and nobody wants the others.
+                    self.finish = Some(reason.chars().filter(|c| !c.is_control()).take(64).collect());
                 }
             }
         }

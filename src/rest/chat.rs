@@ -158,18 +158,28 @@ fn wants_events(headers: &HeaderMap) -> bool {
 fn live(app: App, session: Uuid, run: Uuid, mut following: Following) -> impl Stream<Item = Bytes> {
     let events = async move {
         if let Some(first) = following.next().await {
+            // Sent again, and the log no longer reaches back to the run's beginning: half of it would
+            // be no answer, so its end is waited for and its rows tell it whole.
+            if !first.starts_with(br#"{"type":"RUN_STARTED""#) {
+                while following.next().await.is_some() {}
+                return told(&app, session, run).await.boxed();
+            }
             let rest = stream::unfold(following, |mut following| async move {
                 let event = following.next().await?;
                 Some((event, following))
             });
             return stream::iter([first]).chain(rest).boxed();
         }
-        // A database that is away ends the stream without an end of the run, like any cut.
-        let rows = app.store.run_messages(session, run).await.unwrap_or_default();
-        let told = if is_over(&rows) { replay::events(session, run, &rows) } else { Vec::new() };
-        stream::iter(told).boxed()
+        told(&app, session, run).await.boxed()
     };
     stream::once(events).flatten()
+}
+
+/// The events of a run that is over, as its rows tell.
+async fn told(app: &App, session: Uuid, run: Uuid) -> impl Stream<Item = Bytes> + use<> {
+    // A database that is away ends the stream without an end of the run, like any cut.
+    let rows = app.store.run_messages(session, run).await.unwrap_or_default();
+    stream::iter(if is_over(&rows) { replay::events(session, run, &rows) } else { Vec::new() })
 }
 
 /// Events as SSE: `data: {…}` and a blank line each, then the end.

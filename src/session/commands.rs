@@ -6,7 +6,7 @@ use crate::store::{Op, Patience};
 
 use super::Refused;
 use super::run::{Phase, Run};
-use super::state::{Accepted, Out, QUEUE, ReplyTo, State, Token, Waiting, Written, accept, refuse};
+use super::state::{Accepted, MAX_DONE, Out, QUEUE, ReplyTo, State, Token, Waiting, Written, accept, refuse};
 use super::turns::Early;
 
 impl State {
@@ -72,7 +72,8 @@ impl State {
     ) {
         let known = self.run.as_ref().is_some_and(|run| run.id == id)
             || self.queue.iter().any(|waiting| waiting.run == id)
-            || self.window.iter().any(|message| message.run_id == id);
+            || self.window.iter().any(|message| message.run_id == id)
+            || self.is_done(Some(id));
         if known {
             return;
         }
@@ -92,25 +93,42 @@ impl State {
     }
 
     pub(super) fn stop(&mut self, out: &mut impl Out, reply: ReplyTo, command: Option<Uuid>) {
+        // Sent again by a client that came back, it must not stop the run after the one it meant.
+        if self.is_done(command) {
+            return;
+        }
         match self.run.as_deref_mut() {
             Some(run) if matches!(run.phase, Phase::Beginning { .. }) => {
                 run.phase = Phase::Beginning { stopped: true };
+                self.done(command);
             }
-            Some(run) if matches!(run.phase, Phase::Speaking { .. }) => self.end_early(out, Early::Stopped),
+            Some(run) if matches!(run.phase, Phase::Speaking { .. }) => {
+                self.done(command);
+                self.end_early(out, Early::Stopped);
+            }
             _ => refuse(out, reply, Refused::plain(ErrorCode::NoActiveRun), command),
         }
     }
 
-    pub(super) fn raise_hand(&mut self, out: &mut impl Out, raised: bool) {
-        if self.hand_raised != raised {
-            self.hand_raised = raised;
-            out.commit(
-                Token::Note,
-                vec![Op::RaiseHand { session_id: self.session, raised }],
-                Patience::Insist,
-            );
-            self.announce(out);
+    pub(super) fn raise_hand(
+        &mut self,
+        out: &mut impl Out,
+        raised: bool,
+        reply: ReplyTo,
+        command: Option<Uuid>,
+        storage: Result<(), Refused>,
+    ) {
+        if self.hand_raised == raised || self.is_done(command) {
+            return;
         }
+        // What is insisted on is kept until PostgreSQL is back: not as often as somebody cares to wave.
+        if let Err(refused) = storage {
+            return refuse(out, reply, refused, command);
+        }
+        self.done(command);
+        self.hand_raised = raised;
+        out.commit(Token::Note, vec![Op::RaiseHand { session_id: self.session, raised }], Patience::Insist);
+        self.announce(out);
     }
 
     fn accept(&mut self, out: &mut impl Out, mut waiting: Waiting) {
@@ -162,6 +180,19 @@ impl State {
     /// PostgreSQL holds this id already.
     pub(super) fn repeated_of_old(&self, out: &mut impl Out, id: Uuid, reply: ReplyTo) {
         accept(out, reply, Accepted { message: id, run: None, ended: true });
+    }
+
+    /// Whether a command without a message of its own has taken effect already.
+    fn is_done(&self, command: Option<Uuid>) -> bool {
+        command.is_some_and(|id| self.done.contains(&id))
+    }
+
+    pub(super) fn done(&mut self, command: Option<Uuid>) {
+        let Some(id) = command else { return };
+        if self.done.len() == MAX_DONE {
+            self.done.pop_front();
+        }
+        self.done.push_back(id);
     }
 
     fn room(&self) -> Result<(), Refused> {

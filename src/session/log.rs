@@ -228,6 +228,11 @@ impl Cursor {
         self.position >= self.live_from
     }
 
+    /// Whether there is something to take now.
+    pub(crate) fn has_more(&self) -> bool {
+        self.log.end.load(Ordering::Acquire) > self.position
+    }
+
     /// Resolves when there is something to take; `false` when the session has ended and all is
     /// read. Cancel-safe.
     pub(crate) async fn ready(&mut self) -> bool {
@@ -235,7 +240,7 @@ impl Cursor {
             // Made before looking: what is appended after the look wakes it.
             let woken = self.log.wake.notified();
             let closed = self.log.closed.load(Ordering::Acquire);
-            if self.log.end.load(Ordering::Acquire) > self.position {
+            if self.has_more() {
                 return true;
             }
             if closed {

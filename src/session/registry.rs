@@ -90,14 +90,20 @@ impl Registry {
         if removing.contains_key(&id) {
             return Err(OpenError::NotFound);
         }
+        let wake = || {
+            let (mailbox, requests) = mpsc::channel(MAILBOX);
+            tokio::spawn(task::run(Arc::clone(&self.inner), id, requests));
+            mailbox
+        };
         let mailbox = match self.inner.sessions.entry(id) {
-            Entry::Occupied(entry) => entry.get().clone(),
-            Entry::Vacant(entry) => {
-                let (mailbox, requests) = mpsc::channel(MAILBOX);
-                entry.insert(mailbox.clone());
-                tokio::spawn(task::run(Arc::clone(&self.inner), id, requests));
-                mailbox
+            Entry::Occupied(mut entry) => {
+                // Its task has ended and is about to leave.
+                if entry.get().is_closed() {
+                    entry.insert(wake());
+                }
+                entry.get().clone()
             }
+            Entry::Vacant(entry) => entry.insert(wake()).clone(),
         };
         Ok(Handle { id, mailbox })
     }
@@ -151,7 +157,9 @@ impl Inner {
         self.sessions.remove_if(&id, |_, mailbox| mailbox.strong_count() == 1).is_some()
     }
 
+    /// Takes a task's entry out of the map, after its mailbox was closed. An open mailbox is that of
+    /// the task which came after it: taken out, the session would get a second one beside it.
     pub(super) fn leave(&self, id: Uuid) {
-        self.sessions.remove(&id);
+        self.sessions.remove_if(&id, |_, mailbox| mailbox.is_closed());
     }
 }

@@ -25,6 +25,9 @@ pub(super) const QUEUE: usize = 4;
 /// Ids of superseded messages kept to recognise a repetition; beyond that PostgreSQL is asked.
 pub(super) const MAX_GONE: usize = 256;
 
+/// Ids of commands without a message that took effect, kept to recognise a repetition.
+pub(super) const MAX_DONE: usize = 64;
+
 /// What the state makes happen outside itself.
 pub(super) trait Out {
     fn event(&mut self, run: Uuid, event: &Event<'_>);
@@ -99,6 +102,7 @@ pub(super) struct State {
     pub(super) watchers: Vec<(ConnId, Person)>,
     pub(super) window: Window,
     pub(super) gone: Vec<Uuid>,
+    pub(super) done: VecDeque<Uuid>,
     /// PostgreSQL may hold messages of this session that are not in memory.
     pub(super) unseen: bool,
     pub(super) ord: i64,
@@ -120,6 +124,7 @@ impl State {
             watchers: Vec::new(),
             window: Window::new(woken.has_more),
             gone: Vec::new(),
+            done: VecDeque::new(),
             unseen: woken.last_ord > woken.messages.len() as i64,
             ord: woken.last_ord,
             queue: VecDeque::new(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::clock::{self, Timestamp};
@@ -29,33 +29,57 @@ use super::window::{MAX_BYTES, MAX_MESSAGES};
 /// How long a client should wait before it tries a refused command again.
 const RETRY: Duration = Duration::from_secs(2);
 
-pub(super) async fn run(inner: Arc<Inner>, id: Uuid, mut requests: mpsc::Receiver<Box<Request>>) {
-    let woken = inner.store.wake_session(id, MAX_MESSAGES, MAX_BYTES).await;
+pub(super) async fn run(inner: Arc<Inner>, id: Uuid, requests: mpsc::Receiver<Box<Request>>) {
+    let mut place = Place { inner: &inner, id, requests };
+    // Boxed, so that a task that has woken does not keep the room that waking took.
+    let woken = Box::pin(inner.store.wake_session(id, MAX_MESSAGES, MAX_BYTES)).await;
     let woken = match woken {
         Ok(Some(woken)) => woken,
-        Ok(None) => return refuse_all(&inner, id, requests, OpenError::NotFound).await,
+        Ok(None) => return Box::pin(place.refuse_all(OpenError::NotFound)).await,
         Err(error) => {
             tracing::warn!(session = %id, %error, "a session could not be woken");
-            return refuse_all(&inner, id, requests, OpenError::Unavailable).await;
+            return Box::pin(place.refuse_all(OpenError::Unavailable)).await;
         }
     };
     let mut task = Box::new(Task::new(&inner, State::new(woken)));
+    // Woken while the server stops: what waits, waits for the next start.
+    if inner.shutdown.is_draining() {
+        task.state.hold();
+    }
     task.state.resume(&mut task.effects);
     task.counted();
-    task.serve(&mut requests).await;
-    inner.leave(id);
-    // Sockets see the end of the log; a request that came in between gets no answer.
-    requests.close();
+    task.serve(&mut place.requests).await;
 }
 
-async fn refuse_all(inner: &Inner, id: Uuid, mut requests: mpsc::Receiver<Box<Request>>, why: OpenError) {
-    inner.leave(id);
-    requests.close();
-    while let Some(request) = requests.recv().await {
-        if let Request::Hello(reply) = *request {
-            // Whoever asked may have gone.
-            let _ = reply.send(Err(why));
+/// A task's place among the sessions in memory. It is given up however the task ends, also by a
+/// fault of ours: else nobody could open the session again.
+struct Place<'a> {
+    inner: &'a Inner,
+    id: Uuid,
+    requests: mpsc::Receiver<Box<Request>>,
+}
+
+impl Place<'_> {
+    fn give_up(&mut self) {
+        // A request that comes in between gets no answer; sockets see the end of the log.
+        self.requests.close();
+        self.inner.leave(self.id);
+    }
+
+    async fn refuse_all(mut self, why: OpenError) {
+        self.give_up();
+        while let Some(request) = self.requests.recv().await {
+            if let Request::Hello(reply) = *request {
+                // Whoever asked may have gone.
+                let _ = reply.send(Err(why));
+            }
         }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 
@@ -85,6 +109,9 @@ struct Task<'a> {
     alarm: Pin<Box<Sleep>>,
     alarm_is_checkpoint: bool,
     counted: bool,
+    /// Lookups on their way, and the end of the last of them.
+    looking: usize,
+    last_lookup: Option<oneshot::Receiver<()>>,
 }
 
 /// The state's hands.
@@ -151,6 +178,8 @@ impl<'a> Task<'a> {
             alarm: Box::pin(sleep_until(Instant::now() + inner.settings.idle_after)),
             alarm_is_checkpoint: false,
             counted: false,
+            looking: 0,
+            last_lookup: None,
         }
     }
 
@@ -270,31 +299,44 @@ impl<'a> Task<'a> {
             }
             Some(reply) => ReplyTo::Call(Call { reply, cursor: log.at_end(0) }),
         };
-        match id {
-            Some(id) if viewer.access == Access::Owner && self.state.must_look_up(id) => {
-                let (store, session) = (self.inner.store.clone(), self.state.session);
-                let lookup = async move {
-                    let known = store.message_exists(session, id).await;
-                    Happening::LookedUp(Box::new(LookedUp { viewer, command, reply, known }))
-                };
-                self.effects.expect(lookup);
-            }
-            _ => self.apply(viewer, command, reply),
+        let id = id.filter(|id| viewer.access == Access::Owner && self.state.must_look_up(*id));
+        let speaks = matches!(command, Command::Send(_) | Command::Edit(_) | Command::Regenerate(_));
+        if id.is_some() || (speaks && self.looking > 0) {
+            self.look_up(id, viewer, command, reply);
+        } else {
+            self.apply(viewer, command, reply);
         }
+    }
+
+    /// Asks PostgreSQL whether `id` was used before. What is said meanwhile waits behind the question:
+    /// messages keep the order in which they came.
+    fn look_up(&mut self, id: Option<Uuid>, viewer: Viewer, command: Command, reply: ReplyTo) {
+        let (store, session) = (self.inner.store.clone(), self.state.session);
+        let (mine, over) = oneshot::channel::<()>();
+        let before = self.last_lookup.replace(over);
+        self.looking += 1;
+        self.effects.expect(async move {
+            let known = match id {
+                Some(id) => store.message_exists(session, id).await,
+                None => Ok(false),
+            };
+            if let Some(before) = before {
+                // Nothing is ever sent: it ends with the one before.
+                let _ = before.await;
+            }
+            drop(mine);
+            Happening::LookedUp(Box::new(LookedUp { viewer, command, reply, known }))
+        });
     }
 
     fn looked_up(&mut self, looked_up: LookedUp) {
         self.effects.unsettled -= 1;
+        self.looking -= 1;
         let LookedUp { viewer, command, reply, known } = looked_up;
-        let id = match &command {
-            Command::Send(send) => send.id,
-            Command::Edit(edit) => edit.id,
-            _ => return,
-        };
-        match known {
-            Ok(true) => self.state.repeated_of_old(&mut self.effects, id, reply),
-            Ok(false) => self.apply(viewer, command, reply),
-            Err(_) => refuse(&mut self.effects, reply, Refused::unavailable(RETRY), Some(id)),
+        match (known, command.id()) {
+            (Ok(true), Some(id)) => self.state.repeated_of_old(&mut self.effects, id, reply),
+            (Ok(_), _) => self.apply(viewer, command, reply),
+            (Err(_), id) => refuse(&mut self.effects, reply, Refused::unavailable(RETRY), id),
         }
     }
 
@@ -311,8 +353,8 @@ impl<'a> Task<'a> {
             Command::Edit(edit) if owner => state.edit(effects, edit, reply, storage),
             Command::Regenerate(id) if owner => state.regenerate(effects, id, reply, storage),
             Command::Stop(id) => state.stop(effects, reply, id),
-            Command::RaiseHand(_) if owner => state.raise_hand(effects, true),
-            Command::LowerHand(_) => state.raise_hand(effects, false),
+            Command::RaiseHand(id) if owner => state.raise_hand(effects, true, reply, id, storage),
+            Command::LowerHand(id) => state.raise_hand(effects, false, reply, id, storage),
             Command::Typing => {
                 effects.control(Audience::Others(viewer.conn), &Control::Typing { who: &viewer.person });
             }

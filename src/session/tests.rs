@@ -8,9 +8,10 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::gemini::{End, Outcome, Prompt, Speaker};
 use crate::id::Uuid;
-use crate::protocol::{Control, Edit, ErrorCode, Event, FinishReason, Send, Status, Usage};
-use crate::store::{Op, Patience, Woken, WriteError};
+use crate::protocol::{Control, Edit, ErrorCode, Event, FinishReason, MessageRole, Send, Status, Usage};
+use crate::store::{Op, Patience, Woken, WokenMessage, WriteError};
 
+use super::Refused;
 use super::log::{Audience, ConnId};
 use super::state::{Out, ReplyTo, State, Token};
 
@@ -338,6 +339,86 @@ fn a_stop_before_the_first_word_still_leaves_a_message() {
     assert!(rig.world.prompt.is_none(), "the model was asked for nothing");
     rig.state.stop(&mut rig.world, ReplyTo::Conn(CONN), None);
     assert_eq!(rig.world.controls.last().unwrap()["code"], "no_active_run");
+}
+
+#[test]
+fn a_stop_sent_again_spares_the_next_run() {
+    let mut rig = Rig::new();
+    rig.send("one");
+    rig.commit();
+    rig.send("two");
+    rig.commit();
+    let id = rig.id();
+    rig.state.stop(&mut rig.world, ReplyTo::Conn(CONN), Some(id));
+    rig.commit();
+    rig.commit();
+    assert!(rig.world.speaking, "the second run");
+    rig.state.stop(&mut rig.world, ReplyTo::Conn(CONN), Some(id));
+    assert!(rig.world.speaking, "stopped by a command that had its effect");
+    rig.settle();
+}
+
+#[test]
+fn a_regenerate_sent_again_after_another_one_does_nothing() {
+    let mut rig = Rig::new();
+    rig.send("one");
+    rig.settle();
+    let (first, second) = (rig.id(), rig.id());
+    for id in [first, second, first, second] {
+        rig.state.regenerate(&mut rig.world, id, ReplyTo::Conn(CONN), Ok(()));
+        rig.settle();
+    }
+    assert_eq!(rig.kinds().iter().filter(|kind| **kind == "RUN_STARTED").count(), 3);
+}
+
+#[test]
+fn a_hand_is_raised_once_per_command_and_not_while_nothing_can_be_kept() {
+    let mut rig = Rig::new();
+    let away = || Err(Refused::unavailable(std::time::Duration::from_secs(1)));
+    let (up, down) = (rig.id(), rig.id());
+    let mut raise = |raised, id, storage| {
+        rig.state.raise_hand(&mut rig.world, raised, ReplyTo::Conn(CONN), Some(id), storage);
+        (rig.state.public().hand_raised, rig.world.commits.len())
+    };
+    assert_eq!(raise(true, up, away()), (false, 0));
+    assert_eq!(raise(true, up, Ok(())), (true, 1));
+    assert_eq!(raise(false, down, Ok(())), (false, 2));
+    assert_eq!(raise(true, up, Ok(())), (false, 2));
+    let refused = rig.world.controls.iter().find(|ctl| ctl["type"] == "error").unwrap();
+    assert_eq!(
+        (&refused["code"], &refused["command_id"]),
+        (&"storage_unavailable".into(), &up.to_string().into())
+    );
+}
+
+/// Its task went away in mid-run and its row stayed: a deletion that failed half-way, say.
+#[test]
+fn an_answer_that_nobody_ends_is_ended_by_whoever_wakes_the_session() {
+    let mut rig = Rig::new();
+    let id = rig.send("one");
+    rig.commit();
+    let answer = rig.state.message_of(id).unwrap().run_id;
+    let run = rig.id();
+    let mut open =
+        rig.state.message(run, answer, MessageRole::Assistant, "so f".into(), Timestamp::UNIX_EPOCH);
+    open.status = Status::Streaming;
+    let woken = Woken {
+        id: SESSION,
+        student_id: STUDENT,
+        student_name: "Ada".into(),
+        title: None,
+        hand_raised: false,
+        last_ord: 1,
+        messages: vec![WokenMessage { message: open, ord: 1, edits: None }],
+        has_more: false,
+    };
+    let mut rig = Rig { state: State::new(woken), world: World::default(), ids: 200, sent: Vec::new() };
+    rig.state.resume(&mut rig.world);
+    let shown = &rig.snapshot()[0];
+    assert_eq!((&shown["status"], &shown["error"]), (&"interrupted".into(), &"interrupted".into()));
+    let [(_, ops, Patience::Insist)] = &rig.world.commits[..] else { panic!("nothing is written") };
+    let [Op::Update(state)] = &ops[..] else { panic!("{ops:?}") };
+    assert_eq!((&*state.content, state.status), ("so f", Status::Interrupted));
 }
 
 #[test]

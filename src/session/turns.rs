@@ -63,8 +63,12 @@ impl State {
         self.holding = true;
     }
 
-    /// After waking: what a crash or a restart left waiting.
+    /// After waking: ends what was left open with nobody to end it (a deletion that failed after the
+    /// task had gone, say), then begins what was left waiting.
     pub(super) fn resume(&mut self, out: &mut impl Out) {
+        for answer in self.window.close_open() {
+            out.commit(Token::Note, vec![Op::Update(answer)], Patience::Insist);
+        }
         self.begin_next(out, Patience::Insist);
     }
 
@@ -134,13 +138,17 @@ impl State {
         let accepted = Accepted { message, run: Some(id), ended: false };
         // A repetition is answered by its run alone.
         let replies = std::mem::take(&mut run.replies);
-        if run.question.is_some() {
+        let repeats = run.question.is_none();
+        if !repeats {
             replies.into_iter().for_each(|reply| accept(out, reply, accepted));
         }
         run.begin(self.session, out);
         let supersedes = std::mem::take(&mut run.supersedes);
         self.window.remove(&supersedes);
         self.forget(supersedes);
+        if repeats {
+            self.done(Some(id));
+        }
         self.announce(out);
         if stopped || self.cutting {
             return self.end_early(out, if stopped { Early::Stopped } else { Early::Interrupted });

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use crate::gemini::{Prompt, Speaker, Turn};
 use crate::id::Uuid;
-use crate::protocol::{Message, MessageRole, Status};
+use crate::protocol::{ErrorCode, Message, MessageRole, Status};
+use crate::store::MessageState;
 
 /// How much a session keeps in memory; what is older is listed by REST.
 pub(crate) const MAX_MESSAGES: usize = 400;
@@ -36,6 +37,25 @@ impl Window {
 
     pub(super) fn find(&self, id: Uuid) -> Option<&Message> {
         self.messages.iter().find(|message| message.id == id)
+    }
+
+    /// Nobody writes on these any more: they become `interrupted`. Gives their last states.
+    pub(super) fn close_open(&mut self) -> Vec<MessageState> {
+        let open = self.messages.iter_mut().filter(|message| message.status == Status::Streaming);
+        open.map(|message| {
+            (message.status, message.error) = (Status::Interrupted, Some(ErrorCode::Interrupted));
+            MessageState {
+                session_id: message.session_id,
+                id: message.id,
+                content: message.content.as_str().into(),
+                status: message.status,
+                finish_reason: None,
+                error: message.error,
+                usage: message.usage,
+                model: message.model.clone(),
+            }
+        })
+        .collect()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Message> {

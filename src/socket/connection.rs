@@ -54,14 +54,16 @@ pub(super) async fn serve(connection: Connection, socket: WebSocket, position: O
     let _open = Counted::new(&connection.app);
     let conn = connection.viewer.conn;
     let handle = connection.handle.clone();
-    let Some(attachment) = handle.attach(connection.viewer.clone(), position).await else {
-        return outgoing::close(socket, CloseCode::Internal).await;
+    // What is rare is boxed, here and below: a socket spends its life waiting, and ten thousand of
+    // them should not each keep room for everything that could happen.
+    let Some(attachment) = Box::pin(handle.attach(connection.viewer.clone(), position)).await else {
+        return Box::pin(outgoing::close(socket, CloseCode::Internal)).await;
     };
     let mut open = Box::new(Open::new(connection, socket, attachment.cursor));
     let end = open.run(attachment.first).await;
-    handle.detach(conn).await;
+    Box::pin(handle.detach(conn)).await;
     if let End::Close(code) = end {
-        outgoing::close(open.socket, code).await;
+        Box::pin(outgoing::close(open.socket, code)).await;
     }
 }
 
@@ -142,19 +144,19 @@ impl Open {
                 Next::Log(false) => return Err(End::Close(self.farewell())),
                 Next::Frame(frame) => {
                     let expiry = self.expiry;
-                    self.frame(frame).await?;
+                    Box::pin(self.frame(frame)).await?;
                     // A fresh token has an end of its own.
                     if self.expiry != expiry {
                         timer.as_mut().reset(self.next_alarm());
                     }
                 }
                 Next::Timer => {
-                    self.alarm().await?;
+                    Box::pin(self.alarm()).await?;
                     timer.as_mut().reset(self.next_alarm());
                 }
                 Next::Outside(Outside::Rights(end)) => return Err(end),
                 Next::Outside(Outside::Phase(phase)) => {
-                    self.phase(phase).await?;
+                    Box::pin(self.phase(phase, &mut items)).await?;
                     self.look_outside();
                 }
             }
@@ -186,7 +188,9 @@ impl Open {
             Err(Behind) => {
                 metrics::counter!("fynq_readers_moved_forward_total").increment(1);
                 let conn = self.connection.viewer.conn;
-                let Some(Attachment { first, cursor }) = self.connection.handle.catch_up(conn).await else {
+                let Some(Attachment { first, cursor }) =
+                    Box::pin(self.connection.handle.catch_up(conn)).await
+                else {
                     return Err(End::Close(self.farewell()));
                 };
                 self.cursor = cursor;
@@ -230,8 +234,8 @@ impl Open {
             Some(Ok(Message::Binary(_))) => return Err(End::Close(CloseCode::BadFrame)),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
             Some(Ok(Message::Close(_))) => return Err(End::Close(CloseCode::Normal)),
-            Some(Err(error)) if is_too_big(&error) => return Err(End::Close(CloseCode::TooBig)),
-            Some(Err(_)) | None => return Err(End::Lost),
+            Some(Err(error)) => return Err(unreadable(&error)),
+            None => return Err(End::Lost),
         };
         if text.len() > MAX_FRAME {
             return Err(End::Close(CloseCode::TooBig));
@@ -347,16 +351,22 @@ impl Open {
         }));
     }
 
-    async fn phase(&mut self, phase: Phase) -> Result<(), End> {
-        self.seen = phase;
-        match phase {
-            Phase::Serving | Phase::Ending => Ok(()),
-            Phase::Draining => {
-                let retry_after_ms = rand::rng().random_range(RETURN_WITHIN_MS);
-                self.say(Control::Draining { retry_after_ms }).await
-            }
-            Phase::Stopped => Err(End::Close(CloseCode::Restarting)),
+    async fn phase(&mut self, phase: Phase, items: &mut Vec<Item>) -> Result<(), End> {
+        // With nothing running the phases follow each other faster than this task is woken: whoever
+        // is sent away must have been told when to come back.
+        if self.seen < Phase::Draining && phase >= Phase::Draining {
+            let retry_after_ms = rand::rng().random_range(RETURN_WITHIN_MS);
+            self.say(Control::Draining { retry_after_ms }).await?;
         }
+        self.seen = phase;
+        if phase < Phase::Stopped {
+            return Ok(());
+        }
+        // The ends of runs that the stop waited for are in the log by now.
+        while self.cursor.has_more() {
+            self.forward(items).await?;
+        }
+        Err(End::Close(CloseCode::Restarting))
     }
 
     /// The session's log has ended: the session was deleted, or the server stops.
@@ -392,11 +402,14 @@ fn at_least_one(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
-fn is_too_big(error: &axum::Error) -> bool {
+fn unreadable(error: &axum::Error) -> End {
     use tokio_tungstenite::tungstenite::Error;
-    std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<Error>())
-        .is_some_and(|source| matches!(source, Error::Capacity(_)))
+    match std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>()) {
+        Some(Error::Capacity(_)) => End::Close(CloseCode::TooBig),
+        // Text that is no text is no JSON object.
+        Some(Error::Utf8(_)) => End::Close(CloseCode::BadFrame),
+        _ => End::Lost,
+    }
 }
 
 /// Counts open sockets for as long as it lives.

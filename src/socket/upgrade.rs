@@ -1,10 +1,11 @@
 //! From an HTTP request to a socket: everything that can be refused is refused before the upgrade.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Path, Query, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use axum::routing::get;
@@ -22,8 +23,8 @@ use super::connection::{self, Connection};
 
 /// tungstenite zero-fills its read buffer at every read: a small one saves most of the memory and
 /// much of the time.
-const READ_BUFFER: usize = 2 * 1024;
-const WRITE_BUFFER: usize = 4 * 1024;
+const READ_BUFFER: usize = 1024;
+const WRITE_BUFFER: usize = 2 * 1024;
 /// Above this a frame is not even read; between the contract's 64 KiB and this it is answered
 /// with 1009.
 const HARD_FRAME: usize = 256 * 1024;
@@ -45,12 +46,15 @@ async fn open(
     State(app): State<App>,
     Path(id): Path<String>,
     Query(position): Query<Position>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     if app.shutdown.is_draining() {
         return Err(Problem::draining());
     }
+    // Before anything that asks the database.
+    app.auth.limits().request(peer.ip())?;
     let origin = origin(&headers, &app.settings.allowed_origins)?;
     let offered = subprotocols(&headers);
     let who = who(&app, &headers, &offered, origin).await?;

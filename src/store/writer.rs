@@ -26,7 +26,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::pool::Address;
 use super::{Op, Patience, WriteError};
-pub(super) use attempt::{is_data_fault, is_io, told};
+pub(super) use attempt::{is_data_fault, is_distrusted, is_io, told};
 use task::Task;
 
 /// Requests that are queued or on their way, at most; who comes then waits for room. The room is

@@ -60,6 +60,31 @@ async fn a_repetition_is_known_after_a_restart_too() {
     assert!(!scene.app.model.was_called());
 }
 
+/// A session that came back from the database may have to ask it about every new id.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_keep_their_order_while_their_ids_are_looked_up() {
+    let mut scene = Scene::start().await;
+    let first = scene.turn("one", "1").await;
+    scene.socket.send(json!({"type": "edit", "id": new_id(), "message": first, "text": "uno"})).await;
+    scene.app.model.call().await.answer("1").await;
+    scene.socket.run_end().await;
+    for round in 0..8 {
+        scene.app.stop().await;
+        scene.app.start_again().await;
+        let mut socket = scene.ada.at(scene.app.addr).socket(&scene.session).await;
+        let texts = [0, 1, 2].map(|n| format!("{round}.{n}"));
+        for text in &texts {
+            socket.ask(text).await;
+        }
+        for text in &texts {
+            let call = scene.app.model.call().await;
+            assert_eq!(&call.turns().last().unwrap().1, text);
+            call.answer("yes").await;
+            socket.run_end().await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_of_16_kib_is_taken_and_one_byte_more_is_not() {
     let mut scene = Scene::start().await;
@@ -314,6 +339,10 @@ async fn a_frame_that_is_no_command_at_all_closes_with_4400() {
     }
     let mut socket = scene.second().await;
     socket.try_send(Message::binary(b"{\"type\":\"ping\"}".to_vec())).await;
+    assert_eq!(socket.closed().await, 4400);
+    // A text frame (with the mask 0) whose text is none.
+    let mut socket = scene.second().await;
+    socket.send_bytes(&[0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe]).await;
     assert_eq!(socket.closed().await, 4400);
 }
 

@@ -216,6 +216,35 @@ async fn a_drain_tells_everyone_lets_runs_end_then_closes_with_1012() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_nothing_running_too_everyone_is_told_when_to_come_back() {
+    let mut scene = Scene::start().await;
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        sockets.push(scene.second().await);
+    }
+    scene.app.stop().await;
+    for mut socket in sockets {
+        assert!(socket.control("draining").await["retry_after_ms"].as_u64().unwrap() > 0);
+        assert_eq!(socket.closed().await, 1012);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_knocks_too_often_is_429_before_the_upgrade() {
+    let scene = Scene::of(TestApp::builder().settings(|s| s.rate_limit = true)).await;
+    let knock = async || refused(&scene, &path(&scene.session), &[PROTOCOL]).await;
+    let mut last = knock().await;
+    for _ in 0..40 {
+        let knocks = futures_util::future::join_all((0..50).map(|_| knock())).await;
+        last = knocks.into_iter().find(|refusal| refusal.status != 401).unwrap_or(last);
+        if last.status != 401 {
+            break;
+        }
+    }
+    assert_eq!((last.status, &last.body["code"]), (429, &json!("rate_limited")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_outlasts_the_drain_ends_interrupted_with_its_text() {
     let builder = TestApp::builder().settings(|s| s.drain = Duration::from_millis(300));
     let mut scene = Scene::of(builder).await;

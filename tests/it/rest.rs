@@ -426,6 +426,33 @@ async fn a_message_is_answered_by_the_events_of_its_run() {
     assert_eq!(again.last().unwrap()["type"], "RUN_FINISHED");
 }
 
+/// The log has forgotten the beginning of the run: then its rows tell it, and whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_sent_again_is_answered_by_a_whole_run() {
+    let mut app = TestApp::builder().settings(|s| s.session.log_bytes = 4096).start().await;
+    let ada = app.student("ada").await;
+    let body = json!({"id": new_id(), "text": "Count"});
+    let call = tokio::spawn(sse(&ada, &body).send());
+    let mut model = app.model.call().await;
+    for n in 0..100 {
+        model.text(&format!("{n} ")).await;
+    }
+    let again = tokio::spawn(sse(&ada, &body).send());
+    let again = tokio::spawn(async move { again.await.unwrap().unwrap().text().await.unwrap() });
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    model.answer("100").await;
+    drop(call);
+    let wanted: String = (0..100).map(|n| format!("{n} ")).chain(["100".to_owned()]).collect();
+    let late = sse(&ada, &body).send().await.unwrap().text().await.unwrap();
+    for told in [again.await.unwrap(), late] {
+        let told = events(&told);
+        assert_eq!(told[0]["type"], "RUN_STARTED", "{}", told[0]);
+        let deltas = told.iter().skip(4).filter_map(|event| event["delta"].as_str());
+        assert_eq!(deltas.collect::<String>(), wanted);
+        assert_eq!(told.last().unwrap()["type"], "RUN_FINISHED");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hanging_up_does_not_stop_the_run() {
     let mut app = TestApp::builder().start().await;

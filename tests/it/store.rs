@@ -3,6 +3,7 @@
 mod local;
 mod outage;
 mod queries;
+mod relay;
 mod schema;
 mod spy;
 mod writer;

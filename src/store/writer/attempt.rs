@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use metrics::{counter, histogram};
 use tokio::time::timeout;
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::id::Uuid;
 
@@ -89,12 +89,20 @@ fn fault(failed: &Failed, closed: bool) -> Fault {
     match error.code() {
         // Not even begun: then what followed may have been committed piece by piece.
         Some(_) if failed.not_begun => Fault::Lost { unknown: true, told },
+        // The connection's last words. They may be a pooler's, about a server that it lost after
+        // COMMIT had gone through.
+        Some(code) if is_fatal(error) || code.code().starts_with("08") => Fault::Lost { unknown: true, told },
         Some(code) if is_data_fault(code) => Fault::Data(told),
         Some(code) if code.code().starts_with("40") => Fault::Again,
         Some(_) => Fault::Unable(told),
         None if closed || error.is_closed() || is_io(error) => Fault::Lost { unknown: true, told },
         None => Fault::Data(told),
     }
+}
+
+fn is_fatal(error: &tokio_postgres::Error) -> bool {
+    let severity = error.as_db_error().and_then(DbError::parsed_severity);
+    matches!(severity, Some(Severity::Fatal | Severity::Panic))
 }
 
 /// Whether trying the same again changes nothing: bad values, broken rules, a schema that is not ours.
@@ -105,6 +113,23 @@ pub(in crate::store) fn is_data_fault(code: &SqlState) -> bool {
 pub(in crate::store) fn is_io(error: &tokio_postgres::Error) -> bool {
     let source = std::error::Error::source(error);
     source.is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+}
+
+/// Whether the server's certificate was not believed: waiting does not change that.
+pub(in crate::store) fn is_distrusted(error: &tokio_postgres::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
+            return true;
+        }
+        // An IO error shows the cause of what it wraps as its own, and hides what it wraps.
+        let io = cause.downcast_ref::<std::io::Error>();
+        source = match io.and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => cause.source(),
+        };
+    }
+    false
 }
 
 /// The error with its cause, without the detail that quotes rows.

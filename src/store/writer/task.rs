@@ -207,6 +207,10 @@ impl Task {
                 Ok(touched) => self.committed(part, touched),
                 Err(Fault::Data(told)) if part.len() == 1 => {
                     tracing::warn!(%told, "the database refused a write");
+                    // It answers. After an outage this may be all that was left to write, and then
+                    // nobody else would find out.
+                    self.failures = 0;
+                    self.set_up(true);
                     self.answer(part, &Err(WriteError::Refused));
                 }
                 Err(Fault::Data(_)) => {

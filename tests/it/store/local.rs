@@ -180,13 +180,16 @@ async fn a_server_that_dies_is_started_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_path_with_odd_letters_and_great_length_works() {
+async fn paths_with_odd_letters_and_of_great_length_work() {
     let dir = scratch("odd");
-    let deep = dir.join("it's a \"long\" 100% path".repeat(4)).join(".fynq");
-    let local = LocalPostgres::start(&deep, None).await.unwrap();
-    connect(local.url()).await.batch_execute("SELECT 1").await.unwrap();
-    let listens = connect(local.url()).await.query_typed_one("SHOW listen_addresses", &[]).await.unwrap();
-    assert_eq!(listens.get::<_, &str>(0), "", "on the network");
-    local.stop().await;
+    for name in ["it's \"100%\" ä".to_owned(), "deep".repeat(30)] {
+        let local = LocalPostgres::start(&dir.join(name).join(".fynq"), None).await.unwrap();
+        // Both ways to say where it is.
+        drop(local.config().connect(tokio_postgres::NoTls).await.unwrap());
+        let client = connect(local.url()).await;
+        let listens = client.query_typed_one("SHOW listen_addresses", &[]).await.unwrap();
+        assert_eq!(listens.get::<_, &str>(0), "", "on the network");
+        local.stop().await;
+    }
     std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use fynq::id::Uuid;
 use fynq::protocol::Status;
-use fynq::store::{Op, Patience, StoreError, WriteError};
+use fynq::store::{MessagesFrom, Op, Patience, StoreError, WriteError};
 use tokio_postgres::types::Type;
 
-use super::{add_student, answer, new_session, open, question, state};
-use crate::support::pg::{PrivatePg, connect};
+use super::relay::Relay;
+use super::{Fixture, add_student, answer, new_session, open, question, state};
+use crate::support::pg::{PrivatePg, connect, settings_for};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_it_is_away_some_are_refused_and_some_are_kept() {
@@ -84,6 +85,40 @@ async fn closing_during_an_outage_gives_up() {
     assert!(kept.await.unwrap().is_err());
 }
 
+/// The rows are committed and the answer is lost with the connection: the one moment in which
+/// nobody knows.
+#[tokio::test]
+async fn a_commit_of_unknown_outcome_is_repeated_until_it_is_known() {
+    let f = Fixture::new().await;
+    let relay = Relay::start(f.db.url()).await;
+    let store = open(&settings_for(&relay.url)).await;
+    let session = f.session().await;
+    let asked = question(session, 1);
+    relay.fault.swallow_commit.store(true, Ordering::Relaxed);
+    let writer = store.writer().clone();
+    let commit = {
+        let (writer, ops) = (writer.clone(), vec![Op::Insert(asked.clone())]);
+        tokio::spawn(async move { writer.commit(ops, Patience::Refuse).await })
+    };
+    while !f.store.message_exists(session, asked.id).await.unwrap() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!commit.is_finished(), "it is committed, and nobody was told");
+
+    relay.fault.closed.store(true, Ordering::Relaxed);
+    relay.fault.end.notify_one();
+    eventually("the outage is noticed", || !writer.is_up()).await;
+    // Whoever was never sent is refused; the other one is still not told what nobody knows.
+    let late = writer.commit(vec![Op::Insert(question(session, 2))], Patience::Refuse).await;
+    assert!(matches!(late, Err(WriteError::Unavailable { .. })), "{late:?}");
+    assert!(!commit.is_finished());
+    relay.fault.closed.store(false, Ordering::Relaxed);
+    assert_eq!(commit.await.unwrap(), Ok(()));
+    assert_eq!(f.store.list_messages(session, MessagesFrom::Start, 10).await.unwrap().items.len(), 1);
+    assert!(writer.is_up());
+    store.close().await;
+}
+
 /// Many commit while the server is killed again and again; then every answer is held against the table.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_in_the_middle_of_commits_no_answer_was_a_lie() {
@@ -151,6 +186,51 @@ async fn killed_in_the_middle_of_commits_no_answer_was_a_lie() {
         assert_eq!(stored.len(), answers.iter().filter(|(_, answer)| answer.is_ok()).count());
     }
     assert!(refused > 0, "the outages were noticed");
+    store.close().await;
+}
+
+/// The only write that waited is one that the database will never take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_write_ends_an_outage_too() {
+    let mut pg = PrivatePg::start().await;
+    let store = open(&pg.settings()).await;
+    let student = add_student(&connect(pg.url()).await).await;
+    let session = new_session(&store, student).await;
+    pg.stop().await;
+    eventually("the outage is noticed", || !store.writer().is_up()).await;
+    let writer = store.writer().clone();
+    let stray = vec![Op::Insert(question(fynq::id::new(), 1))];
+    let kept = tokio::spawn(async move { writer.commit(stray, Patience::Insist).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    pg.start_again().await;
+    assert_eq!(kept.await.unwrap(), Err(WriteError::Refused));
+    eventually("it is known to be back", || store.writer().is_up()).await;
+    store.writer().commit(vec![Op::Insert(question(session, 1))], Patience::Refuse).await.unwrap();
+    store.close().await;
+}
+
+/// The last words of a connection say nothing of what it had done: a pooler says them, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_ends_with_an_error_leaves_its_batch_in_doubt() {
+    let pg = PrivatePg::start().await;
+    let store = open(&pg.settings()).await;
+    let mut sql = connect(pg.url()).await;
+    let student = add_student(&sql).await;
+    let session = new_session(&store, student).await;
+    let writer = store.writer().clone();
+    writer.commit(vec![Op::Insert(question(session, 1))], Patience::Refuse).await.unwrap();
+    let lock = sql.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE messages IN EXCLUSIVE MODE").await.unwrap();
+    let asked = question(session, 2);
+    let ops = vec![Op::Insert(asked.clone())];
+    let doubtful = tokio::spawn(async move { writer.commit(ops, Patience::Refuse).await });
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    while lock.query_typed_one(end, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    lock.rollback().await.unwrap();
+    doubtful.await.unwrap().unwrap();
+    assert!(store.message_exists(session, asked.id).await.unwrap());
     store.close().await;
 }
 

@@ -50,6 +50,22 @@ async fn an_answer_is_checkpointed_finished_and_then_left_alone() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_presumed_dead_keeps_its_own_end() {
+    let f = Fixture::new().await;
+    let session = f.session().await;
+    let writer = f.store.writer();
+    let answered = answer(session, 1);
+    writer.commit(vec![Op::Insert(answered.clone())], Patience::Refuse).await.unwrap();
+    // Another fynq starts while this one still speaks.
+    assert_eq!(f.store.close_interrupted().await.unwrap(), 1);
+    writer.commit(vec![state(&answered, "2 +", Status::Streaming)], Patience::Insist).await.unwrap();
+    assert_eq!(f.state_of(session, answered.id).await.1, "interrupted");
+    writer.commit(vec![state(&answered, "2 + 2 = 4", Status::Complete)], Patience::Insist).await.unwrap();
+    writer.commit(vec![state(&answered, "", Status::Failed)], Patience::Insist).await.unwrap();
+    assert_eq!(f.state_of(session, answered.id).await, ("2 + 2 = 4".into(), "complete".into(), false));
+}
+
+#[tokio::test]
 async fn of_many_states_in_one_batch_the_last_counts_until_the_end() {
     let f = Fixture::new().await;
     let session = f.session().await;

@@ -201,6 +201,12 @@ impl Socket {
         self.stream.send(Message::text(text)).await.expect("the socket takes a frame");
     }
 
+    /// Sends bytes that no client library would send.
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        use tokio::io::AsyncWriteExt as _;
+        self.stream.get_mut().write_all(bytes).await.expect("the socket takes bytes");
+    }
+
     /// Sends a frame that the server may refuse by closing in the middle of it.
     pub(crate) async fn try_send(&mut self, message: Message) -> bool {
         self.stream.send(message).await.is_ok()
