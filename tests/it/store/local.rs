@@ -1,6 +1,6 @@
 //! The private PostgreSQL and what becomes of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -8,19 +8,6 @@ use fynq::store::local::LocalPostgres;
 use rustix::process::Signal;
 
 use crate::support::pg::{connect, is_alive, scratch, signal, wait_until};
-
-/// Not a test: what a killed parent runs. It starts a server, says so, and waits to be killed.
-#[test]
-#[ignore = "only does something when another test starts it"]
-fn parent_to_be_killed() {
-    let Some(dir) = std::env::var_os("FYNQ_TEST_PARENT").map(PathBuf::from) else { return };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let local = LocalPostgres::start(&dir, None).await.unwrap();
-        std::fs::write(dir.join("said"), format!("{} {}", local.postmaster().unwrap(), local.url())).unwrap();
-        std::future::pending::<()>().await;
-    });
-}
 
 struct Parent {
     process: Child,
@@ -32,9 +19,9 @@ impl Parent {
     fn start(dir: &Path) -> Parent {
         let said = dir.join("said");
         let _ = std::fs::remove_file(&said);
-        let process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::local::parent_to_be_killed", "--ignored"])
-            .env("FYNQ_TEST_PARENT", dir)
+        let process = Command::new(env!("CARGO_BIN_EXE_test-postgres"))
+            .arg("hold")
+            .arg(dir)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use fynq::config;
 use fynq::id::{self, Uuid};
 use fynq::store::Address;
-use fynq::store::local::{LocalPostgres, THROWAWAY};
+use fynq::store::local::LocalPostgres;
 use tokio_postgres::{Client, NoTls};
 
 /// Any number: what builders of the template on one server agree on.
@@ -203,9 +203,9 @@ fn join(dir: &Path) -> (String, File) {
         let _ = std::fs::remove_file(&ready);
         let said = File::create(dir.join("keeper.log")).unwrap();
         let mut keeper = std::os::unix::process::CommandExt::process_group(
-            Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "support::pg::keeper", "--ignored", "--nocapture"])
-                .env("FYNQ_TEST_KEEPER", dir)
+            Command::new(env!("CARGO_BIN_EXE_test-postgres"))
+                .arg("keep")
+                .arg(dir)
                 .stdin(Stdio::null())
                 .stdout(said.try_clone().unwrap())
                 .stderr(said),
@@ -222,36 +222,6 @@ fn join(dir: &Path) -> (String, File) {
         });
     }
     (std::fs::read_to_string(ready).unwrap(), used)
-}
-
-/// Not a test: what the keeper process runs. It ends a moment after its last user.
-#[test]
-#[ignore = "only does something when another test starts it"]
-fn keeper() {
-    let Some(dir) = std::env::var_os("FYNQ_TEST_KEEPER").map(PathBuf::from) else { return };
-    let kept = open(&dir.join("keeper"));
-    kept.lock().unwrap();
-    let used = open(&dir.join("used"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let local = LocalPostgres::start_with(&dir, None, THROWAWAY).await.unwrap();
-        let ready = dir.join("ready");
-        std::fs::write(ready.with_extension("new"), local.url()).unwrap();
-        std::fs::rename(ready.with_extension("new"), &ready).unwrap();
-        loop {
-            let waiting = used.try_clone().unwrap();
-            tokio::task::spawn_blocking(move || waiting.lock().unwrap()).await.unwrap();
-            used.unlock().unwrap();
-            // The next test process may be about to start.
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            if used.try_lock().is_ok() {
-                break;
-            }
-        }
-        // Nobody can join any more until this process has ended.
-        let _ = std::fs::remove_file(&ready);
-        local.stop().await;
-    });
 }
 
 /// Makes the template if it is not there yet, and drops what killed tests left.
