@@ -175,11 +175,22 @@ fn live(app: App, session: Uuid, run: Uuid, mut following: Following) -> impl St
     stream::once(events).flatten()
 }
 
-/// The events of a run that is over, as its rows tell.
+/// The events of a run as its rows tell, once it is over.
 async fn told(app: &App, session: Uuid, run: Uuid) -> impl Stream<Item = Bytes> + use<> {
-    // A database that is away ends the stream without an end of the run, like any cut.
-    let rows = app.store.run_messages(session, run).await.unwrap_or_default();
-    stream::iter(if is_over(&rows) { replay::events(session, run, &rows) } else { Vec::new() })
+    let mut told = Vec::new();
+    for _ in 0..LOOKS {
+        // A database that is away ends the stream without an end of the run, like any cut.
+        let rows = app.store.run_messages(session, run).await.unwrap_or_default();
+        if is_over(&rows) {
+            told = replay::events(session, run, &rows);
+        }
+        if !told.is_empty() || rows.is_empty() {
+            break;
+        }
+        // Only a reader that fell behind the log comes here: the run is still going on.
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    stream::iter(told)
 }
 
 /// Events as SSE: `data: {…}` and a blank line each, then the end.
