@@ -175,25 +175,22 @@ fn live(app: App, session: Uuid, run: Uuid, mut following: Following) -> impl St
     stream::once(events).flatten()
 }
 
-/// The events of a run when it is over, as its rows tell.
+/// The events of a run as its rows tell, once it is over.
 async fn told(app: &App, session: Uuid, run: Uuid) -> impl Stream<Item = Bytes> + use<> {
-    // A database that is away ends the stream without an end of the run, like any cut.
-    let rows = rows_at_end(app, session, run).await.unwrap_or_default();
-    stream::iter(if rows.is_empty() { Vec::new() } else { replay::events(session, run, &rows) })
-}
-
-/// What a run left in the database, once it is over. Whoever followed the log to the run's end finds
-/// it at once; only a reader that fell behind the log waits here.
-async fn rows_at_end(app: &App, session: Uuid, run: Uuid) -> Result<Vec<Message>, Problem> {
+    let mut told = Vec::new();
     for _ in 0..LOOKS {
-        let rows = app.store.run_messages(session, run).await?;
+        // A database that is away ends the stream without an end of the run, like any cut.
+        let rows = app.store.run_messages(session, run).await.unwrap_or_default();
         if is_over(&rows) {
-            return Ok(rows);
+            told = replay::events(session, run, &rows);
         }
+        if !told.is_empty() || rows.is_empty() {
+            break;
+        }
+        // Only a reader that fell behind the log comes here: the run is still going on.
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    tracing::error!(%session, %run, "a run did not end in time");
-    Err(Problem::internal())
+    stream::iter(told)
 }
 
 /// Events as SSE: `data: {…}` and a blank line each, then the end.
@@ -220,8 +217,16 @@ fn frame(event: &Bytes) -> Bytes {
 /// Waits for the end of the run and reads what was committed.
 async fn reply(app: &App, session: Uuid, run: Uuid, mut following: Following) -> Result<ChatReply, Problem> {
     while following.next().await.is_some() {}
-    let rows = rows_at_end(app, session, run).await?;
-    ended(session, following.message_id(), rows).ok_or_else(Problem::internal)
+    for _ in 0..LOOKS {
+        let rows = app.store.run_messages(session, run).await?;
+        if let Some(reply) = ended(session, following.message_id(), rows) {
+            return Ok(reply);
+        }
+        // Only a reader that fell behind the log comes here: the run is still going on.
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    tracing::error!(%session, %run, "a run did not end in time");
+    Err(Problem::internal())
 }
 
 /// The reply of a run, if it has ended.

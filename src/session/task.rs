@@ -44,7 +44,7 @@ pub(super) async fn run(inner: Arc<Inner>, id: Uuid, requests: mpsc::Receiver<Bo
     let mut task = Box::new(Task::new(&inner, State::new(woken)));
     // Woken while the server stops: what waits, waits for the next start.
     if inner.shutdown.is_draining() {
-        task.state.hold();
+        task.state.hold(&mut task.effects);
     }
     task.state.resume(&mut task.effects);
     task.counted();
@@ -396,7 +396,7 @@ impl<'a> Task<'a> {
     fn phase(&mut self, phase: Phase) {
         self.effects.watch_phase(phase);
         if phase >= Phase::Draining {
-            self.state.hold();
+            self.state.hold(&mut self.effects);
         }
         if phase >= Phase::Ending {
             self.state.interrupt(&mut self.effects);

@@ -440,7 +440,11 @@ fn draining_lets_the_run_finish_and_begins_nothing() {
     rig.send("two");
     rig.commit();
     rig.commit();
-    rig.state.hold();
+    let again = rig.id();
+    rig.state.regenerate(&mut rig.world, again, ReplyTo::Conn(CONN), Ok(()));
+    rig.state.hold(&mut rig.world);
+    let refused = rig.world.controls.last().unwrap();
+    assert_eq!((&refused["code"], &refused["command_id"]), (&"draining".into(), &again.to_string().into()));
     rig.text("word");
     rig.send("three");
     assert_eq!(rig.world.controls.last().unwrap()["code"], "draining");

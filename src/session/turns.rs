@@ -59,8 +59,18 @@ impl State {
     }
 
     /// Draining: what has not begun waits for the next start.
-    pub(super) fn hold(&mut self) {
+    pub(super) fn hold(&mut self, out: &mut impl Out) {
         self.holding = true;
+        // A repetition is written nowhere, so there will be none after the restart: say so.
+        let (kept, lost) = self.queue.drain(..).partition(|waiting| waiting.question.is_some());
+        self.queue = kept;
+        for waiting in Vec::from(lost) {
+            let refused = Refused::plain(ErrorCode::Draining);
+            waiting
+                .replies
+                .into_iter()
+                .for_each(|reply| refuse(out, reply, refused.clone(), Some(waiting.run)));
+        }
     }
 
     /// After waking: ends what was left open with nobody to end it (a deletion that failed after the

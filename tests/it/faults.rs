@@ -210,3 +210,19 @@ async fn a_database_that_is_killed_in_mid_run_loses_nothing_that_was_said() {
     assert_eq!((&messages[0]["id"], &messages[1]["content"]), (&json!(id), &json!("Of course")));
     scene.app.stop().await;
 }
+
+/// Also with an answer under way that cannot be written, nobody waits for ever for a server to end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_hangs_does_not_hold_up_the_stop() {
+    let builder = TestApp::builder().database_proxy().settings(|s| s.drain = Duration::from_millis(500));
+    let mut scene = Scene::of(builder).await;
+    scene.socket.ask("Hello?").await;
+    let mut call = scene.app.model.call().await;
+    call.text("I ").await;
+    scene.socket.answer_so_far("I ").await;
+    scene.app.database_proxy.as_ref().unwrap().silence();
+    let begun = std::time::Instant::now();
+    scene.app.stop().await;
+    // What comes after the drain: 3 s to write, 2.5 for sockets, 0.5 for requests, 3 for the database.
+    assert!(begun.elapsed() < Duration::from_millis(9_500), "{:?}", begun.elapsed());
+}

@@ -431,22 +431,23 @@ async fn a_message_is_answered_by_the_events_of_its_run() {
 async fn a_message_sent_again_is_answered_by_a_whole_run() {
     let mut app = TestApp::builder().settings(|s| s.session.log_bytes = 4096).start().await;
     let ada = app.student("ada").await;
-    let body = json!({"id": new_id(), "text": "Count"});
-    let call = tokio::spawn(sse(&ada, &body).send());
+    let session = ada.session().await;
+    let mut socket = ada.socket(&session).await;
+    let id = socket.ask("Count").await;
+    let body = json!({"session_id": session, "id": id, "text": "Count"});
     let mut model = app.model.call().await;
+    let mut wanted = String::new();
     for n in 0..100 {
+        wanted.push_str(&format!("{n} "));
         model.text(&format!("{n} ")).await;
-    }
-    // Once the last of them has come, the log no longer reaches back to the beginning.
-    let mut first = call.await.unwrap().unwrap();
-    let mut read = String::new();
-    while !read.contains("99 ") {
-        read.push_str(&String::from_utf8(first.chunk().await.unwrap().unwrap().to_vec()).unwrap());
+        socket.answer_so_far(&wanted).await;
     }
     let again = tokio::spawn(sse(&ada, &body).send());
     let again = tokio::spawn(async move { again.await.unwrap().unwrap().text().await.unwrap() });
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    wanted.push_str("100");
     model.answer("100").await;
-    let wanted: String = (0..100).map(|n| format!("{n} ")).chain(["100".to_owned()]).collect();
+    socket.run_end().await;
     let late = sse(&ada, &body).send().await.unwrap().text().await.unwrap();
     for told in [again.await.unwrap(), late] {
         let told = events(&told);
