@@ -14,7 +14,7 @@ use crate::identity::{Role, Standing};
 use crate::store::accounts::SignIn;
 
 /// How often the database is asked: rights end within five seconds wherever they were ended.
-pub(super) const EVERY: Duration = Duration::from_secs(2);
+pub(super) const EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Standings {
