@@ -68,6 +68,7 @@ if [ "$hard" != unlimited ] && [ "$sockets" -gt $((hard - 500)) ]; then
 fi
 
 # ── The parts ─────────────────────────────────────────────────────────────────────────────────────
+clean=(env -i PATH="$PATH" HOME="$dir")
 failed=
 began=$SECONDS
 
@@ -82,7 +83,7 @@ measure() {
 
 # The environment is ours alone: no setting of the caller's, no .env.
 start_fynq() {
-  start fynq env -i PATH="$PATH" HOME="$dir" DATABASE_URL="$database" GEMINI_BASE_URL="http://$emulator" \
+  start fynq "${clean[@]}" DATABASE_URL="$database" GEMINI_BASE_URL="http://$emulator" \
     FYNQ_LISTEN=127.0.0.1:0 FYNQ_DATA_DIR="$dir/fynq" FYNQ_RATE_LIMIT=off \
     taskset -c "$server_cpu" "$fynq" serve
   fynq_pid=$pid
@@ -161,12 +162,12 @@ run_writer() {
 # ── The run ───────────────────────────────────────────────────────────────────────────────────────
 start_postgres
 if [[ $modes != writer ]]; then
-  start emulator taskset -c "$load_cpu" "$fynq" demo-model --listen 127.0.0.1:0
+  start emulator "${clean[@]}" taskset -c "$load_cpu" "$fynq" demo-model --listen 127.0.0.1:0
   emulator=$(told emulator)
   if [ -n "$nginx" ]; then
     nginx_port=$("$relay" port)
     sed "s|@DIR@|$dir|; s|@PORT@|$nginx_port|; s|@EMULATOR@|$emulator|" scripts/bench/nginx.conf >"$dir/nginx.conf"
-    start nginx taskset -c "$server_cpu" "$nginx" -p "$dir/" -e "$dir/nginx.log" -c "$dir/nginx.conf"
+    start nginx "${clean[@]}" taskset -c "$server_cpu" "$nginx" -p "$dir/" -e "$dir/nginx.log" -c "$dir/nginx.conf"
     nginx_pid=$pid
     answers "$nginx_port"
   fi

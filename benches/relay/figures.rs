@@ -46,10 +46,10 @@ pub(crate) fn quantile(sorted: &[u32], share: f64) -> f64 {
     sorted.get(at.min(sorted.len().saturating_sub(1))).map_or(f64::NAN, |figure| f64::from(*figure))
 }
 
-/// How fynq's figure is set against nginx's of the same round.
-enum Against {
-    Times,
-    More,
+/// What fynq's figure is set beside: a server's in a mode, and how.
+enum Beside {
+    Times(&'static str, &'static str),
+    More(&'static str, &'static str),
     Nothing,
 }
 
@@ -57,28 +57,32 @@ struct Row {
     title: &'static str,
     mode: &'static str,
     figure: &'static str,
-    against: Against,
+    beside: Beside,
 }
 
-const fn row(title: &'static str, mode: &'static str, figure: &'static str, against: Against) -> Row {
-    Row { title, mode, figure, against }
+const fn row(title: &'static str, mode: &'static str, figure: &'static str, beside: Beside) -> Row {
+    Row { title, mode, figure, beside }
 }
 
 const ROWS: &[Row] = &[
-    row("stream: CPU per relayed chunk, µs", "stream", "cpu_us", Against::Times),
-    row("stream: latency p50, µs", "stream", "p50_us", Against::More),
-    row("stream: latency p99, µs", "stream", "p99_us", Against::Times),
-    row("stream: chunks/s", "stream", "chunks_per_s", Against::Nothing),
-    row("stream: load of the server's core, %", "stream", "cpu_percent", Against::Nothing),
-    row("idle: resident bytes per socket", "idle", "bytes_per_socket", Against::Nothing),
-    row("idle: CPU per connect, µs", "idle", "cpu_us_per_connect", Against::Nothing),
-    row("fanout: CPU per delivered copy, µs", "fanout", "cpu_us", Against::Nothing),
-    row("fanout: copies/s", "fanout", "copies_per_s", Against::Nothing),
-    row("fanout: observers' latency p99, µs", "fanout", "observer_p99_us", Against::Nothing),
-    row("readers alone: memory grown, MiB", "readers", "growth_mib", Against::Nothing),
-    row("… and as many that never read", "stuck", "growth_mib", Against::Nothing),
-    row("readers alone: student's p99, µs", "readers", "p99_us", Against::Nothing),
-    row("… and as many that never read", "stuck", "p99_us", Against::Nothing),
+    row("stream: CPU per relayed chunk, µs", "stream", "cpu_us", Beside::Times("stream", "nginx")),
+    row("stream: latency p50, µs", "stream", "p50_us", Beside::More("stream", "nginx")),
+    row("stream: latency p99, µs", "stream", "p99_us", Beside::Times("stream", "nginx")),
+    row("stream: chunks/s", "stream", "chunks_per_s", Beside::Nothing),
+    row("stream: load of the server's core, %", "stream", "cpu_percent", Beside::Nothing),
+    row("stream: load generator's own, %", "stream", "own_percent", Beside::Nothing),
+    row("idle: resident bytes per socket", "idle", "bytes_per_socket", Beside::Nothing),
+    row("idle: CPU per connect, µs", "idle", "cpu_us_per_connect", Beside::Nothing),
+    row("fanout: CPU per delivered copy, µs", "fanout", "cpu_us", Beside::Nothing),
+    row("fanout: copies/s", "fanout", "copies_per_s", Beside::Nothing),
+    row("fanout: observers' latency p99, µs", "fanout", "observer_p99_us", Beside::Nothing),
+    row("readers alone: memory grown, MiB", "readers", "growth_mib", Beside::Nothing),
+    row("… with as many that never read", "stuck", "growth_mib", Beside::More("readers", "fynq")),
+    row("readers alone: student's p99, µs", "readers", "p99_us", Beside::Nothing),
+    row("… with as many that never read", "stuck", "p99_us", Beside::Times("readers", "fynq")),
+    row("readers alone: chunks/s", "readers", "chunks_per_s", Beside::Nothing),
+    row("… with as many that never read", "stuck", "chunks_per_s", Beside::Nothing),
+    row("… load generator's own, %", "stuck", "own_percent", Beside::Nothing),
 ];
 
 const NAMES: &[&str] = &["direct", "nginx", "fynq"];
@@ -86,20 +90,37 @@ const NAMES: &[&str] = &["direct", "nginx", "fynq"];
 pub(crate) fn print(file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file)?;
     let records: Vec<Record> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    println!("| median (least – most) | {} | fynq against nginx |", NAMES.join(" | "));
+    let rounds = |mode: &str, name: &str, figure: &str| -> BTreeMap<usize, f64> {
+        let of = records.iter().filter(|record| record.mode == mode && record.name == name);
+        of.filter_map(|record| Some((record.round, *record.figures.get(figure)?))).collect()
+    };
+    println!("| median (least – most) | {} | fynq beside it |", NAMES.join(" | "));
     println!("|---|{}---|", "---|".repeat(NAMES.len()));
-    for row in ROWS {
-        let rounds = |name: &str| -> BTreeMap<usize, f64> {
-            let of = records.iter().filter(|record| record.mode == row.mode && record.name == name);
-            of.filter_map(|record| Some((record.round, *record.figures.get(row.figure)?))).collect()
-        };
-        let cells: Vec<String> = NAMES.iter().map(|name| cell(rounds(name).into_values())).collect();
-        if cells.iter().any(|cell| !cell.is_empty()) {
-            let against = against(&row.against, &rounds("fynq"), &rounds("nginx"));
-            println!("| {} | {} | {against} |", row.title, cells.join(" | "));
+    for Row { title, mode, figure, beside } in ROWS {
+        let of = |name: &&str| cell(rounds(mode, name, figure).into_values());
+        let cells: Vec<String> = NAMES.iter().map(of).collect();
+        if cells.iter().all(String::is_empty) {
+            continue;
         }
+        let ours = rounds(mode, "fynq", figure);
+        let told = match beside {
+            Beside::Times(mode, name) => {
+                let times = paired(&ours, &rounds(mode, name, figure), |our, their| our / their);
+                times.map(|times| format!("{times:.2} × {}", theirs(name)))
+            }
+            Beside::More(mode, name) => {
+                let more = paired(&ours, &rounds(mode, name, figure), |our, their| our - their);
+                more.map(|more| format!("{more:+.0} over {}", theirs(name)))
+            }
+            Beside::Nothing => None,
+        };
+        println!("| {title} | {} | {} |", cells.join(" | "), told.unwrap_or_default());
     }
     Ok(())
+}
+
+fn theirs(name: &str) -> &str {
+    if name == "fynq" { "readers alone" } else { name }
 }
 
 fn cell(figures: impl Iterator<Item = f64>) -> String {
@@ -113,19 +134,15 @@ fn cell(figures: impl Iterator<Item = f64>) -> String {
 }
 
 /// Round by round, since the machine's speed drifts; then the median.
-fn against(how: &Against, ours: &BTreeMap<usize, f64>, theirs: &BTreeMap<usize, f64>) -> String {
-    let pairs = ours.iter().filter_map(|(round, our)| Some((*our, *theirs.get(round)?)));
-    let of = |against: fn((f64, f64)) -> f64| {
-        let mut rounds: Vec<f64> = pairs.map(against).collect();
-        rounds.sort_by(f64::total_cmp);
-        (!rounds.is_empty()).then(|| median(&rounds))
-    };
-    let told = match how {
-        Against::Times => of(|(our, their)| our / their).map(|times| format!("{times:.2} ×")),
-        Against::More => of(|(our, their)| our - their).map(|more| format!("{more:+.0} µs")),
-        Against::Nothing => None,
-    };
-    told.unwrap_or_default()
+fn paired(
+    ours: &BTreeMap<usize, f64>,
+    theirs: &BTreeMap<usize, f64>,
+    beside: fn(f64, f64) -> f64,
+) -> Option<f64> {
+    let pairs = ours.iter().filter_map(|(round, our)| Some(beside(*our, *theirs.get(round)?)));
+    let mut rounds: Vec<f64> = pairs.collect();
+    rounds.sort_by(f64::total_cmp);
+    (!rounds.is_empty()).then(|| median(&rounds))
 }
 
 fn median(sorted: &[f64]) -> f64 {

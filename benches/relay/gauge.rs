@@ -2,18 +2,24 @@
 
 use std::fs;
 
+use anyhow::ensure;
+
 /// A process and the children that it had at the beginning.
 pub(crate) struct Gauge {
     pids: Vec<u32>,
 }
 
 impl Gauge {
-    pub(crate) fn new(pid: Option<u32>) -> Gauge {
+    pub(crate) fn new(pid: Option<u32>) -> anyhow::Result<Gauge> {
         let mut pids: Vec<u32> = pid.into_iter().collect();
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
         pids.extend(numbers.filter(|child| pid.is_some() && parent(*child) == pid));
-        Gauge { pids }
+        let gauge = Gauge { pids };
+        // A kernel without these figures must not look like a server without a cost.
+        ensure!(pid.is_none() || gauge.cpu_us() > 0.0, "no schedstat of process {pid:?} in /proc");
+        ensure!(pid.is_none() || gauge.resident() > 0.0, "no resident memory of process {pid:?} in /proc");
+        Ok(gauge)
     }
 
     /// Processor time of all threads, in microseconds. A thread that ended meanwhile is not in it;

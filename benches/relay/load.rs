@@ -75,8 +75,7 @@ pub(crate) async fn stream(stream: Stream) -> anyhow::Result<()> {
         });
     }
     sleep(Duration::from_secs_f64(ramp + pace.warm)).await;
-    let gauge = Gauge::new(to.pid);
-    let measured = measure(&gauge, &window, pace.secs).await;
+    let measured = measure(&Gauge::new(to.pid)?, &window, pace.secs).await?;
     let mut tally = Tally::default();
     while let Some(ended) = talks.join_next().await {
         match ended? {
@@ -84,12 +83,8 @@ pub(crate) async fn stream(stream: Stream) -> anyhow::Result<()> {
             Err(error) => tally.faults.push(format!("{error:#}")),
         }
     }
-    let mut figures = Figures::default();
-    figures.set("chunks_per_s", tally.chunks as f64 / measured.secs);
-    if to.pid.is_some() {
-        figures.set("cpu_us", measured.cpu_us / tally.chunks as f64);
-        figures.set("cpu_percent", measured.cpu_us / measured.secs / 1e4);
-    }
+    let mut figures = measured.figures(tally.chunks, tally.chunks, to.pid.is_some());
+    figures.set("answers", tally.answers as f64);
     latency(&mut figures, "", &mut tally.late);
     figures.write(&to)?;
     verdict(&to, &tally)
@@ -98,13 +93,31 @@ pub(crate) async fn stream(stream: Stream) -> anyhow::Result<()> {
 struct Measured {
     secs: f64,
     cpu_us: f64,
+    /// What the load generator itself took.
+    own_us: f64,
     /// The most that was seen.
     resident: f64,
 }
 
+impl Measured {
+    /// Of so many chunks that the emulator made, and of copies that were delivered.
+    fn figures(&self, chunks: u64, copies: u64, of_a_server: bool) -> Figures {
+        let mut figures = Figures::default();
+        figures.set("chunks_per_s", chunks as f64 / self.secs);
+        figures.set("copies_per_s", copies as f64 / self.secs);
+        figures.set("own_percent", self.own_us / self.secs / 1e4);
+        if of_a_server {
+            figures.set("cpu_us", self.cpu_us / copies as f64);
+            figures.set("cpu_percent", self.cpu_us / self.secs / 1e4);
+        }
+        figures
+    }
+}
+
 /// Opens the window for so many seconds.
-async fn measure(gauge: &Gauge, window: &Window, secs: f64) -> Measured {
-    let (begun, cpu) = (Instant::now(), gauge.cpu_us());
+async fn measure(gauge: &Gauge, window: &Window, secs: f64) -> anyhow::Result<Measured> {
+    let own = Gauge::new(Some(std::process::id()))?;
+    let (begun, cpu, own_cpu) = (Instant::now(), gauge.cpu_us(), own.cpu_us());
     window.open();
     let until = begun + Duration::from_secs_f64(secs);
     let mut resident: f64 = 0.0;
@@ -113,7 +126,8 @@ async fn measure(gauge: &Gauge, window: &Window, secs: f64) -> Measured {
         resident = resident.max(gauge.resident());
     }
     window.close();
-    Measured { secs: begun.elapsed().as_secs_f64(), cpu_us: gauge.cpu_us() - cpu, resident }
+    let (secs, cpu_us) = (begun.elapsed().as_secs_f64(), gauge.cpu_us() - cpu);
+    Ok(Measured { secs, cpu_us, own_us: own.cpu_us() - own_cpu, resident })
 }
 
 pub(crate) async fn idle(to: &Target, count: usize, settle: f64) -> anyhow::Result<()> {
@@ -122,7 +136,7 @@ pub(crate) async fn idle(to: &Target, count: usize, settle: f64) -> anyhow::Resu
     let mut first = Socket::open(&sessions, to.from + count, 0, 0, false).await?;
     first.prove_alive().await?;
     drop(first);
-    let gauge = Gauge::new(to.pid);
+    let gauge = Gauge::new(to.pid)?;
     sleep(Duration::from_secs_f64(settle)).await;
     let (resident, cpu) = (gauge.resident(), gauge.cpu_us());
     let (over, ending) = watch::channel(false);
@@ -173,11 +187,11 @@ pub(crate) async fn fanout(to: &Target, pace: &Pace, observers: usize, stuck: us
     for number in 0..stuck {
         never_read.push(open(1 + observers + number, true).await?);
     }
-    let gauge = Gauge::new(to.pid);
+    let gauge = Gauge::new(to.pid)?;
     let resident = gauge.resident();
     let talk = tokio::spawn(converse(Line::Socket(Box::new(student)), question, Arc::clone(&window)));
     sleep(Duration::from_secs_f64(pace.warm)).await;
-    let measured = measure(&gauge, &window, pace.secs).await;
+    let measured = measure(&gauge, &window, pace.secs).await?;
     let (student, mut tally) = talk.await?;
     let Line::Socket(student) = student else { bail!("the student had no socket") };
     // Everybody reads to the place in the log at which the student stopped.
@@ -186,12 +200,8 @@ pub(crate) async fn fanout(to: &Target, pace: &Pace, observers: usize, stuck: us
     while let Some(ended) = watching.join_next().await {
         seen.add(ended?);
     }
-    let mut figures = Figures::default();
-    let copies = tally.chunks + seen.chunks;
-    figures.set("chunks_per_s", tally.chunks as f64 / measured.secs);
-    figures.set("copies_per_s", copies as f64 / measured.secs);
-    figures.set("cpu_us", measured.cpu_us / copies as f64);
-    figures.set("cpu_percent", measured.cpu_us / measured.secs / 1e4);
+    let mut figures = measured.figures(tally.chunks, tally.chunks + seen.chunks, true);
+    figures.set("answers", tally.answers as f64);
     figures.set("growth_mib", (measured.resident - resident) / f64::from(1 << 20));
     figures.set("moved", seen.moved as f64);
     latency(&mut figures, "", &mut tally.late);
@@ -231,9 +241,9 @@ fn latency(figures: &mut Figures, of: &str, late: &mut [u32]) {
 
 /// Speed is never judged here; a wrong or missing answer makes the figures worthless.
 fn verdict(to: &Target, tally: &Tally) -> anyhow::Result<()> {
-    ensure!(tally.answers > 0, "{} {}: no answer came to its end", to.mode, to.name);
     if let Some(first) = tally.faults.first() {
         bail!("{} {}: {} of the readers failed; one: {first}", to.mode, to.name, tally.faults.len());
     }
+    ensure!(tally.answers > 0, "{} {}: no answer came to its end", to.mode, to.name);
     Ok(())
 }
