@@ -25,7 +25,7 @@ for mode in $modes; do
   [[ " idle stream fanout stuck writer " == *" $mode "* ]] || die "what is $mode?"
 done
 command_line="make bench"
-for name in BENCH_ROUNDS BENCH_SECS BENCH_STUDENTS BENCH_SOCKETS BENCH_OBSERVERS BENCH_FYNQ; do
+for name in BENCH_ROUNDS BENCH_SECS BENCH_STUDENTS BENCH_SOCKETS BENCH_OBSERVERS BENCH_SERVER_CPU BENCH_LOAD_CPU BENCH_FYNQ; do
   if [ -n "${!name:-}" ]; then command_line="$name=${!name} $command_line"; fi
 done
 if [ $# -gt 0 ]; then command_line=${command_line/make bench/scripts\/bench.sh $modes}; fi
