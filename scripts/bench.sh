@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The benchmarks whose figures stand in docs/performance.md. Run nothing else beside them.
-#   bench.sh [MODE…]      idle stream fanout stuck writer; without: all of them, some six minutes
+#   bench.sh [PART…]      idle stream fanout stuck writer; without: all of them, five to six minutes
 # BENCH_ROUNDS (3), BENCH_SECS a measurement (10), BENCH_STUDENTS (400), BENCH_SOCKETS (10000),
 # BENCH_OBSERVERS (100); BENCH_SERVER_CPU (0) and BENCH_LOAD_CPU (1), the cores of the measured server
 # and of everything else but PostgreSQL; BENCH_FYNQ, a binary to measure instead of a new build.
@@ -25,7 +25,7 @@ for mode in $modes; do
   [[ " idle stream fanout stuck writer " == *" $mode "* ]] || die "what is $mode?"
 done
 command_line="make bench"
-for name in BENCH_ROUNDS BENCH_SECS BENCH_STUDENTS BENCH_SOCKETS BENCH_OBSERVERS BENCH_FYNQ; do
+for name in BENCH_ROUNDS BENCH_SECS BENCH_STUDENTS BENCH_SOCKETS BENCH_OBSERVERS BENCH_SERVER_CPU BENCH_LOAD_CPU BENCH_FYNQ; do
   if [ -n "${!name:-}" ]; then command_line="$name=${!name} $command_line"; fi
 done
 if [ $# -gt 0 ]; then command_line=${command_line/make bench/scripts\/bench.sh $modes}; fi
