@@ -53,7 +53,9 @@ fn main() -> ExitCode {
     };
     let command = line.command.unwrap_or(Command::Serve);
     if matches!(command, Command::Openapi) {
-        println!("{}", server::openapi());
+        // A reader that has seen enough (`| head`) is no fault.
+        let _ =
+            std::io::Write::write_all(&mut std::io::stdout(), format!("{}\n", server::openapi()).as_bytes());
         return ExitCode::SUCCESS;
     }
     let vars = match vars(Path::new(".env")) {

@@ -1,5 +1,7 @@
 //! Put the parts together, start, drain, stop.
 
+mod preflight;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,9 +42,9 @@ pub struct Server {
 
 impl Server {
     pub async fn start(mut settings: Settings) -> anyhow::Result<Server> {
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .with_context(|| format!("FYNQ_LISTEN: {} cannot be used", settings.listen))?;
+        let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+            format!("FYNQ_LISTEN: {} cannot be used; example: FYNQ_LISTEN=127.0.0.1:8081", settings.listen)
+        })?;
         let address = listener.local_addr()?;
         let store = Store::connect(&settings.database, &settings.data_dir).await?;
         let interrupted = store.close_interrupted().await?;
@@ -130,11 +132,16 @@ impl Server {
 /// Serves until a signal comes, then drains.
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     raise_file_limit();
+    preflight::check(&settings)?;
     let started = std::time::Instant::now();
-    let server = Server::start(settings).await?;
+    let mut signals = Signals::new()?;
+    let server = tokio::select! {
+        server = Server::start(settings) => server?,
+        // What was half started ends with this process, the private PostgreSQL too.
+        () = signals.next() => return Ok(()),
+    };
     println!("{}", greeting(&server));
     tracing::info!(ms = started.elapsed().as_millis() as u64, "started");
-    let mut signals = Signals::new()?;
     signals.next().await;
     tracing::info!("stopping: running answers may finish, nothing new is taken");
     let hurry = server.hurry();

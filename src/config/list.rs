@@ -111,7 +111,7 @@ pub const SETTINGS: &[Setting] = &[
         "FYNQ_WRITE_TIMEOUT_S",
         "30",
         "30",
-        "a socket whose peer takes nothing for this long is closed with 4408",
+        "a socket whose peer needs longer for what is sent at once (64 KiB, or a snapshot) is closed with 4408",
     ),
     // Sessions.
     set(

@@ -76,6 +76,7 @@ pub(super) struct ChatReply {
             (String = "text/event-stream", example = "data: {\"type\":\"RUN_STARTED\",…}\n\n"),
         )),
         (status = 403, description = "`forbidden`"),
+        (status = 404, description = "`not_found`: no such session, or not yours to see"),
         (status = 409, description = "`queue_full`"),
     )
 )]

@@ -94,11 +94,20 @@ fn document_problems(operation: &mut Operation, has_id: bool, in_api: bool) {
     }
     for (status, response) in responses {
         let RefOr::T(response) = response else { continue };
+        // OpenAPI 3.1 wants words for every answer.
+        if response.description.is_empty() {
+            response.description = meaning(status);
+        }
         if status.starts_with(['4', '5']) && response.content.is_empty() {
             let schema = Ref::from_schema_name("Problem");
             response.content.insert(problem::MEDIA_TYPE.to_owned(), RefOr::T(Content::new(Some(schema))));
         }
     }
+}
+
+fn meaning(status: &str) -> String {
+    let status = status.parse::<u16>().ok().and_then(|status| http::StatusCode::from_u16(status).ok());
+    status.and_then(|status| status.canonical_reason()).unwrap_or("As described.").to_owned()
 }
 
 fn described(meaning: &str) -> Response {
@@ -157,6 +166,11 @@ mod tests {
     fn it_is_openapi_3_1_and_its_references_lead_somewhere() {
         let document = document();
         assert_eq!(document["openapi"], "3.1.0");
+        each_operation(&document, |path, method, operation| {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(response["description"].is_string(), "{method} {path} {status}");
+            }
+        });
         let mut found = Vec::new();
         references(&document, &mut found);
         assert!(found.len() > 30, "{}", found.len());

@@ -46,6 +46,8 @@ pub(super) struct Connection {
 /// Why the socket ends.
 enum End {
     Close(CloseCode),
+    /// The peer said goodbye first.
+    Answered,
     /// The peer went away, or cannot be reached.
     Lost,
 }
@@ -62,8 +64,10 @@ pub(super) async fn serve(connection: Connection, socket: WebSocket, position: O
     let mut open = Box::new(Open::new(connection, socket, attachment.cursor));
     let end = open.run(attachment.first).await;
     Box::pin(handle.detach(conn)).await;
-    if let End::Close(code) = end {
-        Box::pin(outgoing::close(open.socket, code)).await;
+    match end {
+        End::Close(code) => Box::pin(outgoing::close(open.socket, code)).await,
+        End::Answered => Box::pin(outgoing::answer_close(open.socket)).await,
+        End::Lost => {}
     }
 }
 
@@ -233,7 +237,7 @@ impl Open {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(_))) => return Err(End::Close(CloseCode::BadFrame)),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
-            Some(Ok(Message::Close(_))) => return Err(End::Close(CloseCode::Normal)),
+            Some(Ok(Message::Close(_))) => return Err(End::Answered),
             Some(Err(error)) => return Err(unreadable(&error)),
             None => return Err(End::Lost),
         };

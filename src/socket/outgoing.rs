@@ -46,6 +46,13 @@ pub(super) fn text(frame: Bytes) -> Message {
     Message::Text(Utf8Bytes::try_from(frame).unwrap_or_default())
 }
 
+/// The answer to the peer's goodbye is queued already: it only has to leave.
+pub(super) async fn answer_close(mut socket: WebSocket) {
+    let farewell = async { while let Some(Ok(_)) = socket.recv().await {} };
+    // As below.
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+}
+
 /// Says goodbye and waits a moment for the answer, so that the code arrives.
 pub(super) async fn close(mut socket: WebSocket, code: CloseCode) {
     let frame = CloseFrame { code: code.number(), reason: code.reason().into() };
