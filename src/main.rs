@@ -9,7 +9,7 @@ use fynq::config::{LogFormat, Settings, Vars, help_text, warnings};
 use fynq::{doctor, server, telemetry};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// A real-time AI tutoring server.
 #[derive(Parser)]

@@ -312,3 +312,10 @@ async fn the_built_in_practice_model_answers_over_the_same_wire() {
     assert!(scene.socket.log.answer().text.len() > 40);
     assert!(matches!(scene.socket.next().await, Frame::Control(_)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_goodbye_is_answered() {
+    let mut scene = Scene::start().await;
+    scene.socket.round_trip().await;
+    assert_eq!(scene.socket.goodbye().await, 1000);
+}

@@ -193,6 +193,14 @@ impl Socket {
         }
     }
 
+    /// Says goodbye; the code of the server's answer.
+    pub(crate) async fn goodbye(&mut self) -> u16 {
+        use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+        let bye = CloseFrame { code: 1000.into(), reason: "bye".into() };
+        self.stream.send(Message::Close(Some(bye))).await.expect("the socket takes a close");
+        self.closed().await
+    }
+
     pub(crate) async fn send(&mut self, command: Value) {
         self.send_text(&command.to_string()).await;
     }
