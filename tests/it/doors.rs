@@ -267,15 +267,6 @@ async fn a_run_that_outlasts_the_drain_ends_interrupted_with_its_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_goodbye_is_answered() {
-    let scene = Scene::start().await;
-    let second = scene.second().await;
-    scene.app.sockets(2).await;
-    second.close().await;
-    scene.app.sockets(1).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn rest_and_socket_see_one_conversation() {
     let mut scene = Scene::start().await;
     let ada = scene.ada.clone();

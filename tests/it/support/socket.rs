@@ -132,6 +132,8 @@ impl Socket {
                 Some(Ok(Message::Close(Some(close)))) => {
                     return Frame::Close { code: close.code.into(), reason: close.reason.to_string() };
                 }
+                // Without a code: what RFC 6455 calls 1005.
+                Some(Ok(Message::Close(None))) => return Frame::Close { code: 1005, reason: String::new() },
                 Some(Ok(other)) => panic!("a frame that the contract does not know: {other:?}"),
                 None | Some(Err(_)) => return Frame::Gone,
             }
