@@ -255,12 +255,6 @@ impl Socket {
         self.until("accepted", fits).await;
     }
 
-    /// Says goodbye and waits for the server's.
-    pub(crate) async fn close(mut self) {
-        let _ = self.stream.close(None).await;
-        while !matches!(self.next().await, Frame::Close { .. } | Frame::Gone) {}
-    }
-
     /// Hangs up with no word.
     pub(crate) fn drop_connection(self) -> Transcript {
         self.log
