@@ -1,30 +1,32 @@
 //! The task that owns one session: it makes an event of whatever happens and lets the state handle
 //! it. One `select!`, one `match`.
 
+mod effects;
+mod lookup;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::clock::{self, Timestamp};
-use crate::gemini::{self, Answer, Prompt};
+use crate::gemini::{self, Answer};
 use crate::id::Uuid;
 use crate::identity::Access;
-use crate::protocol::{Command, Control, ErrorCode, Event, Usage};
+use crate::protocol::{Command, Control, ErrorCode};
 use crate::shutdown::Phase;
-use crate::store::{Op, Patience, StoreError, WriteError};
+use crate::store::WriteError;
 
 use super::Refused;
 use super::handle::{Asking, Attachment, Call, Request, Viewer};
-use super::log::{Audience, Log};
+use super::log::Audience;
 use super::registry::{Inner, OpenError};
 use super::state::{Out, ReplyTo, State, Token, refuse};
 use super::window::{MAX_BYTES, MAX_MESSAGES};
+use effects::Effects;
+use lookup::LookedUp;
 
 /// How long a client should wait before it tries a refused command again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -93,14 +95,6 @@ enum Happening {
     Phase(Phase),
 }
 
-/// A question whose id PostgreSQL was asked about first.
-struct LookedUp {
-    viewer: Viewer,
-    command: Command,
-    reply: ReplyTo,
-    known: Result<bool, StoreError>,
-}
-
 struct Task<'a> {
     inner: &'a Inner,
     state: State,
@@ -114,67 +108,12 @@ struct Task<'a> {
     last_lookup: Option<oneshot::Receiver<()>>,
 }
 
-/// The state's hands.
-struct Effects<'a> {
-    inner: &'a Inner,
-    log: Arc<Log>,
-    /// What the task waits for beside its mailbox and the model: only what has happened is polled.
-    pending: FuturesUnordered<BoxFuture<'static, Happening>>,
-    /// Those of them that the session must see through: all but the wait for the drain.
-    unsettled: usize,
-    answer: Option<Box<Answer>>,
-}
-
-impl Out for Effects<'_> {
-    fn event(&mut self, run: Uuid, event: &Event<'_>) {
-        self.log.append(run, event);
-    }
-
-    fn control(&mut self, audience: Audience, control: &Control<'_>) {
-        self.log.control(audience, control);
-    }
-
-    fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience) {
-        let writer = self.inner.store.writer().clone();
-        self.expect(async move { Happening::Committed(token, writer.commit(ops, patience).await) });
-    }
-
-    fn ask_model(&mut self, prompt: Prompt) {
-        self.answer = Some(Box::new(self.inner.model.answer(prompt)));
-    }
-
-    fn hush_model(&mut self) -> Option<(Usage, Option<String>)> {
-        let answer = self.answer.take()?;
-        Some((answer.usage(), answer.model().map(str::to_owned)))
-    }
-
-    fn now(&self) -> Timestamp {
-        clock::now()
-    }
-}
-
-impl Effects<'_> {
-    fn expect(&mut self, happening: impl Future<Output = Happening> + Send + 'static) {
-        self.unsettled += 1;
-        self.pending.push(happening.boxed());
-    }
-
-    fn watch_phase(&mut self, seen: Phase) {
-        let mut shutdown = self.inner.shutdown.clone();
-        self.pending.push(async move { Happening::Phase(shutdown.moved_past(seen).await) }.boxed());
-    }
-}
-
 impl<'a> Task<'a> {
     fn new(inner: &'a Inner, state: State) -> Task<'a> {
-        let log = Log::new(inner.settings.log_bytes);
-        let mut effects =
-            Effects { inner, log, pending: FuturesUnordered::new(), unsettled: 0, answer: None };
-        effects.watch_phase(Phase::Serving);
         Task {
             inner,
             state,
-            effects,
+            effects: Effects::new(inner),
             alarm: Box::pin(sleep_until(Instant::now() + inner.settings.idle_after)),
             alarm_is_checkpoint: false,
             counted: false,
@@ -305,38 +244,6 @@ impl<'a> Task<'a> {
             self.look_up(id, viewer, command, reply);
         } else {
             self.apply(viewer, command, reply);
-        }
-    }
-
-    /// Asks PostgreSQL whether `id` was used before. What is said meanwhile waits behind the question:
-    /// messages keep the order in which they came.
-    fn look_up(&mut self, id: Option<Uuid>, viewer: Viewer, command: Command, reply: ReplyTo) {
-        let (store, session) = (self.inner.store.clone(), self.state.session);
-        let (mine, over) = oneshot::channel::<()>();
-        let before = self.last_lookup.replace(over);
-        self.looking += 1;
-        self.effects.expect(async move {
-            let known = match id {
-                Some(id) => store.message_exists(session, id).await,
-                None => Ok(false),
-            };
-            if let Some(before) = before {
-                // Nothing is ever sent: it ends with the one before.
-                let _ = before.await;
-            }
-            drop(mine);
-            Happening::LookedUp(Box::new(LookedUp { viewer, command, reply, known }))
-        });
-    }
-
-    fn looked_up(&mut self, looked_up: LookedUp) {
-        self.effects.unsettled -= 1;
-        self.looking -= 1;
-        let LookedUp { viewer, command, reply, known } = looked_up;
-        match (known, command.id()) {
-            (Ok(true), Some(id)) => self.state.repeated_of_old(&mut self.effects, id, reply),
-            (Ok(_), _) => self.apply(viewer, command, reply),
-            (Err(_), id) => refuse(&mut self.effects, reply, Refused::unavailable(RETRY), id),
         }
     }
 

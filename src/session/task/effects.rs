@@ -1,0 +1,77 @@
+//! The state's hands: what it makes happen in the log, PostgreSQL and the model.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use crate::clock::{self, Timestamp};
+use crate::gemini::{Answer, Prompt};
+use crate::id::Uuid;
+use crate::protocol::{Control, Event, Usage};
+use crate::session::log::{Audience, Log};
+use crate::session::registry::Inner;
+use crate::session::state::{Out, Token};
+use crate::shutdown::Phase;
+use crate::store::{Op, Patience};
+
+use super::Happening;
+
+pub(super) struct Effects<'a> {
+    inner: &'a Inner,
+    pub(super) log: Arc<Log>,
+    /// What the task waits for beside its mailbox and the model: only what has happened is polled.
+    pub(super) pending: FuturesUnordered<BoxFuture<'static, Happening>>,
+    /// Those of them that the session must see through: all but the wait for the drain.
+    pub(super) unsettled: usize,
+    pub(super) answer: Option<Box<Answer>>,
+}
+
+impl<'a> Effects<'a> {
+    pub(super) fn new(inner: &'a Inner) -> Effects<'a> {
+        let log = Log::new(inner.settings.log_bytes);
+        let mut effects =
+            Effects { inner, log, pending: FuturesUnordered::new(), unsettled: 0, answer: None };
+        effects.watch_phase(Phase::Serving);
+        effects
+    }
+
+    pub(super) fn expect(&mut self, happening: impl Future<Output = Happening> + Send + 'static) {
+        self.unsettled += 1;
+        self.pending.push(happening.boxed());
+    }
+
+    pub(super) fn watch_phase(&mut self, seen: Phase) {
+        let mut shutdown = self.inner.shutdown.clone();
+        self.pending.push(async move { Happening::Phase(shutdown.moved_past(seen).await) }.boxed());
+    }
+}
+
+impl Out for Effects<'_> {
+    fn event(&mut self, run: Uuid, event: &Event<'_>) {
+        self.log.append(run, event);
+    }
+
+    fn control(&mut self, audience: Audience, control: &Control<'_>) {
+        self.log.control(audience, control);
+    }
+
+    fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience) {
+        let writer = self.inner.store.writer().clone();
+        self.expect(async move { Happening::Committed(token, writer.commit(ops, patience).await) });
+    }
+
+    fn ask_model(&mut self, prompt: Prompt) {
+        self.answer = Some(Box::new(self.inner.model.answer(prompt)));
+    }
+
+    fn hush_model(&mut self) -> Option<(Usage, Option<String>)> {
+        let answer = self.answer.take()?;
+        Some((answer.usage(), answer.model().map(str::to_owned)))
+    }
+
+    fn now(&self) -> Timestamp {
+        clock::now()
+    }
+}
