@@ -31,7 +31,7 @@ use crate::protocol::{AuthorKind, ErrorCode, FinishReason, Message, MessageRole,
 use local::LocalPostgres;
 pub use pool::Address;
 pub(crate) use sessions::ASSISTANT;
-pub use sessions::{MessagesFrom, NewSession, Page, Session, SessionChange, SessionsOf};
+pub use sessions::{MessagesFrom, NewSession, Page, Reached, Session, SessionChange, SessionsOf};
 pub use writer::Writer;
 
 /// How long a door's query may take before its caller is told that the database is away.
@@ -247,9 +247,9 @@ pub struct Woken {
     pub student_name: String,
     pub title: Option<String>,
     pub hand_raised: bool,
-    /// The highest `ord` of any message, superseded ones included; 0 when there is none.
+    /// The highest `ord` in the conversation, superseded messages included; 0 when there is none.
     pub last_ord: i64,
-    /// Messages in `ord` order. `edits`: for a queued message, the one it supersedes.
+    /// Messages in `ord` order, so the queued ones last. `edits`: for those, the one it supersedes.
     pub messages: Vec<WokenMessage>,
     /// Older messages exist that were left out.
     pub has_more: bool,
@@ -291,6 +291,10 @@ pub struct MessageState {
     pub model: Option<String>,
 }
 
+/// Places from here on are of messages that wait for their run: behind every place in a
+/// conversation, so that each list ends with what waits, whatever was said since it was accepted.
+pub const WAITING: i64 = 1 << 62;
+
 /// What the writer can be asked to do. The operations of one request are committed together,
 /// inserts before updates.
 #[derive(Clone, Debug)]
@@ -298,8 +302,8 @@ pub enum Op {
     Insert(NewMessage),
     /// Of a message still `streaming`: an ended one is never changed.
     Update(MessageState),
-    /// A queued message's run begins: `queued` becomes `complete`, and the message moves to `ord`,
-    /// the place in the conversation where everyone sees it.
+    /// A queued message's run begins: `queued` becomes `complete`, and the message moves from
+    /// among those that wait to `ord`, the place in the conversation where everyone sees it.
     Begin {
         session_id: Uuid,
         id: Uuid,

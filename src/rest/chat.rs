@@ -25,6 +25,7 @@ use crate::identity::{Access, Principal};
 use crate::problem::Problem;
 use crate::protocol::{AuthorKind, MAX_TEXT, Message, Send, Status};
 use crate::session::Following;
+use crate::store::Reached;
 
 use super::input::{Id, Valid, ValidQuery, no_nul, not_blank};
 use super::page::{ListQuery, Page};
@@ -250,7 +251,8 @@ fn is_over(rows: &[Message]) -> bool {
     !rows.is_empty() && !rows.iter().any(|row| matches!(row.status, Status::Streaming | Status::Queued))
 }
 
-/// All messages of a user, the newest session first, each session's messages oldest first.
+/// All messages of a user, the newest session first, each session's messages oldest first and what
+/// waits for its run last.
 #[utoipa::path(
     get, path = "/chat/history/{user_id}", tag = "chat", params(("user_id" = Uuid, Path), ListQuery),
     responses((status = 200, body = Page<Message>))
@@ -265,7 +267,7 @@ pub(super) async fn history(
     if who.user_id != user && app.store.account(user).await?.is_none() {
         return Err(Problem::not_found());
     }
-    let after: Option<(Uuid, i64)> = query.after()?;
+    let after: Option<(Uuid, Reached)> = query.after()?;
     let page = app.store.messages_of_user(user, after, query.limit()).await?;
     Ok(Json(Page::of(page, |message| message)))
 }

@@ -211,7 +211,9 @@ fn not_with_cursor(cursor: &Option<String>) -> impl FnOnce(&Option<Uuid>, &()) -
     }
 }
 
-/// The messages of a session, oldest first; superseded ones are left out.
+/// The messages of a session, oldest first, and last those that wait for their run (`queued`). When
+/// its run begins such a message takes its place in the conversation, and a later page lists it there,
+/// once more if need be. Superseded messages are left out.
 #[utoipa::path(
     get, path = "/sessions/{id}/messages", tag = "sessions", params(("id" = Uuid, Path), MessagesQuery),
     responses((status = 200, body = Page<Message>))
@@ -226,7 +228,7 @@ pub(super) async fn messages(
     let list = ListQuery { limit: query.limit, cursor: query.cursor };
     let from = match (query.before, list.after()?) {
         (Some(before), _) => MessagesFrom::Before(before),
-        (None, Some(ord)) => MessagesFrom::After(ord),
+        (None, Some(reached)) => MessagesFrom::After(reached),
         (None, None) => MessagesFrom::Start,
     };
     let mut page = app.store.list_messages(session, from, list.limit()).await?;

@@ -137,8 +137,8 @@ impl State {
             return self.begin_next(out, Patience::Refuse);
         }
         if let Some(question) = &waiting.question {
-            self.ord += 1;
-            let row = self.row(question, self.ord, Status::Queued, waiting.edits);
+            self.waiting += 1;
+            let row = self.row(question, self.waiting, Status::Queued, waiting.edits);
             let ops = vec![Op::Insert(row), self.touch(out, question)];
             waiting.written = Written::OnItsWay;
             out.commit(Token::Queued(question.id), ops, Patience::Refuse);

@@ -12,7 +12,7 @@ use crate::id::Uuid;
 use crate::protocol::{
     Author, AuthorKind, Control, Event, Message, MessageRole, Person, SessionState, Status, Usage,
 };
-use crate::store::{ASSISTANT, NewMessage, Op, Patience, Woken};
+use crate::store::{ASSISTANT, NewMessage, Op, Patience, WAITING, Woken};
 
 use super::Refused;
 use super::handle::Call;
@@ -105,7 +105,10 @@ pub(super) struct State {
     pub(super) done: VecDeque<Uuid>,
     /// PostgreSQL may hold messages of this session that are not in memory.
     pub(super) unseen: bool,
+    /// The last place in the conversation.
     pub(super) ord: i64,
+    /// The last place among what waits.
+    pub(super) waiting: i64,
     pub(super) queue: VecDeque<Waiting>,
     pub(super) run: Option<Box<Run>>,
     /// Draining: what waits, waits for the next start.
@@ -125,24 +128,29 @@ impl State {
             window: Window::new(woken.has_more),
             gone: Vec::new(),
             done: VecDeque::new(),
-            unseen: woken.last_ord > woken.messages.len() as i64,
+            unseen: false,
             ord: woken.last_ord,
+            waiting: WAITING,
             queue: VecDeque::new(),
             run: None,
             holding: false,
             cutting: false,
         };
+        let mut seen = 0;
         for woken in woken.messages {
             let message = woken.message;
             if message.status == Status::Queued {
+                state.waiting = state.waiting.max(woken.ord);
                 let (run, edits) = (message.run_id, woken.edits);
                 let question = Some(message);
                 let written = Written::Committed;
                 state.queue.push_back(Waiting { run, question, edits, written, replies: Vec::new() });
             } else {
+                seen += 1;
                 state.window.push(message);
             }
         }
+        state.unseen = state.ord > seen;
         state
     }
 

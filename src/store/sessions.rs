@@ -1,5 +1,6 @@
 //! Sessions and messages, as the doors and a waking session ask for them.
 
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
 
@@ -7,7 +8,7 @@ use crate::clock::{self, Timestamp};
 use crate::id::{self, Uuid};
 use crate::protocol::{Author, AuthorKind, ErrorCode, FinishReason, Message, MessageRole, Status, Usage};
 
-use super::{Store, StoreError, Woken, WokenMessage};
+use super::{Store, StoreError, WAITING, Woken, WokenMessage};
 
 /// What the assistant is called in a list of messages.
 pub(crate) const ASSISTANT: &str = "fynq";
@@ -58,9 +59,31 @@ pub struct Page<T, At> {
 pub enum MessagesFrom {
     Start,
     /// After this place (`Page::next` of the page before).
-    After(i64),
+    After(Reached),
     /// The messages just before this one.
     Before(Uuid),
+}
+
+/// How far a list of one session's messages has come. What waits for its run has places of its own:
+/// a message that has begun since it was listed leaves no gap in the conversation that follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// In the conversation.
+    pub ord: i64,
+    /// Among what waits.
+    pub waiting: i64,
+}
+
+impl Reached {
+    const NOTHING: Reached = Reached { ord: i64::MIN, waiting: WAITING };
+
+    /// After these messages, too.
+    fn with(self, messages: &[WokenMessage]) -> Reached {
+        messages.iter().fold(self, |reached, message| match message.ord {
+            ord if ord > WAITING => Reached { waiting: ord, ..reached },
+            ord => Reached { ord, ..reached },
+        })
+    }
 }
 
 impl Store {
@@ -74,7 +97,7 @@ impl Store {
     ) -> Result<Option<Woken>, StoreError> {
         let (most, bytes) = (count(max_messages), count(max_bytes));
         let sql = include_str!("../../sql/queries/session_wake.sql");
-        let row = self.read_opt(sql, &[(&id, Type::UUID)]).await?;
+        let row = self.read_opt(sql, &[(&id, Type::UUID), (&WAITING, Type::INT8)]).await?;
         let Some(row) = row else { return Ok(None) };
         let sql = include_str!("../../sql/queries/messages_wake.sql");
         let rows = self.read(sql, &[(&id, Type::UUID), (&most, Type::INT8), (&bytes, Type::INT8)]).await?;
@@ -196,18 +219,18 @@ impl Store {
         Ok(self.execute(sql, &[(&id, Type::UUID)]).await? > 0)
     }
 
-    /// Oldest first, superseded ones left out. Also `Before` gives its page oldest first; its
-    /// `next` then only says that there are still older ones.
+    /// Oldest first, what waits for its run last, superseded ones left out. Also `Before` gives its page
+    /// oldest first; its `next` then only says that there are still older ones.
     pub async fn list_messages(
         &self,
         session: Uuid,
         from: MessagesFrom,
         limit: usize,
-    ) -> Result<Page<Message, i64>, StoreError> {
+    ) -> Result<Page<Message, Reached>, StoreError> {
         let more = one_more(limit);
         let after = match from {
-            MessagesFrom::Start => i64::MIN,
-            MessagesFrom::After(ord) => ord,
+            MessagesFrom::Start => Reached::NOTHING,
+            MessagesFrom::After(reached) => reached,
             MessagesFrom::Before(message) => {
                 let rows = self
                     .read(
@@ -215,7 +238,7 @@ impl Store {
                         &[(&session, Type::UUID), (&message, Type::UUID), (&more, Type::INT8)],
                     )
                     .await?;
-                let mut page = page(rows, limit, woken, |last| last.ord)?;
+                let mut page = page(rows, limit, woken, |_| Reached::NOTHING)?;
                 page.items.reverse();
                 return Ok(bare(page));
             }
@@ -223,32 +246,49 @@ impl Store {
         let rows = self
             .read(
                 include_str!("../../sql/queries/messages_after.sql"),
-                &[(&session, Type::UUID), (&after, Type::INT8), (&more, Type::INT8)],
+                &[
+                    (&session, Type::UUID),
+                    (&after.ord, Type::INT8),
+                    (&after.waiting, Type::INT8),
+                    (&WAITING, Type::INT8),
+                    (&more, Type::INT8),
+                ],
             )
             .await?;
-        Ok(bare(page(rows, limit, woken, |last| last.ord)?))
+        let page = page(rows, limit, woken, |_| ())?;
+        let next = page.next.map(|()| after.with(&page.items));
+        Ok(bare(Page { items: page.items, next }))
     }
 
     /// All that was said in a student's sessions: the newest session first, its messages oldest first.
     pub async fn messages_of_user(
         &self,
         user: Uuid,
-        after: Option<(Uuid, i64)>,
+        after: Option<(Uuid, Reached)>,
         limit: usize,
-    ) -> Result<Page<Message, (Uuid, i64)>, StoreError> {
-        let (session, ord) = after.unzip();
+    ) -> Result<Page<Message, (Uuid, Reached)>, StoreError> {
+        let (session, reached) = after.unzip();
+        let reached = reached.unwrap_or(Reached::NOTHING);
         let rows = self
             .read(
                 include_str!("../../sql/queries/messages_of_user.sql"),
                 &[
                     (&user, Type::UUID),
                     (&session, Type::UUID),
-                    (&ord, Type::INT8),
+                    (&reached.ord, Type::INT8),
+                    (&reached.waiting, Type::INT8),
+                    (&WAITING, Type::INT8),
                     (&one_more(limit), Type::INT8),
                 ],
             )
             .await?;
-        Ok(bare(page(rows, limit, woken, |last| (last.message.session_id, last.ord))?))
+        let page = page(rows, limit, woken, |last| last.message.session_id)?;
+        let next = page.next.map(|last| {
+            let begun = page.items.iter().position(|item| item.message.session_id == last).unwrap_or(0);
+            let before = if session == Some(last) { reached } else { Reached::NOTHING };
+            (last, before.with(&page.items[begun..]))
+        });
+        Ok(bare(Page { items: page.items, next }))
     }
 
     /// Every message of one run, in order.

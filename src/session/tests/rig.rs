@@ -96,6 +96,10 @@ impl World {
         ords.sort_unstable();
         ords.dedup();
         assert_eq!(ords.len(), self.rows.len(), "two messages in one place");
+        let last_said =
+            self.rows.values().filter(|row| row.status != Status::Queued).map(|row| row.ord).max();
+        let waits = self.rows.values().filter(|row| row.status == Status::Queued).map(|row| row.ord).min();
+        assert!(waits.is_none_or(|waits| Some(waits) > last_said), "what waits does not come last");
     }
 
     pub(super) fn accepted(&self) -> Vec<Uuid> {

@@ -2,7 +2,7 @@
 
 use fynq::id;
 use fynq::protocol::{AuthorKind, Status};
-use fynq::store::{MessagesFrom, NewSession, Op, Patience, SessionChange, SessionsOf};
+use fynq::store::{MessagesFrom, NewMessage, NewSession, Op, Patience, SessionChange, SessionsOf, WAITING};
 use tokio_postgres::types::Type;
 
 use super::{Fixture, add_student, answer, question};
@@ -92,11 +92,82 @@ async fn messages_are_paged_in_both_directions() {
             .collect();
         (ords, page.next)
     };
-    assert_eq!(page(MessagesFrom::Start, 3).await, (vec![1, 2, 4], Some(4)));
-    assert_eq!(page(MessagesFrom::After(4), 3).await, (vec![5, 6, 7], None));
-    assert_eq!(page(MessagesFrom::Before(all[5].id), 2).await, (vec![4, 5], Some(4)));
+    let (ords, next) = page(MessagesFrom::Start, 3).await;
+    assert_eq!(ords, [1, 2, 4]);
+    assert_eq!(page(MessagesFrom::After(next.unwrap()), 3).await, (vec![5, 6, 7], None));
+    let (ords, older) = page(MessagesFrom::Before(all[5].id), 2).await;
+    assert_eq!((ords, older.is_some()), (vec![4, 5], true));
     assert_eq!(page(MessagesFrom::Before(all[1].id), 2).await, (vec![1], None));
     assert_eq!(page(MessagesFrom::Before(id::new()), 2).await, (vec![], None));
+}
+
+/// A question that waits, the `n`-th to do so.
+fn waiting(session: id::Uuid, n: i64) -> NewMessage {
+    NewMessage { status: Status::Queued, ..question(session, WAITING + n) }
+}
+
+#[tokio::test]
+async fn what_waits_is_listed_last_and_no_page_misses_what_began_meanwhile() {
+    let f = Fixture::new().await;
+    let session = f.session().await;
+    let (first, second) = (waiting(session, 1), waiting(session, 2));
+    let said = [first.clone(), second.clone()].into_iter().chain((1..=3).map(|ord| question(session, ord)));
+    f.store.writer().commit(said.map(Op::Insert).collect(), Patience::Refuse).await.unwrap();
+    let read = async |from, history, limit| {
+        let (items, next) = match history {
+            false => {
+                let page = f.store.list_messages(session, from, limit).await.unwrap();
+                (page.items, page.next)
+            }
+            true => {
+                let after = match from {
+                    MessagesFrom::After(reached) => Some((session, reached)),
+                    _ => None,
+                };
+                let page = f.store.messages_of_user(f.student, after, limit).await.unwrap();
+                (page.items, page.next.map(|(_, reached)| reached))
+            }
+        };
+        (items.into_iter().map(|message| message.content).collect::<Vec<_>>(), next.map(MessagesFrom::After))
+    };
+    let wait = |n: i64| format!("question {}", WAITING + n);
+    let mut next = Vec::new();
+    for history in [false, true] {
+        let (all, more) = read(MessagesFrom::Start, history, 5).await;
+        assert_eq!(all, ["question 1".into(), "question 2".into(), "question 3".into(), wait(1), wait(2)]);
+        assert!(more.is_none());
+        // A page may end among what waits.
+        let (page, more) = read(MessagesFrom::Start, history, 4).await;
+        assert_eq!(page.last(), Some(&wait(1)));
+        assert_eq!(read(more.unwrap(), history, 4).await, (vec![wait(2)], None));
+        next.push((history, more.unwrap()));
+    }
+    // Its run begins before the next page is asked for.
+    let begin = vec![Op::Begin { session_id: session, id: first.id, ord: 4 }, Op::Insert(answer(session, 5))];
+    f.store.writer().commit(begin, Patience::Insist).await.unwrap();
+    for (history, from) in next {
+        let (page, more) = read(from, history, 2).await;
+        assert_eq!(page, [wait(1), String::new()], "the message in its place, and its answer");
+        assert_eq!(read(more.unwrap(), history, 2).await, (vec![wait(2)], None));
+    }
+    let woken = f.store.wake_session(session, 10, 10_000).await.unwrap().unwrap();
+    assert_eq!(woken.last_ord, 5, "what waits says nothing about the conversation's places");
+    let ords: Vec<_> = woken.messages.iter().map(|message| message.ord).collect();
+    assert_eq!(ords, [1, 2, 3, 4, 5, WAITING + 2]);
+}
+
+/// An answer larger than all that a session keeps in memory lies between it and the end.
+#[tokio::test]
+async fn what_waits_is_woken_whatever_was_said_since() {
+    let f = Fixture::new().await;
+    let session = f.session().await;
+    let waits = waiting(session, 1);
+    let long = NewMessage { content: "long ".repeat(1000).into(), ..answer(session, 2) };
+    let ops = [waits.clone(), question(session, 1), long].map(Op::Insert);
+    f.store.writer().commit(ops.to_vec(), Patience::Refuse).await.unwrap();
+    let woken = f.store.wake_session(session, 10, 1000).await.unwrap().unwrap();
+    let ords: Vec<_> = woken.messages.iter().map(|message| message.ord).collect();
+    assert_eq!((ords, woken.has_more), (vec![2, WAITING + 1], true));
 }
 
 #[tokio::test]
