@@ -6,6 +6,7 @@
 pub mod accounts;
 mod chat;
 pub mod local;
+mod messages;
 pub mod migrate;
 mod pool;
 mod sessions;
@@ -29,9 +30,10 @@ use crate::id::Uuid;
 use crate::protocol::{AuthorKind, ErrorCode, FinishReason, Message, MessageRole, Status, Usage};
 
 use local::LocalPostgres;
+pub(crate) use messages::ASSISTANT;
+pub use messages::{MessagesFrom, Reached};
 pub use pool::Address;
-pub(crate) use sessions::ASSISTANT;
-pub use sessions::{MessagesFrom, NewSession, Page, Reached, Session, SessionChange, SessionsOf};
+pub use sessions::{NewSession, Page, Session, SessionChange, SessionsOf};
 pub use writer::Writer;
 
 /// How long a door's query may take before its caller is told that the database is away.
