@@ -75,3 +75,12 @@ BEGIN
     END IF;
 END
 $$;
+
+-- An answer is compressed each time it is written: lz4 costs a fifth of pglz. Not every server has it.
+DO $$
+BEGIN
+    ALTER TABLE messages ALTER COLUMN content SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END
+$$;
