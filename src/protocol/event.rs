@@ -107,7 +107,12 @@ impl From<Usage> for RunUsage {
 
 /// A log entry's frame, and where the event lies in it (SSE sends the event alone).
 pub fn entry(seq: u64, event: &Event<'_>) -> (Bytes, std::ops::Range<usize>) {
-    let mut out = Vec::with_capacity(192);
+    let words = match event {
+        Event::TextMessageContent { delta, .. } | Event::ReasoningMessageContent { delta, .. } => delta.len(),
+        _ => 0,
+    };
+    // Room for names, an id and a few escapes: most frames are written without growing.
+    let mut out = Vec::with_capacity(160 + words + words / 8);
     out.extend_from_slice(b"{\"seq\":");
     out.extend_from_slice(seq.to_string().as_bytes());
     out.extend_from_slice(b",\"ev\":");

@@ -10,7 +10,7 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use crate::id::Uuid;
 
 use super::Request;
-use super::batch::{Batch, Failed, Touched};
+use super::batch::{Batch, Touched};
 
 /// A transaction longer than this counts as lost. The server itself ends a statement earlier.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(8);
@@ -72,8 +72,8 @@ pub(super) async fn attempt(
     loop {
         match timeout(BATCH_TIMEOUT, batch.commit(&link.client, again)).await {
             Ok(Ok(())) => break,
-            Ok(Err(failed)) if !again && failed.exists() => again = true,
-            Ok(Err(failed)) => return Err(fault(&failed, link.client.is_closed())),
+            Ok(Err(error)) if !again && exists(&error) => again = true,
+            Ok(Err(error)) => return Err(fault(&error, link.client.is_closed())),
             Err(_) => return Err(Fault::Lost { unknown: true, told: "no answer in time".into() }),
         }
     }
@@ -83,14 +83,16 @@ pub(super) async fn attempt(
     Ok(batch.into_touched())
 }
 
-fn fault(failed: &Failed, closed: bool) -> Fault {
-    let error = &failed.error;
+/// A row was there already.
+fn exists(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::UNIQUE_VIOLATION)
+}
+
+fn fault(error: &tokio_postgres::Error, closed: bool) -> Fault {
     let told = told(error);
     match error.code() {
-        // Not even begun: then what followed may have been committed piece by piece.
-        Some(_) if failed.not_begun => Fault::Lost { unknown: true, told },
         // The connection's last words. They may be a pooler's, about a server that it lost after
-        // COMMIT had gone through.
+        // the batch had gone through.
         Some(code) if is_fatal(error) || code.code().starts_with("08") => Fault::Lost { unknown: true, told },
         Some(code) if is_data_fault(code) => Fault::Data(told),
         Some(code) if code.code().starts_with("40") => Fault::Again,

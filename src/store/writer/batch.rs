@@ -1,12 +1,9 @@
-//! One transaction: the operations of many requests as a few statements over arrays, sent
-//! together in one round trip.
+//! One transaction: the operations of many requests as the arrays of one call.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
-use futures_util::join;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{Json, ToSql, Type};
 use tokio_postgres::{Client, Error};
 
@@ -19,8 +16,6 @@ use crate::store::{MessageState, NewMessage, Op};
 const TOUCH_EVERY: Duration = Duration::from_secs(1);
 /// More remembered sessions than this, and those of long ago are forgotten.
 const REMEMBERED: usize = 16 * 1024;
-
-const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 6000";
 
 /// When the writer last touched which session. One that is forgotten is touched once more.
 #[derive(Default)]
@@ -39,20 +34,7 @@ impl Touched {
     }
 }
 
-pub(super) struct Failed {
-    pub(super) error: Error,
-    /// It was BEGIN itself that failed.
-    pub(super) not_begun: bool,
-}
-
-impl Failed {
-    /// A row was there already.
-    pub(super) fn exists(&self) -> bool {
-        !self.not_begun && self.error.code() == Some(&SqlState::UNIQUE_VIOLATION)
-    }
-}
-
-/// The statements' parameters: one array per column, borrowed from the operations.
+/// The call's parameters: one array per column, borrowed from the operations.
 #[derive(Default)]
 pub(super) struct Batch<'a> {
     inserts: Inserts<'a>,
@@ -176,37 +158,45 @@ impl<'a> Batch<'a> {
         self.touches.ids
     }
 
-    /// All statements are on their way before the first answer comes. After a failed one the
-    /// rest fails too and COMMIT rolls back, so the first error is the one that counts. `again`:
-    /// rows that are there already are no error.
-    pub(super) async fn commit(&self, client: &Client, again: bool) -> Result<(), Failed> {
-        // `join!` polls in this order, and a statement is queued by its first poll.
-        let (begun, inserted, updated, run, superseded, touched, raised, committed) = join!(
-            client.batch_execute(BEGIN),
-            self.inserts.send(client, again),
-            self.updates.send(client),
-            self.begins.send(client),
-            self.supersedes.send(client),
-            self.touches.send(client),
-            self.hands.send(client),
-            client.batch_execute("COMMIT"),
-        );
-        begun.map_err(|error| Failed { error, not_begun: true })?;
-        let results = [inserted, updated, run, superseded, touched, raised, committed];
-        results.into_iter().collect::<Result<(), Error>>().map_err(|error| Failed { error, not_begun: false })
+    /// One call is one transaction. `again`: rows that are there already are no error.
+    pub(super) async fn commit(&self, client: &Client, again: bool) -> Result<(), Error> {
+        let Batch { inserts: i, updates: u, begins: b, supersedes: s, touches: t, hands: h } = self;
+        let params: [(&(dyn ToSql + Sync), Type); 31] = [
+            (&again, Type::BOOL),
+            (&i.sessions, Type::UUID_ARRAY),
+            (&i.ids, Type::UUID_ARRAY),
+            (&i.ords, Type::INT8_ARRAY),
+            (&i.runs, Type::UUID_ARRAY),
+            (&i.roles, Type::TEXT_ARRAY),
+            (&i.authors, Type::UUID_ARRAY),
+            (&i.kinds, Type::TEXT_ARRAY),
+            (&i.contents, Type::TEXT_ARRAY),
+            (&i.statuses, Type::TEXT_ARRAY),
+            (&i.edits, Type::UUID_ARRAY),
+            (&i.created, Type::TIMESTAMPTZ_ARRAY),
+            (&u.sessions, Type::UUID_ARRAY),
+            (&u.ids, Type::UUID_ARRAY),
+            (&u.contents, Type::TEXT_ARRAY),
+            (&u.statuses, Type::TEXT_ARRAY),
+            (&u.reasons, Type::TEXT_ARRAY),
+            (&u.errors, Type::TEXT_ARRAY),
+            (&u.usages, Type::JSONB_ARRAY),
+            (&u.models, Type::TEXT_ARRAY),
+            (&b.sessions, Type::UUID_ARRAY),
+            (&b.ids, Type::UUID_ARRAY),
+            (&b.ords, Type::INT8_ARRAY),
+            (&s.sessions, Type::UUID_ARRAY),
+            (&s.first, Type::INT8_ARRAY),
+            (&s.before, Type::INT8_ARRAY),
+            (&t.ids, Type::UUID_ARRAY),
+            (&t.at, Type::TIMESTAMPTZ_ARRAY),
+            (&t.titles, Type::TEXT_ARRAY),
+            (&h.ids, Type::UUID_ARRAY),
+            (&h.raised, Type::BOOL_ARRAY),
+        ];
+        client.execute_typed(include_str!("../../../sql/queries/write_batch.sql"), &params).await?;
+        Ok(())
     }
-}
-
-async fn execute(
-    client: &Client,
-    rows: usize,
-    sql: &str,
-    params: &[(&(dyn ToSql + Sync), Type)],
-) -> Result<(), Error> {
-    if rows > 0 {
-        client.execute_typed(sql, params).await?;
-    }
-    Ok(())
 }
 
 impl<'a> Inserts<'a> {
@@ -223,33 +213,6 @@ impl<'a> Inserts<'a> {
         self.edits.push(new.edits);
         self.created.push(new.created_at);
     }
-
-    async fn send(&self, client: &Client, again: bool) -> Result<(), Error> {
-        let sql = if again {
-            include_str!("../../../sql/queries/write_insert_again.sql")
-        } else {
-            include_str!("../../../sql/queries/write_insert.sql")
-        };
-        execute(
-            client,
-            self.ids.len(),
-            sql,
-            &[
-                (&self.sessions, Type::UUID_ARRAY),
-                (&self.ids, Type::UUID_ARRAY),
-                (&self.ords, Type::INT8_ARRAY),
-                (&self.runs, Type::UUID_ARRAY),
-                (&self.roles, Type::TEXT_ARRAY),
-                (&self.authors, Type::UUID_ARRAY),
-                (&self.kinds, Type::TEXT_ARRAY),
-                (&self.contents, Type::TEXT_ARRAY),
-                (&self.statuses, Type::TEXT_ARRAY),
-                (&self.edits, Type::UUID_ARRAY),
-                (&self.created, Type::TIMESTAMPTZ_ARRAY),
-            ],
-        )
-        .await
-    }
 }
 
 impl<'a> Updates<'a> {
@@ -263,25 +226,6 @@ impl<'a> Updates<'a> {
         self.usages.push(state.usage.map(Json));
         self.models.push(state.model.as_deref());
     }
-
-    async fn send(&self, client: &Client) -> Result<(), Error> {
-        execute(
-            client,
-            self.ids.len(),
-            include_str!("../../../sql/queries/write_update.sql"),
-            &[
-                (&self.sessions, Type::UUID_ARRAY),
-                (&self.ids, Type::UUID_ARRAY),
-                (&self.contents, Type::TEXT_ARRAY),
-                (&self.statuses, Type::TEXT_ARRAY),
-                (&self.reasons, Type::TEXT_ARRAY),
-                (&self.errors, Type::TEXT_ARRAY),
-                (&self.usages, Type::JSONB_ARRAY),
-                (&self.models, Type::TEXT_ARRAY),
-            ],
-        )
-        .await
-    }
 }
 
 impl Begins {
@@ -289,20 +233,6 @@ impl Begins {
         self.sessions.push(session);
         self.ids.push(id);
         self.ords.push(ord);
-    }
-
-    async fn send(&self, client: &Client) -> Result<(), Error> {
-        execute(
-            client,
-            self.ords.len(),
-            include_str!("../../../sql/queries/write_begin.sql"),
-            &[
-                (&self.sessions, Type::UUID_ARRAY),
-                (&self.ids, Type::UUID_ARRAY),
-                (&self.ords, Type::INT8_ARRAY),
-            ],
-        )
-        .await
     }
 }
 
@@ -312,20 +242,6 @@ impl Supersedes {
         self.first.push(first);
         self.before.push(before);
     }
-
-    async fn send(&self, client: &Client) -> Result<(), Error> {
-        execute(
-            client,
-            self.sessions.len(),
-            include_str!("../../../sql/queries/write_supersede.sql"),
-            &[
-                (&self.sessions, Type::UUID_ARRAY),
-                (&self.first, Type::INT8_ARRAY),
-                (&self.before, Type::INT8_ARRAY),
-            ],
-        )
-        .await
-    }
 }
 
 impl<'a> Touches<'a> {
@@ -333,31 +249,5 @@ impl<'a> Touches<'a> {
         self.ids.push(id);
         self.at.push(at);
         self.titles.push(title);
-    }
-
-    async fn send(&self, client: &Client) -> Result<(), Error> {
-        execute(
-            client,
-            self.ids.len(),
-            include_str!("../../../sql/queries/write_touch.sql"),
-            &[
-                (&self.ids, Type::UUID_ARRAY),
-                (&self.at, Type::TIMESTAMPTZ_ARRAY),
-                (&self.titles, Type::TEXT_ARRAY),
-            ],
-        )
-        .await
-    }
-}
-
-impl Hands {
-    async fn send(&self, client: &Client) -> Result<(), Error> {
-        execute(
-            client,
-            self.ids.len(),
-            include_str!("../../../sql/queries/write_raise_hand.sql"),
-            &[(&self.ids, Type::UUID_ARRAY), (&self.raised, Type::BOOL_ARRAY)],
-        )
-        .await
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Relay {
     pub(super) fault: Arc<Fault>,
 }
 
-/// What a client said: the name of every statement, and the text of every simple query.
+/// What a client said: the name of every statement, and the text of every query.
 #[derive(Default)]
 pub(super) struct Heard {
     pub(super) statements: Vec<String>,
@@ -25,7 +25,8 @@ pub(super) struct Heard {
 /// What is to go wrong.
 #[derive(Default)]
 pub(super) struct Fault {
-    /// The next COMMIT reaches the server, and its answer goes nowhere: the connection hangs …
+    /// The writer's next batch reaches the server, and its answer goes nowhere: the connection
+    /// hangs …
     pub(super) swallow_commit: AtomicBool,
     /// … until this lets it end.
     pub(super) end: Notify,
@@ -97,7 +98,7 @@ async fn carry(
             Ok(()) = hushed => std::future::pending().await,
         }
     });
-    let (mut first, mut hush) = (true, Some(hush));
+    let (mut first, mut hush, mut is_batch) = (true, Some(hush), false);
     loop {
         // All but the first message begin with a letter that says what they are.
         let kind = if first { 0 } else { says.read_u8().await.unwrap_or_default() };
@@ -111,7 +112,11 @@ async fn carry(
         }
         out.extend(length.to_be_bytes());
         out.extend(&body);
-        let swallow = body == b"COMMIT\0" && fault.swallow_commit.swap(false, Ordering::Relaxed);
+        if kind == b'P' {
+            is_batch = body.windows(11).any(|text| text == b"write_batch");
+        }
+        // Sync: what was sent is a transaction now.
+        let swallow = kind == b'S' && is_batch && fault.swallow_commit.swap(false, Ordering::Relaxed);
         if swallow {
             hush.take().map(|hush| hush.send(()));
         }
@@ -130,8 +135,11 @@ async fn carry(
 fn note(kind: u8, body: &[u8], heard: &mut Heard) {
     let mut texts = body.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
     match kind {
-        // Parse: the statement's name. Bind: the portal's, then the statement's.
-        b'P' => heard.statements.extend(texts.next()),
+        // Parse: the statement's name, then its text. Bind: the portal's, then the statement's.
+        b'P' => {
+            heard.statements.extend(texts.next());
+            heard.queries.extend(texts.next());
+        }
         b'B' => heard.statements.extend(texts.by_ref().take(2)),
         b'Q' => heard.queries.extend(texts.next()),
         _ => {}
