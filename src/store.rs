@@ -9,6 +9,7 @@ pub mod local;
 mod messages;
 pub mod migrate;
 mod pool;
+mod scope;
 mod sessions;
 mod writer;
 
@@ -17,10 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use deadpool_postgres::{Object, Pool};
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
-use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -33,6 +32,7 @@ use local::LocalPostgres;
 pub(crate) use messages::ASSISTANT;
 pub use messages::{MessagesFrom, Reached};
 pub use pool::Address;
+use scope::{Actor, Scope, Scopes};
 pub use sessions::{NewSession, Page, Session, SessionChange, SessionsOf};
 pub use writer::Writer;
 
@@ -50,7 +50,7 @@ pub struct Store(Arc<Parts>);
 
 struct Parts {
     address: Address,
-    pool: Pool,
+    scopes: Scopes,
     writer: Writer,
     /// The private server, when it is ours to stop.
     local: Mutex<Option<LocalPostgres>>,
@@ -93,9 +93,9 @@ impl Store {
         if ran > 0 {
             tracing::info!(ran, version = migrate::newest(), "the database's schema is up to date");
         }
-        let pool = address.pool(settings.pool_size)?;
+        let scopes = Scopes::new(address.pool(settings.pool_size)?);
         let writer = Writer::start(address.clone());
-        Ok(Store(Arc::new(Parts { address, pool, writer, local: Mutex::new(local) })))
+        Ok(Store(Arc::new(Parts { address, scopes, writer, local: Mutex::new(local) })))
     }
 
     /// Brings the schema up to date and nothing more. Returns how many migrations ran.
@@ -124,17 +124,37 @@ impl Store {
     /// Commits what waits, closes the connections, and stops the private server if there is one.
     pub async fn close(&self) {
         self.0.writer.close().await;
-        self.0.pool.close();
+        self.0.scopes.close();
         let local = self.0.local.lock().await.take();
         if let Some(local) = local {
             local.stop().await;
         }
     }
 
-    /// A pooled connection. Statements go through `query_typed` and friends: unnamed, so that a
-    /// transaction-mode pooler may stand in between; nothing session-wide is ever set.
-    pub(crate) async fn client(&self) -> Result<Object, StoreError> {
-        pool::take(&self.0.pool).await
+    /// As somebody who is signed in.
+    fn as_user(&self, id: Uuid) -> Scope<'_> {
+        self.0.scopes.of(Actor::User(id))
+    }
+
+    /// As the admin of an organisation.
+    #[expect(dead_code, reason = "what an admin does comes with the classes")]
+    fn as_admin(&self, id: Uuid) -> Scope<'_> {
+        self.0.scopes.of(Actor::Admin(id))
+    }
+
+    /// Before anybody is known.
+    fn at_the_door(&self) -> Scope<'_> {
+        self.0.scopes.of(Actor::Door)
+    }
+
+    /// As the sessions in memory.
+    fn as_task(&self) -> Scope<'_> {
+        self.0.scopes.of(Actor::Task)
+    }
+
+    /// As the housekeeping.
+    fn as_jobs(&self) -> Scope<'_> {
+        self.0.scopes.of(Actor::Jobs)
     }
 
     pub fn writer(&self) -> &Writer {
@@ -148,68 +168,11 @@ impl Store {
 
     /// Whether the database answers and has the schema that this binary needs.
     pub async fn check(&self) -> Result<(), StoreError> {
-        let client = self.client().await?;
-        match tokio::time::timeout(pool::CONNECT_TIMEOUT, migrate::inspect(&client)).await {
-            Ok(Ok(migrate::Schema::Current)) => Ok(()),
-            Ok(Ok(_)) => Err(StoreError::Refused("the schema is not this version's".into())),
-            Ok(Err(error)) => Err(StoreError::Refused(format!("{error:#}"))),
-            Err(_) => {
-                let _ = Object::take(client);
-                Err(StoreError::Unavailable)
-            }
+        match self.0.scopes.schema().await? {
+            migrate::Schema::Current => Ok(()),
+            _ => Err(StoreError::Refused("the schema is not this version's".into())),
         }
     }
-
-    /// The rows of a statement that only reads: tried once more when the pooled connection turns
-    /// out to have died while it lay idle.
-    pub(crate) async fn read(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
-        match self.rows(sql, params).await {
-            Err(Failed { error: StoreError::Unavailable, connected: true }) => {
-                self.rows(sql, params).await.map_err(|failed| failed.error)
-            }
-            done => done.map_err(|failed| failed.error),
-        }
-    }
-
-    /// As `read`, for a statement that gives one row at most.
-    pub(crate) async fn read_opt(&self, sql: &str, params: &Params<'_>) -> Result<Option<Row>, StoreError> {
-        Ok(self.read(sql, params).await?.into_iter().next())
-    }
-
-    /// The rows of a statement that changes something: tried once.
-    pub(crate) async fn change(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
-        self.rows(sql, params).await.map_err(|failed| failed.error)
-    }
-
-    /// As `change`; gives the number of rows instead.
-    pub(crate) async fn execute(&self, sql: &str, params: &Params<'_>) -> Result<u64, StoreError> {
-        let client = self.client().await?;
-        match tokio::time::timeout(QUERY_TIMEOUT, client.execute_typed(sql, params)).await {
-            Ok(done) => Ok(done?),
-            Err(_) => {
-                let _ = Object::take(client);
-                Err(StoreError::Unavailable)
-            }
-        }
-    }
-
-    async fn rows(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Failed> {
-        let client = self.client().await.map_err(|error| Failed { error, connected: false })?;
-        match tokio::time::timeout(QUERY_TIMEOUT, client.query_typed(sql, params)).await {
-            Ok(done) => done.map_err(|error| Failed { connected: error.is_closed(), error: error.into() }),
-            Err(_) => {
-                // The answer may still come: this connection is nobody else's any more.
-                let _ = Object::take(client);
-                Err(Failed { error: StoreError::Unavailable, connected: false })
-            }
-        }
-    }
-}
-
-struct Failed {
-    error: StoreError,
-    /// The connection was there and ended under the statement.
-    connected: bool,
 }
 
 /// Migrates; a server that is still starting (they may have been started together) is waited for.

@@ -264,11 +264,11 @@ pub(super) async fn history(
     ValidQuery(query): ValidQuery<ListQuery>,
 ) -> Result<Json<Page<Message>>, Problem> {
     app.auth.may_read_user(&who, user)?;
-    if who.user_id != user && app.store.account(user).await?.is_none() {
+    if who.user_id != user && app.store.account(who.user_id, user).await?.is_none() {
         return Err(Problem::not_found());
     }
     let after: Option<(Uuid, Reached)> = query.after()?;
-    let page = app.store.messages_of_user(user, after, query.limit()).await?;
+    let page = app.store.messages_of_user(who.user_id, user, after, query.limit()).await?;
     Ok(Json(Page::of(page, |message| message)))
 }
 

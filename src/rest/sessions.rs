@@ -118,7 +118,7 @@ pub(super) async fn list(
         Role::Student | Role::Tutor => SessionsOf::Student(who.user_id),
     };
     let search = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
-    let page = app.store.list_sessions(of, search, after, list.limit()).await?;
+    let page = app.store.list_sessions(who.user_id, of, search, after, list.limit()).await?;
     Ok(Json(Page::of(page, Session::from)))
 }
 
@@ -169,7 +169,7 @@ pub(super) async fn change(
         title: input.title.as_ref().map(Option::as_deref),
         subject: input.subject.as_ref().map(Option::as_deref),
     };
-    let row = app.store.change_session(session, change).await?;
+    let row = app.store.change_session(who.user_id, session, change).await?;
     Ok(Json(row.ok_or_else(Problem::not_found)?.into()))
 }
 
@@ -186,7 +186,7 @@ pub(super) async fn delete(
     app.auth.own_session(&who, session).await?;
     // First the task, so that nothing is written for a session whose row is gone.
     let _asleep = app.sessions.remove(session).await;
-    app.store.delete_session(session).await?;
+    app.store.delete_session(who.user_id, session).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -231,7 +231,7 @@ pub(super) async fn messages(
         (None, Some(reached)) => MessagesFrom::After(reached),
         (None, None) => MessagesFrom::Start,
     };
-    let mut page = app.store.list_messages(session, from, list.limit()).await?;
+    let mut page = app.store.list_messages(who.user_id, session, from, list.limit()).await?;
     if query.before.is_some() {
         // A cursor goes forward only; whoever goes back asks before the oldest that they have.
         page.next = None;

@@ -55,7 +55,7 @@ impl Store {
         max_bytes: usize,
     ) -> Result<Option<Woken>, StoreError> {
         let sql = include_str!("../../sql/queries/session_wake.sql");
-        let row = self.read_opt(sql, &[(&id, Type::UUID), (&WAITING, Type::INT8)]).await?;
+        let row = self.as_task().read_opt(sql, &[(&id, Type::UUID), (&WAITING, Type::INT8)]).await?;
         let Some(row) = row else { return Ok(None) };
         let (messages, has_more) = self.newest_before(id, i64::MAX, max_messages, max_bytes).await?;
         Ok(Some(Woken {
@@ -81,6 +81,7 @@ impl Store {
         let sql = include_str!("../../sql/queries/messages_wake.sql");
         let (most, bytes) = (count(max_messages), count(max_bytes));
         let rows = self
+            .as_task()
             .read(
                 sql,
                 &[(&session, Type::UUID), (&most, Type::INT8), (&bytes, Type::INT8), (&before, Type::INT8)],
@@ -107,13 +108,15 @@ impl Store {
         max_bytes: usize,
     ) -> Result<Option<Past>, StoreError> {
         let sql = include_str!("../../sql/queries/question_place.sql");
-        let row = self.read_opt(sql, &[(&session, Type::UUID), (&question, Type::UUID)]).await?;
+        let row = self.as_task().read_opt(sql, &[(&session, Type::UUID), (&question, Type::UUID)]).await?;
         let Some(row) = row else { return Ok(None) };
         let from: i64 = row.try_get("ord")?;
         let sql = include_str!("../../sql/queries/messages_from.sql");
         let most = count(max_gone);
-        let rows =
-            self.read(sql, &[(&session, Type::UUID), (&from, Type::INT8), (&most, Type::INT8)]).await?;
+        let rows = self
+            .as_task()
+            .read(sql, &[(&session, Type::UUID), (&from, Type::INT8), (&most, Type::INT8)])
+            .await?;
         let gone = rows.iter().rev().map(|row| Ok(row.try_get("id")?)).collect::<Result<_, StoreError>>()?;
         let (kept, has_more) = self.newest_before(session, from, max_messages, max_bytes).await?;
         Ok(Some(Past { from, gone, kept, has_more }))
@@ -122,26 +125,26 @@ impl Store {
     /// Whether this is a question of the session that is not superseded.
     pub async fn question_stands(&self, session: Uuid, message: Uuid) -> Result<bool, StoreError> {
         let sql = include_str!("../../sql/queries/question_stands.sql");
-        let row = self.read_opt(sql, &[(&session, Type::UUID), (&message, Type::UUID)]).await?;
+        let row = self.as_task().read_opt(sql, &[(&session, Type::UUID), (&message, Type::UUID)]).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
     }
 
     /// Whether the session holds this message, superseded or not.
     pub async fn message_exists(&self, session: Uuid, message: Uuid) -> Result<bool, StoreError> {
         let sql = include_str!("../../sql/queries/message_exists.sql");
-        let row = self.read_opt(sql, &[(&session, Type::UUID), (&message, Type::UUID)]).await?;
+        let row = self.as_task().read_opt(sql, &[(&session, Type::UUID), (&message, Type::UUID)]).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
     }
 
     /// At start: closes the runs that a crash left open (`streaming` becomes `interrupted`, text
     /// kept). Returns how many.
     pub async fn close_interrupted(&self) -> Result<u64, StoreError> {
-        self.execute(include_str!("../../sql/queries/close_interrupted.sql"), &[]).await
+        self.as_task().execute(include_str!("../../sql/queries/close_interrupted.sql"), &[]).await
     }
 
     /// At start: sessions with accepted messages whose run has not begun, the longest waiting first.
     pub async fn sessions_waiting(&self) -> Result<Vec<Uuid>, StoreError> {
-        let rows = self.read(include_str!("../../sql/queries/sessions_waiting.sql"), &[]).await?;
+        let rows = self.as_task().read(include_str!("../../sql/queries/sessions_waiting.sql"), &[]).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
@@ -149,6 +152,7 @@ impl Store {
     /// oldest first; its `next` then only says that there are still older ones.
     pub async fn list_messages(
         &self,
+        who: Uuid,
         session: Uuid,
         from: MessagesFrom,
         limit: usize,
@@ -159,6 +163,7 @@ impl Store {
             MessagesFrom::After(reached) => reached,
             MessagesFrom::Before(message) => {
                 let rows = self
+                    .as_user(who)
                     .read(
                         include_str!("../../sql/queries/messages_before.sql"),
                         &[(&session, Type::UUID), (&message, Type::UUID), (&more, Type::INT8)],
@@ -170,6 +175,7 @@ impl Store {
             }
         };
         let rows = self
+            .as_user(who)
             .read(
                 include_str!("../../sql/queries/messages_after.sql"),
                 &[
@@ -189,6 +195,7 @@ impl Store {
     /// All that was said in a student's sessions: the newest session first, its messages oldest first.
     pub async fn messages_of_user(
         &self,
+        who: Uuid,
         user: Uuid,
         after: Option<(Uuid, Reached)>,
         limit: usize,
@@ -196,6 +203,7 @@ impl Store {
         let (session, reached) = after.unzip();
         let reached = reached.unwrap_or(Reached::NOTHING);
         let rows = self
+            .as_user(who)
             .read(
                 include_str!("../../sql/queries/messages_of_user.sql"),
                 &[
@@ -220,7 +228,7 @@ impl Store {
     /// Every message of one run, in order.
     pub async fn run_messages(&self, session: Uuid, run: Uuid) -> Result<Vec<Message>, StoreError> {
         let sql = include_str!("../../sql/queries/messages_of_run.sql");
-        let rows = self.read(sql, &[(&session, Type::UUID), (&run, Type::UUID)]).await?;
+        let rows = self.as_task().read(sql, &[(&session, Type::UUID), (&run, Type::UUID)]).await?;
         rows.iter().map(|row| Ok(woken(row)?.message)).collect()
     }
 }

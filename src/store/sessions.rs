@@ -54,6 +54,7 @@ impl Store {
         let sql = include_str!("../../sql/queries/session_create.sql");
         let (id, now) = (id::new(), clock::now());
         let rows = self
+            .as_user(new.student_id)
             .change(
                 sql,
                 &[
@@ -69,14 +70,15 @@ impl Store {
         session(row)
     }
 
-    pub async fn get_session(&self, id: Uuid) -> Result<Option<Session>, StoreError> {
+    pub async fn get_session(&self, who: Uuid, id: Uuid) -> Result<Option<Session>, StoreError> {
         let sql = include_str!("../../sql/queries/session_get.sql");
-        self.read_opt(sql, &[(&id, Type::UUID)]).await?.as_ref().map(session).transpose()
+        self.as_user(who).read_opt(sql, &[(&id, Type::UUID)]).await?.as_ref().map(session).transpose()
     }
 
     /// The most recently active first; `search` looks into title and subject, whatever the case.
     pub async fn list_sessions(
         &self,
+        who: Uuid,
         of: SessionsOf,
         search: Option<&str>,
         after: Option<(Timestamp, Uuid)>,
@@ -89,6 +91,7 @@ impl Store {
         let pattern = search.map(pattern_for);
         let (at, id) = after.unzip();
         let rows = self
+            .as_user(who)
             .read(
                 include_str!("../../sql/queries/session_list.sql"),
                 &[
@@ -106,10 +109,12 @@ impl Store {
     /// `None` when there is no such session.
     pub async fn change_session(
         &self,
+        who: Uuid,
         id: Uuid,
         change: SessionChange<'_>,
     ) -> Result<Option<Session>, StoreError> {
         let rows = self
+            .as_user(who)
             .change(
                 include_str!("../../sql/queries/session_patch.sql"),
                 &[
@@ -126,9 +131,9 @@ impl Store {
     }
 
     /// With all its messages. False when there was none.
-    pub async fn delete_session(&self, id: Uuid) -> Result<bool, StoreError> {
+    pub async fn delete_session(&self, who: Uuid, id: Uuid) -> Result<bool, StoreError> {
         let sql = include_str!("../../sql/queries/session_delete.sql");
-        Ok(self.execute(sql, &[(&id, Type::UUID)]).await? > 0)
+        Ok(self.as_user(who).execute(sql, &[(&id, Type::UUID)]).await? > 0)
     }
 }
 

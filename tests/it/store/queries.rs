@@ -23,7 +23,7 @@ async fn sessions_are_listed_searched_and_paged() {
     let mut seen = Vec::new();
     let mut after = None;
     loop {
-        let page = f.store.list_sessions(mine, None, after, 2).await.unwrap();
+        let page = f.store.list_sessions(f.student, mine, None, after, 2).await.unwrap();
         assert!(page.items.len() <= 2);
         seen.extend(page.items.iter().map(|session| session.id));
         after = page.next;
@@ -35,14 +35,14 @@ async fn sessions_are_listed_searched_and_paged() {
     assert_eq!(seen, ids, "the newest first, each once");
 
     let found = async |search: &str| {
-        let page = f.store.list_sessions(mine, Some(search), None, 10).await.unwrap();
+        let page = f.store.list_sessions(f.student, mine, Some(search), None, 10).await.unwrap();
         page.items.into_iter().filter_map(|session| session.title).collect::<Vec<_>>()
     };
     assert_eq!(found("slope").await, ["Slope of a line"]);
     assert_eq!(found("50%").await, ["50% off"]);
     assert_eq!(found("üben").await, ["STEILHEIT ÜBEN"]);
     assert_eq!(found("school").await.len(), 5);
-    let all = f.store.list_sessions(SessionsOf::Everyone, None, None, 10).await.unwrap();
+    let all = f.store.list_sessions(f.student, SessionsOf::Everyone, None, None, 10).await.unwrap();
     assert_eq!(all.items.len(), 6);
     assert_eq!(all.items[0].id, foreign);
 }
@@ -52,20 +52,20 @@ async fn a_session_is_changed_and_deleted_with_its_messages() {
     let f = Fixture::new().await;
     let id = f.session().await;
     let change = SessionChange { title: Some(Some("Lines")), subject: None };
-    let changed = f.store.change_session(id, change).await.unwrap().unwrap();
+    let changed = f.store.change_session(f.student, id, change).await.unwrap().unwrap();
     assert_eq!((changed.title.as_deref(), changed.subject), (Some("Lines"), None));
     let change = SessionChange { title: None, subject: Some(Some("Maths")) };
-    let changed = f.store.change_session(id, change).await.unwrap().unwrap();
+    let changed = f.store.change_session(f.student, id, change).await.unwrap().unwrap();
     assert_eq!((changed.title.as_deref(), changed.subject.as_deref()), (Some("Lines"), Some("Maths")));
     let change = SessionChange { title: Some(None), subject: None };
-    assert_eq!(f.store.change_session(id, change).await.unwrap().unwrap().title, None);
-    assert!(f.store.change_session(id::new(), change).await.unwrap().is_none());
+    assert_eq!(f.store.change_session(f.student, id, change).await.unwrap().unwrap().title, None);
+    assert!(f.store.change_session(f.student, id::new(), change).await.unwrap().is_none());
 
     let asked = question(id, 1);
     f.store.writer().commit(vec![Op::Insert(asked.clone())], Patience::Refuse).await.unwrap();
-    assert!(f.store.delete_session(id).await.unwrap());
-    assert!(!f.store.delete_session(id).await.unwrap());
-    assert!(f.store.get_session(id).await.unwrap().is_none());
+    assert!(f.store.delete_session(f.student, id).await.unwrap());
+    assert!(!f.store.delete_session(f.student, id).await.unwrap());
+    assert!(f.store.get_session(f.student, id).await.unwrap().is_none());
     assert!(!f.store.message_exists(id, asked.id).await.unwrap());
     // So do a student's with the student.
     let id = f.session().await;
@@ -84,7 +84,7 @@ async fn messages_are_paged_in_both_directions() {
     ops.push(Op::Supersede { session_id: session, from: 3, before: 4 });
     f.store.writer().commit(ops, Patience::Refuse).await.unwrap();
     let page = async |from, limit| {
-        let page = f.store.list_messages(session, from, limit).await.unwrap();
+        let page = f.store.list_messages(f.student, session, from, limit).await.unwrap();
         let ords: Vec<_> = page
             .items
             .iter()
@@ -116,7 +116,7 @@ async fn what_waits_is_listed_last_and_no_page_misses_what_began_meanwhile() {
     let read = async |from, history, limit| {
         let (items, next) = match history {
             false => {
-                let page = f.store.list_messages(session, from, limit).await.unwrap();
+                let page = f.store.list_messages(f.student, session, from, limit).await.unwrap();
                 (page.items, page.next)
             }
             true => {
@@ -124,7 +124,7 @@ async fn what_waits_is_listed_last_and_no_page_misses_what_began_meanwhile() {
                     MessagesFrom::After(reached) => Some((session, reached)),
                     _ => None,
                 };
-                let page = f.store.messages_of_user(f.student, after, limit).await.unwrap();
+                let page = f.store.messages_of_user(f.student, f.student, after, limit).await.unwrap();
                 (page.items, page.next.map(|(_, reached)| reached))
             }
         };
@@ -220,7 +220,7 @@ async fn a_students_history_has_the_newest_session_first() {
     let mut seen = Vec::new();
     let mut after = None;
     loop {
-        let page = f.store.messages_of_user(f.student, after, 2).await.unwrap();
+        let page = f.store.messages_of_user(f.student, f.student, after, 2).await.unwrap();
         seen.extend(page.items.into_iter().map(|message| (message.session_id, message.content)));
         after = page.next;
         if after.is_none() {

@@ -128,25 +128,25 @@ async fn a_touch_moves_the_session_forward_and_gives_a_title_once() {
         let at = clock::now() + jiff::SignedDuration::from_secs(seconds);
         vec![Op::Touch { session_id: session, title: title.map(str::to_owned), at }]
     };
-    let before = f.store.get_session(session).await.unwrap().unwrap();
+    let before = f.store.get_session(f.student, session).await.unwrap().unwrap();
     writer.commit(touch(None, 60), Patience::Refuse).await.unwrap();
-    let touched = f.store.get_session(session).await.unwrap().unwrap();
+    let touched = f.store.get_session(f.student, session).await.unwrap().unwrap();
     assert!(touched.updated_at > before.updated_at && touched.title.is_none());
     // A second one within a second is spared, but not its title.
     writer.commit(touch(None, 120), Patience::Refuse).await.unwrap();
-    let spared = f.store.get_session(session).await.unwrap().unwrap();
+    let spared = f.store.get_session(f.student, session).await.unwrap().unwrap();
     assert_eq!(spared.updated_at, touched.updated_at);
     writer.commit(touch(Some("Slopes"), 180), Patience::Refuse).await.unwrap();
     writer.commit(touch(Some("Other"), -180), Patience::Refuse).await.unwrap();
-    let titled = f.store.get_session(session).await.unwrap().unwrap();
+    let titled = f.store.get_session(f.student, session).await.unwrap().unwrap();
     assert_eq!(titled.title.as_deref(), Some("Slopes"));
     assert!(titled.updated_at > touched.updated_at, "and time never goes back");
 
     let raise = |raised| vec![Op::RaiseHand { session_id: session, raised }];
     writer.commit(raise(true), Patience::Refuse).await.unwrap();
-    assert!(f.store.get_session(session).await.unwrap().unwrap().hand_raised);
+    assert!(f.store.get_session(f.student, session).await.unwrap().unwrap().hand_raised);
     writer.commit(raise(false), Patience::Refuse).await.unwrap();
-    assert!(!f.store.get_session(session).await.unwrap().unwrap().hand_raised);
+    assert!(!f.store.get_session(f.student, session).await.unwrap().unwrap().hand_raised);
 }
 
 /// Holds the writer's first batch up, so that all that follows lands in one.
