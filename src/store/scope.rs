@@ -1,6 +1,6 @@
 //! Who asks. Every statement of the doors and of the sessions' tasks runs in a transaction of its own
 //! that first takes a role of the database, and, for a person, says who it is: row level security
-//! (`sql/migrations/V5__row_level_security.sql`) does the rest. The pool is private to this file, so
+//! (`sql/migrations/V6__row_level_security.sql`) does the rest. The pool is private to this file, so
 //! nothing can be asked as nobody.
 
 use deadpool_postgres::{Object, Pool};
