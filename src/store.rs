@@ -247,6 +247,8 @@ pub struct Woken {
     pub student_name: String,
     pub title: Option<String>,
     pub hand_raised: bool,
+    /// Commands without a message that took effect, the newest first.
+    pub done: Vec<Uuid>,
     /// The highest `ord` of any message, superseded ones included; 0 when there is none.
     pub last_ord: i64,
     /// Messages in `ord` order. `edits`: for a queued message, the one it supersedes.

@@ -37,6 +37,8 @@ pub(super) trait Out {
     fn ask_model(&mut self, prompt: Prompt);
     /// Closes the upstream call; what it used until then.
     fn hush_model(&mut self) -> Option<(Usage, Option<String>)>;
+    /// Keeps over a restart that a command without a message took effect.
+    fn remember(&mut self, command: Uuid);
     fn now(&self) -> Timestamp;
 }
 
@@ -124,7 +126,7 @@ impl State {
             watchers: Vec::new(),
             window: Window::new(woken.has_more),
             gone: Vec::new(),
-            done: VecDeque::new(),
+            done: woken.done.into_iter().rev().collect(),
             unseen: woken.last_ord > woken.messages.len() as i64,
             ord: woken.last_ord,
             queue: VecDeque::new(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::clock::{self, Timestamp};
@@ -20,10 +20,10 @@ use crate::shutdown::Phase;
 use crate::store::{Op, Patience, StoreError, WriteError};
 
 use super::Refused;
-use super::handle::{Asking, Attachment, Call, Request, Viewer};
+use super::handle::{Asking, Attachment, Call, Hold, Request, Viewer};
 use super::log::{Audience, Log};
 use super::registry::{Inner, OpenError};
-use super::state::{Out, ReplyTo, State, Token, refuse};
+use super::state::{MAX_DONE, Out, ReplyTo, State, Token, refuse};
 use super::window::{MAX_BYTES, MAX_MESSAGES};
 
 /// How long a client should wait before it tries a refused command again.
@@ -89,6 +89,9 @@ enum Happening {
     Committed(Token, Result<(), WriteError>),
     Model(gemini::Event),
     LookedUp(Box<LookedUp>),
+    Remembered,
+    /// Whether the session is still in PostgreSQL.
+    FoundOut(bool),
     Alarm,
     Phase(Phase),
 }
@@ -117,6 +120,7 @@ struct Task<'a> {
 /// The state's hands.
 struct Effects<'a> {
     inner: &'a Inner,
+    session: Uuid,
     log: Arc<Log>,
     /// What the task waits for beside its mailbox and the model: only what has happened is polled.
     pending: FuturesUnordered<BoxFuture<'static, Happening>>,
@@ -148,6 +152,19 @@ impl Out for Effects<'_> {
         Some((answer.usage(), answer.model().map(str::to_owned)))
     }
 
+    fn remember(&mut self, command: Uuid) {
+        let (store, session) = (self.inner.store.clone(), self.session);
+        let busy = Busy::new(&self.inner.running);
+        self.expect(async move {
+            if let Err(error) = store.remember_command(session, command, MAX_DONE).await {
+                // As long as the session is in memory it is known all the same.
+                tracing::debug!(%session, %error, "a command could not be noted");
+            }
+            drop(busy);
+            Happening::Remembered
+        });
+    }
+
     fn now(&self) -> Timestamp {
         clock::now()
     }
@@ -168,8 +185,14 @@ impl Effects<'_> {
 impl<'a> Task<'a> {
     fn new(inner: &'a Inner, state: State) -> Task<'a> {
         let log = Log::new(inner.settings.log_bytes);
-        let mut effects =
-            Effects { inner, log, pending: FuturesUnordered::new(), unsettled: 0, answer: None };
+        let mut effects = Effects {
+            inner,
+            session: state.session,
+            log,
+            pending: FuturesUnordered::new(),
+            unsettled: 0,
+            answer: None,
+        };
         effects.watch_phase(Phase::Serving);
         Task {
             inner,
@@ -186,15 +209,24 @@ impl<'a> Task<'a> {
     async fn serve(&mut self, requests: &mut mpsc::Receiver<Box<Request>>) {
         loop {
             match self.next(requests).await {
-                Happening::Request(request) => {
-                    if let Request::Remove = *request {
-                        return;
+                Happening::Request(request) => match *request {
+                    Request::Hold(hold) => {
+                        if self.is_gone(hold).await {
+                            return;
+                        }
                     }
-                    self.request(*request);
-                }
+                    request => self.request(request),
+                },
                 Happening::Committed(token, result) => self.committed(token, result),
                 Happening::Model(event) => self.model(event),
                 Happening::LookedUp(looked_up) => self.looked_up(*looked_up),
+                Happening::Remembered => self.effects.unsettled -= 1,
+                Happening::FoundOut(is_there) => {
+                    self.effects.unsettled -= 1;
+                    if !is_there {
+                        return;
+                    }
+                }
                 Happening::Alarm => {
                     if self.alarm() {
                         return;
@@ -253,8 +285,29 @@ impl<'a> Task<'a> {
             }
             Request::Detach(conn) => self.state.unwatch(&mut self.effects, conn),
             Request::Command(viewer, command, reply) => self.command(viewer, command, reply),
-            Request::Remove => {}
+            Request::Hold(_) => {}
         }
+    }
+
+    /// Holds still until a deletion is over; `true`: the session is gone.
+    async fn is_gone(&mut self, hold: Hold) -> bool {
+        // Whoever deletes may have given up.
+        let _ = hold.still.send(());
+        if hold.gone.await.is_ok() {
+            return true;
+        }
+        // It failed; but a DELETE whose answer was lost may have gone through.
+        let (store, session) = (self.inner.store.clone(), self.state.session);
+        self.effects.expect(async move {
+            loop {
+                match store.get_session(session).await {
+                    Ok(row) => return Happening::FoundOut(row.is_some()),
+                    Err(error) => tracing::debug!(%session, %error, "not known whether it is still there"),
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        });
+        false
     }
 
     fn attach(&mut self, viewer: Viewer, position: Option<(Uuid, u64)>) -> Attachment {
@@ -410,6 +463,22 @@ impl<'a> Task<'a> {
             self.counted = running;
             self.inner.running.send_modify(|count| if running { *count += 1 } else { *count -= 1 });
         }
+    }
+}
+
+/// Counts among the active runs for as long as it lives.
+struct Busy(watch::Sender<usize>);
+
+impl Busy {
+    fn new(running: &watch::Sender<usize>) -> Busy {
+        running.send_modify(|count| *count += 1);
+        Busy(running.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 

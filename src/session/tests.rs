@@ -36,6 +36,7 @@ struct World {
     prompt: Option<Prompt>,
     speaking: bool,
     rows: HashMap<Uuid, Row>,
+    remembered: Vec<Uuid>,
 }
 
 impl Out for World {
@@ -56,6 +57,9 @@ impl Out for World {
     }
     fn hush_model(&mut self) -> Option<(Usage, Option<String>)> {
         std::mem::take(&mut self.speaking).then(|| (Usage::default(), None))
+    }
+    fn remember(&mut self, command: Uuid) {
+        self.remembered.push(command);
     }
     fn now(&self) -> Timestamp {
         Timestamp::UNIX_EPOCH
@@ -122,6 +126,7 @@ impl Rig {
             student_name: "Ada".into(),
             title: None,
             hand_raised: false,
+            done: Vec::new(),
             last_ord: 0,
             messages: Vec::new(),
             has_more: false,
@@ -355,6 +360,7 @@ fn a_stop_sent_again_spares_the_next_run() {
     assert!(rig.world.speaking, "the second run");
     rig.state.stop(&mut rig.world, ReplyTo::Conn(CONN), Some(id));
     assert!(rig.world.speaking, "stopped by a command that had its effect");
+    assert_eq!(rig.world.remembered, [id], "it is kept for after a restart, once");
     rig.settle();
 }
 
@@ -408,6 +414,7 @@ fn an_answer_that_nobody_ends_is_ended_by_whoever_wakes_the_session() {
         student_name: "Ada".into(),
         title: None,
         hand_raised: false,
+        done: Vec::new(),
         last_ord: 1,
         messages: vec![WokenMessage { message: open, ord: 1, edits: None }],
         has_more: false,

@@ -157,7 +157,7 @@ impl State {
         self.window.remove(&supersedes);
         self.forget(supersedes);
         if repeats {
-            self.done(Some(id));
+            self.done(out, Some(id));
         }
         self.announce(out);
         if stopped || self.cutting {

@@ -90,10 +90,19 @@ impl Store {
             student_name: row.try_get("student_name")?,
             title: row.try_get("title")?,
             hand_raised: row.try_get("hand_raised")?,
+            done: row.try_get("done")?,
             last_ord: row.try_get("last_ord")?,
             messages,
             has_more,
         }))
+    }
+
+    /// Notes that a command without a message took effect; the newest `most` are kept.
+    pub async fn remember_command(&self, session: Uuid, id: Uuid, most: usize) -> Result<(), StoreError> {
+        let sql = include_str!("../../sql/queries/session_remember.sql");
+        let most = i32::try_from(most).unwrap_or(i32::MAX);
+        self.execute(sql, &[(&session, Type::UUID), (&id, Type::UUID), (&most, Type::INT4)]).await?;
+        Ok(())
     }
 
     /// Whether the session holds this message, superseded or not.

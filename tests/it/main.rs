@@ -16,6 +16,7 @@ mod floors;
 mod papers;
 mod processes;
 mod rest;
+mod restarts;
 mod store;
 mod support;
 mod wire;
