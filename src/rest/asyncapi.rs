@@ -8,6 +8,7 @@ use crate::protocol::{CloseCode, ErrorCode, MAX_FRAME, MAX_TEXT, Message, SUBPRO
 const CLOSE_CODES: &[CloseCode] = &[
     CloseCode::Normal,
     CloseCode::ShuttingDown,
+    CloseCode::Protocol,
     CloseCode::Unsupported,
     CloseCode::TooBig,
     CloseCode::Internal,
@@ -393,7 +394,7 @@ mod tests {
         let codes = document.pointer("/components/schemas/ErrorCode/enum").unwrap().as_array().unwrap();
         assert_eq!(codes.len(), ErrorCode::ALL.len());
         let closes = document["x-close-codes"].as_array().unwrap();
-        for number in [1001, 1009, 1012, 4400, 4401, 4403, 4404, 4408, 4429] {
+        for number in [1001, 1002, 1009, 1012, 4400, 4401, 4403, 4404, 4408, 4429] {
             assert!(closes.iter().any(|close| close["code"] == number), "{number}");
         }
     }
