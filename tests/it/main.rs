@@ -13,6 +13,7 @@ mod commands;
 mod doors;
 mod faults;
 mod floors;
+mod outside;
 mod papers;
 mod processes;
 mod raw;
