@@ -212,6 +212,8 @@ pub struct Woken {
     pub student_name: String,
     pub title: Option<String>,
     pub hand_raised: bool,
+    /// Commands without a message that took effect, the newest first.
+    pub done: Vec<Uuid>,
     /// The highest `ord` in the conversation, superseded messages included; 0 when there is none.
     pub last_ord: i64,
     /// Messages in `ord` order, so the queued ones last. `edits`: for those, the one it supersedes.

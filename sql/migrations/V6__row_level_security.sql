@@ -253,7 +253,7 @@ CREATE POLICY changed ON sessions FOR UPDATE TO fynq_user
 CREATE POLICY deleted ON sessions FOR DELETE TO fynq_user USING (student_id = (SELECT auth.uid()));
 GRANT SELECT, INSERT, UPDATE (title, subject, updated_at), DELETE ON sessions TO fynq_user;
 CREATE POLICY kept ON sessions TO fynq_task USING (true) WITH CHECK (true);
-GRANT SELECT, UPDATE (title, updated_at, control, hand_raised) ON sessions TO fynq_task;
+GRANT SELECT, UPDATE (title, updated_at, control, hand_raised, done) ON sessions TO fynq_task;
 
 -- Messages: of the sessions that one sees. Only the tasks write them.
 CREATE POLICY seen ON messages FOR SELECT TO fynq_user

@@ -184,9 +184,7 @@ pub(super) async fn delete(
     Id(session): Id,
 ) -> Result<StatusCode, Problem> {
     app.auth.own_session(&who, session).await?;
-    // First the task, so that nothing is written for a session whose row is gone.
-    let _asleep = app.sessions.remove(session).await;
-    app.store.delete_session(who.user_id, session).await?;
+    app.sessions.delete(who.user_id, session).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

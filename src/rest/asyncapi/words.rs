@@ -7,6 +7,7 @@ use crate::protocol::{CloseCode, MAX_TEXT};
 pub(super) const CLOSE_CODES: &[CloseCode] = &[
     CloseCode::Normal,
     CloseCode::ShuttingDown,
+    CloseCode::Protocol,
     CloseCode::Unsupported,
     CloseCode::TooBig,
     CloseCode::Internal,
