@@ -264,6 +264,19 @@ pub struct WokenMessage {
     pub edits: Option<Uuid>,
 }
 
+/// What an edit needs to know when it reaches back beyond what its session has in memory.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// The place from which on everything is superseded.
+    pub from: i64,
+    /// What is superseded, oldest first.
+    pub gone: Vec<Uuid>,
+    /// What stays: the messages right before that place, as a waking session would get them.
+    pub kept: Vec<WokenMessage>,
+    /// Older messages exist that were left out.
+    pub has_more: bool,
+}
+
 /// One row of `messages` to be inserted (ON CONFLICT DO NOTHING: repeating it is harmless).
 #[derive(Clone, Debug)]
 pub struct NewMessage {
@@ -311,9 +324,11 @@ pub enum Op {
         id: Uuid,
         ord: i64,
     },
+    /// The conversation from one place on, up to `before`, where what takes its place begins.
     Supersede {
         session_id: Uuid,
-        ids: Vec<Uuid>,
+        from: i64,
+        before: i64,
     },
     /// The session was active now; `title` only where there is none.
     Touch {

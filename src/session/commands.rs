@@ -37,15 +37,20 @@ impl State {
         self.accept(out, Waiting { run, question, edits: None, written: Written::New, replies: vec![reply] });
     }
 
+    /// `stands`: PostgreSQL was asked and holds `message`, a question that is not superseded.
     pub(super) fn edit(
         &mut self,
         out: &mut impl Out,
         edit: Edit,
         reply: ReplyTo,
         storage: Result<(), Refused>,
+        stands: bool,
     ) {
         let Some(reply) = self.repeated(out, edit.id, reply) else { return };
-        let mine = self.message_of(edit.message).is_some_and(|message| message.role == MessageRole::User);
+        let mine = match self.message_of(edit.message) {
+            Some(message) => message.role == MessageRole::User,
+            None => stands && !self.gone.contains(&edit.message),
+        };
         let checked = match mine {
             true => storage.and_then(|()| self.room()),
             false => Err(Refused::new(
@@ -132,7 +137,9 @@ impl State {
     }
 
     fn accept(&mut self, out: &mut impl Out, mut waiting: Waiting) {
-        if self.run.is_none() && self.queue.is_empty() {
+        // What reaches back beyond the window waits for PostgreSQL, so it is kept there first.
+        let is_here = waiting.edits.is_none_or(|edited| self.window.place_of(edited).is_some());
+        if self.run.is_none() && self.queue.is_empty() && is_here {
             self.queue.push_back(waiting);
             return self.begin_next(out, Patience::Refuse);
         }

@@ -34,6 +34,9 @@ pub(super) trait Out {
     fn control(&mut self, audience: Audience, control: &Control<'_>);
     /// `State::committed` or `State::not_committed` is called with `token` when it is known.
     fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience);
+    /// Asks what an edit of `question` supersedes: `State::looked_back` is called with `run` when it is
+    /// known, however long that takes.
+    fn look_back(&mut self, run: Uuid, question: Uuid);
     fn ask_model(&mut self, prompt: Prompt);
     /// Closes the upstream call; what it used until then.
     fn hush_model(&mut self) -> Option<(Usage, Option<String>)>;
@@ -111,6 +114,8 @@ pub(super) struct State {
     pub(super) waiting: i64,
     pub(super) queue: VecDeque<Waiting>,
     pub(super) run: Option<Box<Run>>,
+    /// The run of the edit that waits first, while PostgreSQL is asked what it supersedes.
+    pub(super) looking_back: Option<Uuid>,
     /// Draining: what waits, waits for the next start.
     pub(super) holding: bool,
     /// The drain's time is up: a run that begins now ends at once.
@@ -133,6 +138,7 @@ impl State {
             waiting: WAITING,
             queue: VecDeque::new(),
             run: None,
+            looking_back: None,
             holding: false,
             cutting: false,
         };
@@ -147,7 +153,7 @@ impl State {
                 state.queue.push_back(Waiting { run, question, edits, written, replies: Vec::new() });
             } else {
                 seen += 1;
-                state.window.push(message);
+                state.window.push(woken.ord, message);
             }
         }
         state.unseen = state.ord > seen;

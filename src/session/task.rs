@@ -17,7 +17,7 @@ use crate::id::Uuid;
 use crate::identity::Access;
 use crate::protocol::{Command, Control, ErrorCode};
 use crate::shutdown::Phase;
-use crate::store::WriteError;
+use crate::store::{Past, WriteError};
 
 use super::Refused;
 use super::handle::{Asking, Attachment, Call, Request, Viewer};
@@ -26,7 +26,7 @@ use super::registry::{Inner, OpenError};
 use super::state::{Out, ReplyTo, State, Token, refuse};
 use super::window::{MAX_BYTES, MAX_MESSAGES};
 use effects::Effects;
-use lookup::LookedUp;
+use lookup::{Ask, LookedUp};
 
 /// How long a client should wait before it tries a refused command again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -91,6 +91,7 @@ enum Happening {
     Committed(Token, Result<(), WriteError>),
     Model(gemini::Event),
     LookedUp(Box<LookedUp>),
+    LookedBack(Uuid, Option<Box<Past>>),
     Alarm,
     Phase(Phase),
 }
@@ -112,8 +113,8 @@ impl<'a> Task<'a> {
     fn new(inner: &'a Inner, state: State) -> Task<'a> {
         Task {
             inner,
+            effects: Effects::new(inner, state.session),
             state,
-            effects: Effects::new(inner),
             alarm: Box::pin(sleep_until(Instant::now() + inner.settings.idle_after)),
             alarm_is_checkpoint: false,
             counted: false,
@@ -134,6 +135,10 @@ impl<'a> Task<'a> {
                 Happening::Committed(token, result) => self.committed(token, result),
                 Happening::Model(event) => self.model(event),
                 Happening::LookedUp(looked_up) => self.looked_up(*looked_up),
+                Happening::LookedBack(run, past) => {
+                    self.effects.unsettled -= 1;
+                    self.state.looked_back(&mut self.effects, run, past.map(|past| *past));
+                }
                 Happening::Alarm => {
                     if self.alarm() {
                         return;
@@ -238,17 +243,23 @@ impl<'a> Task<'a> {
             }
             Some(reply) => ReplyTo::Call(Call { reply, cursor: log.at_end(0) }),
         };
-        let id = id.filter(|id| viewer.access == Access::Owner && self.state.must_look_up(*id));
+        let edited = match &command {
+            Command::Edit(edit) => Some(edit.message),
+            _ => None,
+        };
+        let unknown = |id: &Uuid| viewer.access == Access::Owner && self.state.must_look_up(*id);
+        let ask = Ask { id: id.filter(unknown), edited: edited.filter(unknown) };
         let speaks = matches!(command, Command::Send(_) | Command::Edit(_) | Command::Regenerate(_));
-        if id.is_some() || (speaks && self.looking > 0) {
-            self.look_up(id, viewer, command, reply);
+        if !ask.is_nothing() || (speaks && self.looking > 0) {
+            self.look_up(ask, viewer, command, reply);
         } else {
-            self.apply(viewer, command, reply);
+            self.apply(viewer, command, reply, false);
         }
     }
 
-    /// Does what a command says, if this person may say it.
-    fn apply(&mut self, viewer: Viewer, command: Command, reply: ReplyTo) {
+    /// Does what a command says, if this person may say it. `stands`: PostgreSQL knows the question
+    /// that is edited.
+    fn apply(&mut self, viewer: Viewer, command: Command, reply: ReplyTo, stands: bool) {
         let owner = viewer.access == Access::Owner;
         let (state, effects) = (&mut self.state, &mut self.effects);
         let storage = match self.inner.store.writer().is_up() {
@@ -257,7 +268,7 @@ impl<'a> Task<'a> {
         };
         match command {
             Command::Send(send) if owner => state.send(effects, send, reply, storage),
-            Command::Edit(edit) if owner => state.edit(effects, edit, reply, storage),
+            Command::Edit(edit) if owner => state.edit(effects, edit, reply, storage, stands),
             Command::Regenerate(id) if owner => state.regenerate(effects, id, reply, storage),
             Command::Stop(id) => state.stop(effects, reply, id),
             Command::RaiseHand(id) if owner => state.raise_hand(effects, true, reply, id, storage),

@@ -8,7 +8,7 @@ use crate::id::Uuid;
 use crate::protocol::{Author, AuthorKind, ErrorCode, FinishReason, Message, MessageRole, Status, Usage};
 
 use super::sessions::{Page, count, one_more, page};
-use super::{Store, StoreError, WAITING, Woken, WokenMessage};
+use super::{Past, Store, StoreError, WAITING, Woken, WokenMessage};
 
 /// What the assistant is called in a list of messages.
 pub(crate) const ASSISTANT: &str = "fynq";
@@ -54,18 +54,10 @@ impl Store {
         max_messages: usize,
         max_bytes: usize,
     ) -> Result<Option<Woken>, StoreError> {
-        let (most, bytes) = (count(max_messages), count(max_bytes));
         let sql = include_str!("../../sql/queries/session_wake.sql");
         let row = self.read_opt(sql, &[(&id, Type::UUID), (&WAITING, Type::INT8)]).await?;
         let Some(row) = row else { return Ok(None) };
-        let sql = include_str!("../../sql/queries/messages_wake.sql");
-        let rows = self.read(sql, &[(&id, Type::UUID), (&most, Type::INT8), (&bytes, Type::INT8)]).await?;
-        let has_more = match rows.first() {
-            Some(first) => count(rows.len()) < first.try_get("found")?,
-            None => false,
-        };
-        let mut messages = rows.iter().map(woken).collect::<Result<Vec<_>, _>>()?;
-        messages.reverse();
+        let (messages, has_more) = self.newest_before(id, i64::MAX, max_messages, max_bytes).await?;
         Ok(Some(Woken {
             id: row.try_get("id")?,
             student_id: row.try_get("student_id")?,
@@ -76,6 +68,62 @@ impl Store {
             messages,
             has_more,
         }))
+    }
+
+    /// The newest messages before a place, oldest first, and whether there are older ones.
+    async fn newest_before(
+        &self,
+        session: Uuid,
+        before: i64,
+        max_messages: usize,
+        max_bytes: usize,
+    ) -> Result<(Vec<WokenMessage>, bool), StoreError> {
+        let sql = include_str!("../../sql/queries/messages_wake.sql");
+        let (most, bytes) = (count(max_messages), count(max_bytes));
+        let rows = self
+            .read(
+                sql,
+                &[(&session, Type::UUID), (&most, Type::INT8), (&bytes, Type::INT8), (&before, Type::INT8)],
+            )
+            .await?;
+        let has_more = match rows.first() {
+            Some(first) => count(rows.len()) < first.try_get("found")?,
+            None => false,
+        };
+        let mut messages = rows.iter().map(woken).collect::<Result<Vec<_>, _>>()?;
+        messages.reverse();
+        Ok((messages, has_more))
+    }
+
+    /// What an edit of this question supersedes, at most `max_gone` of it by name (the newest), and what
+    /// stays before it. `None`: the question does not stand any more, nor what took its place. The
+    /// session's task asks while no run of it is active, so nothing moves between these statements.
+    pub async fn look_back(
+        &self,
+        session: Uuid,
+        question: Uuid,
+        max_gone: usize,
+        max_messages: usize,
+        max_bytes: usize,
+    ) -> Result<Option<Past>, StoreError> {
+        let sql = include_str!("../../sql/queries/question_place.sql");
+        let row = self.read_opt(sql, &[(&session, Type::UUID), (&question, Type::UUID)]).await?;
+        let Some(row) = row else { return Ok(None) };
+        let from: i64 = row.try_get("ord")?;
+        let sql = include_str!("../../sql/queries/messages_from.sql");
+        let most = count(max_gone);
+        let rows =
+            self.read(sql, &[(&session, Type::UUID), (&from, Type::INT8), (&most, Type::INT8)]).await?;
+        let gone = rows.iter().rev().map(|row| Ok(row.try_get("id")?)).collect::<Result<_, StoreError>>()?;
+        let (kept, has_more) = self.newest_before(session, from, max_messages, max_bytes).await?;
+        Ok(Some(Past { from, gone, kept, has_more }))
+    }
+
+    /// Whether this is a question of the session that is not superseded.
+    pub async fn question_stands(&self, session: Uuid, message: Uuid) -> Result<bool, StoreError> {
+        let sql = include_str!("../../sql/queries/question_stands.sql");
+        let row = self.read_opt(sql, &[(&session, Type::UUID), (&message, Type::UUID)]).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
     }
 
     /// Whether the session holds this message, superseded or not.

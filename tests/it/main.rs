@@ -11,6 +11,7 @@ mod accounts;
 mod comeback;
 mod commands;
 mod doors;
+mod edits;
 mod faults;
 mod floors;
 mod papers;

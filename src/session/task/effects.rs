@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use tokio::time::sleep;
 
 use crate::clock::{self, Timestamp};
 use crate::gemini::{Answer, Prompt};
@@ -13,13 +14,15 @@ use crate::protocol::{Control, Event, Usage};
 use crate::session::log::{Audience, Log};
 use crate::session::registry::Inner;
 use crate::session::state::{Out, Token};
+use crate::session::window::{MAX_BYTES, MAX_MESSAGES, MAX_NAMED};
 use crate::shutdown::Phase;
 use crate::store::{Op, Patience};
 
-use super::Happening;
+use super::{Happening, RETRY};
 
 pub(super) struct Effects<'a> {
     inner: &'a Inner,
+    session: Uuid,
     pub(super) log: Arc<Log>,
     /// What the task waits for beside its mailbox and the model: only what has happened is polled.
     pub(super) pending: FuturesUnordered<BoxFuture<'static, Happening>>,
@@ -29,10 +32,10 @@ pub(super) struct Effects<'a> {
 }
 
 impl<'a> Effects<'a> {
-    pub(super) fn new(inner: &'a Inner) -> Effects<'a> {
+    pub(super) fn new(inner: &'a Inner, session: Uuid) -> Effects<'a> {
         let log = Log::new(inner.settings.log_bytes);
         let mut effects =
-            Effects { inner, log, pending: FuturesUnordered::new(), unsettled: 0, answer: None };
+            Effects { inner, session, log, pending: FuturesUnordered::new(), unsettled: 0, answer: None };
         effects.watch_phase(Phase::Serving);
         effects
     }
@@ -60,6 +63,22 @@ impl Out for Effects<'_> {
     fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience) {
         let writer = self.inner.store.writer().clone();
         self.expect(async move { Happening::Committed(token, writer.commit(ops, patience).await) });
+    }
+
+    fn look_back(&mut self, run: Uuid, question: Uuid) {
+        let (store, session) = (self.inner.store.clone(), self.session);
+        self.expect(async move {
+            loop {
+                match store.look_back(session, question, MAX_NAMED, MAX_MESSAGES, MAX_BYTES).await {
+                    Ok(past) => return Happening::LookedBack(run, past.map(Box::new)),
+                    // The edit was accepted, so it is done, and what it supersedes must be known first.
+                    Err(error) => {
+                        tracing::warn!(%session, %error, "what an edit supersedes could not be read");
+                        sleep(RETRY).await;
+                    }
+                }
+            }
+        });
     }
 
     fn ask_model(&mut self, prompt: Prompt) {

@@ -7,7 +7,7 @@ use crate::session::Refused;
 use crate::session::state::{ReplyTo, State};
 use crate::store::{Op, Patience, Woken, WokenMessage};
 
-use super::rig::{CONN, Rig, SESSION, STUDENT, World, fold};
+use super::rig::{CONN, Rig, World, fold, nothing};
 
 #[test]
 fn nothing_is_announced_before_its_commit() {
@@ -80,6 +80,83 @@ fn an_edit_supersedes_the_message_and_all_after_it() {
     assert_eq!(shown.len(), 2);
     assert_eq!(shown[0]["id"], edited.to_string());
     assert_eq!(rig.world.prompt.unwrap().turns.len(), 1);
+}
+
+#[test]
+fn an_edit_reaches_back_beyond_what_is_in_memory() {
+    let mut rig = Rig::woken(20, 4);
+    let (first, edited) = (rig.sent[0], rig.sent[12]);
+    let id = rig.edit(edited, "better");
+    rig.commit();
+    assert_eq!(rig.world.accepted(), [id], "it is kept before the past is known");
+    assert!(rig.world.events.is_empty());
+    assert_eq!(rig.snapshot().last().unwrap()["status"], "queued");
+    rig.settle();
+    assert_eq!(rig.named(), rig.sent[12..20]);
+    let shown = rig.whole_snapshot();
+    let texts: Vec<_> = shown["messages"].as_array().unwrap().iter().map(|m| m["content"].clone()).collect();
+    assert_eq!(texts, ["said 9", "said 10", "said 11", "said 12", "better", ""]);
+    assert_eq!(shown["has_more"], true);
+    // Back to the very beginning: nothing is left before it.
+    rig.edit(first, "anew");
+    rig.settle();
+    let shown = rig.whole_snapshot();
+    assert_eq!((shown["messages"].as_array().unwrap().len(), shown["has_more"] == true), (2, false));
+    assert_eq!(rig.world.listed().len(), 2);
+}
+
+#[test]
+fn an_edit_of_what_is_no_standing_question_is_refused() {
+    let mut rig = Rig::woken(20, 4);
+    let (question, answer, stranger) = (rig.sent[2], rig.sent[3], rig.id());
+    rig.edit(question, "once");
+    rig.settle();
+    for target in [question, answer, stranger, rig.sent[4]] {
+        let events = rig.world.events.len();
+        rig.edit(target, "again");
+        assert_eq!(rig.world.controls.last().unwrap()["code"], "invalid_command");
+        rig.settle();
+        assert_eq!(rig.world.events.len(), events);
+    }
+}
+
+#[test]
+fn of_two_edits_of_one_question_the_last_counts_and_of_others_none_is_lost() {
+    let mut rig = Rig::woken(6, 6);
+    let (before, question) = (rig.sent[2], rig.sent[4]);
+    rig.send("busy");
+    rig.commit();
+    rig.edit(question, "first try");
+    rig.edit(question, "second try");
+    rig.settle();
+    let said = |rig: &Rig| -> Vec<String> {
+        let texts = rig.world.listed().into_iter().map(|(_, row)| row.content.clone());
+        texts.filter(|text| !text.is_empty()).collect()
+    };
+    assert_eq!(said(&rig), ["said 1", "said 2", "said 3", "said 4", "second try"]);
+    // What the second one meant to replace went with the first: it comes after it.
+    let mut rig = Rig { sent: Vec::new(), ..Rig::woken(6, 6) };
+    rig.send("busy");
+    rig.commit();
+    rig.edit(before, "an earlier one");
+    rig.edit(question, "a later one");
+    rig.settle();
+    assert_eq!(said(&rig), ["said 1", "said 2", "an earlier one", "a later one"]);
+}
+
+#[test]
+fn an_edit_that_looks_back_while_the_server_drains_waits_for_the_next_start() {
+    let mut rig = Rig::woken(20, 4);
+    let edited = rig.sent[0];
+    rig.edit(edited, "better");
+    rig.commit();
+    rig.send("behind it");
+    rig.commit();
+    rig.state.hold(&mut rig.world);
+    assert!(rig.look_back());
+    assert!(rig.world.events.is_empty() && rig.world.commits.is_empty() && rig.state.is_quiet());
+    let waiting: Vec<_> = rig.snapshot().iter().filter(|m| m["status"] == "queued").cloned().collect();
+    assert_eq!(waiting.len(), 2);
 }
 
 #[test]
@@ -173,16 +250,8 @@ fn an_answer_that_nobody_ends_is_ended_by_whoever_wakes_the_session() {
     let mut open =
         rig.state.message(run, answer, MessageRole::Assistant, "so f".into(), Timestamp::UNIX_EPOCH);
     open.status = Status::Streaming;
-    let woken = Woken {
-        id: SESSION,
-        student_id: STUDENT,
-        student_name: "Ada".into(),
-        title: None,
-        hand_raised: false,
-        last_ord: 1,
-        messages: vec![WokenMessage { message: open, ord: 1, edits: None }],
-        has_more: false,
-    };
+    let messages = vec![WokenMessage { message: open, ord: 1, edits: None }];
+    let woken = Woken { last_ord: 1, messages, ..nothing() };
     let mut rig = Rig { state: State::new(woken), world: World::default(), ids: 200, sent: Vec::new() };
     rig.state.resume(&mut rig.world);
     let shown = &rig.snapshot()[0];

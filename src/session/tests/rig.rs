@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::gemini::{End, Outcome, Prompt};
 use crate::id::Uuid;
-use crate::protocol::{Control, Edit, Event, FinishReason, Send, Status, Usage};
+use crate::protocol::{Control, Edit, Event, FinishReason, MessageRole, Send, Status, Usage};
 use crate::session::log::{Audience, ConnId};
 use crate::session::state::{Out, ReplyTo, State, Token};
-use crate::store::{Op, Patience, Woken, WriteError};
+use crate::store::{Op, Past, Patience, Woken, WokenMessage, WriteError};
 
 pub(super) const SESSION: Uuid = Uuid::from_u128(1);
 pub(super) const STUDENT: Uuid = Uuid::from_u128(2);
@@ -18,6 +18,8 @@ pub(super) const CONN: ConnId = 7;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
+    pub(super) role: MessageRole,
+    pub(super) edits: Option<Uuid>,
     pub(super) ord: i64,
     pub(super) content: String,
     pub(super) status: Status,
@@ -33,6 +35,8 @@ pub(super) struct World {
     pub(super) prompt: Option<Prompt>,
     pub(super) speaking: bool,
     pub(super) rows: HashMap<Uuid, Row>,
+    /// What an edit asks about the past.
+    pub(super) looking: Option<(Uuid, Uuid)>,
 }
 
 impl Out for World {
@@ -46,8 +50,15 @@ impl Out for World {
     fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience) {
         self.commits.push((token, ops, patience));
     }
+    fn look_back(&mut self, run: Uuid, question: Uuid) {
+        assert!(self.looking.replace((run, question)).is_none(), "two look back at once");
+    }
     fn ask_model(&mut self, prompt: Prompt) {
         assert!(!self.speaking, "two answers at once");
+        let said: Vec<&str> = self.listed().into_iter().map(|(_, row)| row.content.as_str()).collect();
+        let said: Vec<&str> = said.into_iter().filter(|text| !text.is_empty()).collect();
+        let told: Vec<&str> = prompt.turns.iter().map(|turn| &*turn.text).collect();
+        assert!(said.ends_with(&told), "{told:?} is not what was said last: {said:?}");
         self.prompt = Some(prompt);
         self.speaking = true;
     }
@@ -66,6 +77,8 @@ impl World {
             match op {
                 Op::Insert(new) => {
                     let row = Row {
+                        role: new.role,
+                        edits: new.edits,
                         ord: new.ord,
                         content: new.content.to_string(),
                         status: new.status,
@@ -84,10 +97,10 @@ impl World {
                     assert_eq!(row.status, Status::Queued);
                     (row.status, row.ord) = (Status::Complete, *ord);
                 }
-                Op::Supersede { ids, .. } => {
-                    ids.iter().for_each(|id| {
-                        self.rows.get_mut(id).expect("superseded a stranger").superseded = true
-                    });
+                Op::Supersede { from, before, .. } => {
+                    let rows = self.rows.values_mut().filter(|row| row.status != Status::Queued);
+                    rows.filter(|row| (*from..*before).contains(&row.ord))
+                        .for_each(|row| row.superseded = true);
                 }
                 Op::Touch { .. } | Op::RaiseHand { .. } => {}
             }
@@ -100,6 +113,15 @@ impl World {
             self.rows.values().filter(|row| row.status != Status::Queued).map(|row| row.ord).max();
         let waits = self.rows.values().filter(|row| row.status == Status::Queued).map(|row| row.ord).min();
         assert!(waits.is_none_or(|waits| Some(waits) > last_said), "what waits does not come last");
+    }
+
+    /// The conversation, as PostgreSQL lists it; without what waits.
+    pub(super) fn listed(&self) -> Vec<(Uuid, &Row)> {
+        let stands = |row: &&Row| !row.superseded && row.status != Status::Queued;
+        let mut listed: Vec<_> =
+            self.rows.iter().filter(|(_, row)| stands(row)).map(|(id, row)| (*id, row)).collect();
+        listed.sort_by_key(|(_, row)| row.ord);
+        listed
     }
 
     pub(super) fn accepted(&self) -> Vec<Uuid> {
@@ -117,17 +139,57 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new() -> Rig {
-        let woken = Woken {
-            id: SESSION,
-            student_id: STUDENT,
-            student_name: "Ada".into(),
-            title: None,
-            hand_raised: false,
-            last_ord: 0,
-            messages: Vec::new(),
-            has_more: false,
-        };
-        Rig { state: State::new(woken), world: World::default(), ids: 100, sent: Vec::new() }
+        Rig { state: State::new(nothing()), world: World::default(), ids: 100, sent: Vec::new() }
+    }
+
+    /// A session that woke with the last `awake` of `said` messages: questions and answers in turn.
+    pub(super) fn woken(said: i64, awake: i64) -> Rig {
+        let mut rig = Rig::new();
+        for ord in 1..=said {
+            let (id, role) = match ord % 2 {
+                1 => (rig.id(), MessageRole::User),
+                _ => (rig.id(), MessageRole::Assistant),
+            };
+            let content = format!("said {ord}");
+            let row = Row { role, edits: None, ord, content, status: Status::Complete, superseded: false };
+            rig.world.rows.insert(id, row);
+            rig.sent.push(id);
+        }
+        let listed = rig.world.listed();
+        let messages =
+            listed.into_iter().map(|(id, row)| rig.message(id, row)).skip((said - awake) as usize).collect();
+        let has_more = awake < said;
+        let woken = Woken { last_ord: said, messages, has_more, ..nothing() };
+        rig.state = State::new(woken);
+        rig
+    }
+
+    fn message(&self, id: Uuid, row: &Row) -> WokenMessage {
+        let mut message = self.state.message(id, id, row.role, row.content.clone(), Timestamp::UNIX_EPOCH);
+        message.status = row.status;
+        WokenMessage { message, ord: row.ord, edits: row.edits }
+    }
+
+    /// What PostgreSQL would answer to an edit that looks back, with room for four messages.
+    fn past(&self, question: Uuid) -> Option<Past> {
+        let listed = self.world.listed();
+        let at = listed.iter().position(|(id, row)| *id == question || row.edits == Some(question))?;
+        let (kept, gone) = listed.split_at(at);
+        let left_out = kept.len().saturating_sub(4);
+        Some(Past {
+            from: gone[0].1.ord,
+            gone: gone.iter().map(|(id, _)| *id).collect(),
+            kept: kept[left_out..].iter().map(|(id, row)| self.message(*id, row)).collect(),
+            has_more: left_out > 0,
+        })
+    }
+
+    /// PostgreSQL answers an edit that looks back.
+    pub(super) fn look_back(&mut self) -> bool {
+        let Some((run, question)) = self.world.looking.take() else { return false };
+        let past = self.past(question);
+        self.state.looked_back(&mut self.world, run, past);
+        true
     }
 
     pub(super) fn id(&mut self) -> Uuid {
@@ -146,7 +208,9 @@ impl Rig {
     pub(super) fn edit(&mut self, message: Uuid, text: &str) -> Uuid {
         let id = self.id();
         let edit = Edit { id, message, text: text.into() };
-        self.state.edit(&mut self.world, edit, ReplyTo::Conn(CONN), Ok(()));
+        let stands = self.world.rows.get(&message);
+        let stands = stands.is_some_and(|row| row.role == MessageRole::User && !row.superseded);
+        self.state.edit(&mut self.world, edit, ReplyTo::Conn(CONN), Ok(()), stands);
         id
     }
 
@@ -183,7 +247,7 @@ impl Rig {
 
     pub(super) fn settle(&mut self) {
         loop {
-            let committed = self.commit();
+            let committed = self.commit() | self.look_back();
             let speaking = self.world.speaking;
             self.end(Outcome::Finished(FinishReason::Stop));
             if !committed && !speaking {
@@ -198,8 +262,33 @@ impl Rig {
     }
 
     pub(super) fn snapshot(&self) -> Vec<Value> {
+        self.whole_snapshot()["messages"].as_array().unwrap().clone()
+    }
+
+    pub(super) fn whole_snapshot(&self) -> Value {
         let frame: Value = serde_json::from_slice(&self.state.snapshot(0)).unwrap();
-        frame["ctl"]["messages"].as_array().unwrap().clone()
+        frame["ctl"].clone()
+    }
+
+    /// All that the beginnings of runs named as superseded.
+    pub(super) fn named(&self) -> Vec<Uuid> {
+        let started = self.world.events.iter().filter(|event| event["type"] == "RUN_STARTED");
+        let named = started.filter_map(|event| event["metadata"]["fynq"]["supersedes"].as_array()).flatten();
+        named.map(|id| id.as_str().unwrap().parse().unwrap()).collect()
+    }
+}
+
+/// A session in which nothing was said.
+pub(super) fn nothing() -> Woken {
+    Woken {
+        id: SESSION,
+        student_id: STUDENT,
+        student_name: "Ada".into(),
+        title: None,
+        hand_raised: false,
+        last_ord: 0,
+        messages: Vec::new(),
+        has_more: false,
     }
 }
 

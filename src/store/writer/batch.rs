@@ -58,7 +58,7 @@ pub(super) struct Batch<'a> {
     inserts: Inserts<'a>,
     updates: Updates<'a>,
     begins: Begins,
-    supersedes: Pairs,
+    supersedes: Supersedes,
     touches: Touches<'a>,
     hands: Hands,
 }
@@ -91,15 +91,17 @@ struct Updates<'a> {
 }
 
 #[derive(Default)]
-struct Pairs {
+struct Begins {
     sessions: Vec<Uuid>,
     ids: Vec<Uuid>,
+    ords: Vec<i64>,
 }
 
 #[derive(Default)]
-struct Begins {
-    pairs: Pairs,
-    ords: Vec<i64>,
+struct Supersedes {
+    sessions: Vec<Uuid>,
+    first: Vec<i64>,
+    before: Vec<i64>,
 }
 
 #[derive(Default)]
@@ -136,8 +138,8 @@ impl<'a> Batch<'a> {
                     }
                 },
                 Op::Begin { session_id, id, ord } => batch.begins.push(*session_id, *id, *ord),
-                Op::Supersede { session_id, ids } => {
-                    ids.iter().for_each(|id| batch.supersedes.push(*session_id, *id));
+                Op::Supersede { session_id, from, before } => {
+                    batch.supersedes.push(*session_id, *from, *before);
                 }
                 Op::Touch { session_id, title, at } => {
                     let touch = touches.entry(*session_id).or_insert((*at, None));
@@ -163,7 +165,7 @@ impl<'a> Batch<'a> {
         let rows = self.inserts.ids.len()
             + self.updates.ids.len()
             + self.begins.ords.len()
-            + self.supersedes.ids.len()
+            + self.supersedes.sessions.len()
             + self.touches.ids.len()
             + self.hands.ids.len();
         rows as u64
@@ -184,7 +186,7 @@ impl<'a> Batch<'a> {
             self.inserts.send(client, again),
             self.updates.send(client),
             self.begins.send(client),
-            self.supersedes.send(client, include_str!("../../../sql/queries/write_supersede.sql")),
+            self.supersedes.send(client),
             self.touches.send(client),
             self.hands.send(client),
             client.batch_execute("COMMIT"),
@@ -282,22 +284,10 @@ impl<'a> Updates<'a> {
     }
 }
 
-impl Pairs {
-    fn push(&mut self, session: Uuid, id: Uuid) {
-        self.sessions.push(session);
-        self.ids.push(id);
-    }
-
-    async fn send(&self, client: &Client, sql: &str) -> Result<(), Error> {
-        let params: &[(&(dyn ToSql + Sync), Type)] =
-            &[(&self.sessions, Type::UUID_ARRAY), (&self.ids, Type::UUID_ARRAY)];
-        execute(client, self.ids.len(), sql, params).await
-    }
-}
-
 impl Begins {
     fn push(&mut self, session: Uuid, id: Uuid, ord: i64) {
-        self.pairs.push(session, id);
+        self.sessions.push(session);
+        self.ids.push(id);
         self.ords.push(ord);
     }
 
@@ -307,9 +297,31 @@ impl Begins {
             self.ords.len(),
             include_str!("../../../sql/queries/write_begin.sql"),
             &[
-                (&self.pairs.sessions, Type::UUID_ARRAY),
-                (&self.pairs.ids, Type::UUID_ARRAY),
+                (&self.sessions, Type::UUID_ARRAY),
+                (&self.ids, Type::UUID_ARRAY),
                 (&self.ords, Type::INT8_ARRAY),
+            ],
+        )
+        .await
+    }
+}
+
+impl Supersedes {
+    fn push(&mut self, session: Uuid, first: i64, before: i64) {
+        self.sessions.push(session);
+        self.first.push(first);
+        self.before.push(before);
+    }
+
+    async fn send(&self, client: &Client) -> Result<(), Error> {
+        execute(
+            client,
+            self.sessions.len(),
+            include_str!("../../../sql/queries/write_supersede.sql"),
+            &[
+                (&self.sessions, Type::UUID_ARRAY),
+                (&self.first, Type::INT8_ARRAY),
+                (&self.before, Type::INT8_ARRAY),
             ],
         )
         .await

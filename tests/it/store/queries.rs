@@ -81,7 +81,7 @@ async fn messages_are_paged_in_both_directions() {
     let session = f.session().await;
     let all: Vec<_> = (1..=7).map(|ord| question(session, ord)).collect();
     let mut ops: Vec<Op> = all.iter().cloned().map(Op::Insert).collect();
-    ops.push(Op::Supersede { session_id: session, ids: vec![all[2].id] });
+    ops.push(Op::Supersede { session_id: session, from: 3, before: 4 });
     f.store.writer().commit(ops, Patience::Refuse).await.unwrap();
     let page = async |from, limit| {
         let page = f.store.list_messages(session, from, limit).await.unwrap();
@@ -168,6 +168,46 @@ async fn what_waits_is_woken_whatever_was_said_since() {
     let woken = f.store.wake_session(session, 10, 1000).await.unwrap().unwrap();
     let ords: Vec<_> = woken.messages.iter().map(|message| message.ord).collect();
     assert_eq!((ords, woken.has_more), (vec![2, WAITING + 1], true));
+}
+
+#[tokio::test]
+async fn an_edit_looks_back_at_what_it_supersedes_and_what_stays() {
+    let f = Fixture::new().await;
+    let session = f.session().await;
+    let all: Vec<_> = (1..=9).map(|ord| question(session, ord)).collect();
+    let mut ops: Vec<Op> = all.iter().cloned().map(Op::Insert).collect();
+    ops.push(Op::Insert(waiting(session, 1)));
+    ops.push(Op::Supersede { session_id: session, from: 4, before: 5 });
+    f.store.writer().commit(ops, Patience::Refuse).await.unwrap();
+    let look = async |of: id::Uuid, most| {
+        let past = f.store.look_back(session, of, most, 3, 10_000).await.unwrap()?;
+        let ord = |id| all.iter().position(|new| new.id == id).unwrap() + 1;
+        let gone: Vec<_> = past.gone.into_iter().map(ord).collect();
+        let kept: Vec<_> = past.kept.iter().map(|kept| kept.ord).collect();
+        Some((past.from, gone, kept, past.has_more))
+    };
+    // Each holds ten bytes.
+    assert_eq!(look(all[5].id, 10).await, Some((6, vec![6, 7, 8, 9], vec![2, 3, 5], true)));
+    assert_eq!(look(all[5].id, 2).await, Some((6, vec![8, 9], vec![2, 3, 5], true)), "the newest are named");
+    assert_eq!(look(all[0].id, 10).await, Some((1, vec![1, 2, 3, 5, 6, 7, 8, 9], vec![], false)));
+    assert_eq!(look(all[3].id, 10).await, None, "superseded already");
+    assert_eq!(look(id::new(), 10).await, None);
+    for (what, stands) in [(all[5].id, true), (all[3].id, false), (id::new(), false)] {
+        assert_eq!(f.store.question_stands(session, what).await.unwrap(), stands);
+    }
+    assert!(!f.store.question_stands(f.session().await, all[5].id).await.unwrap(), "another session's");
+
+    // Another edit has taken its place meanwhile, and one more waits: the one that stands counts.
+    let took = NewMessage { edits: Some(all[7].id), ..question(session, 10) };
+    let waits = NewMessage { edits: Some(all[7].id), ..waiting(session, 2) };
+    let ops = vec![
+        Op::Insert(took.clone()),
+        Op::Insert(waits),
+        Op::Supersede { session_id: session, from: 8, before: 10 },
+    ];
+    f.store.writer().commit(ops, Patience::Refuse).await.unwrap();
+    let past = f.store.look_back(session, all[7].id, 10, 3, 10_000).await.unwrap().unwrap();
+    assert_eq!((past.from, past.gone), (10, vec![took.id]));
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ async fn nothing_named_and_nothing_set_outlives_a_transaction() {
         Op::Insert(answered.clone()),
         state(&answered, "so", Status::Complete),
         Op::Begin { session_id: session, id: asked.id, ord: 3 },
-        Op::Supersede { session_id: session, ids: vec![asked.id] },
+        Op::Supersede { session_id: session, from: 1, before: 2 },
         Op::Touch { session_id: session, title: Some("Why".into()), at: clock::now() },
         Op::RaiseHand { session_id: session, raised: true },
     ];

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use fynq::clock;
 use fynq::id::{self, Uuid};
 use fynq::protocol::{FinishReason, Status, Usage};
-use fynq::store::{MessageState, Op, Patience, WriteError};
+use fynq::store::{MessageState, NewMessage, Op, Patience, WAITING, WriteError};
 
 use super::{Fixture, answer, question, state};
 
@@ -86,27 +86,37 @@ async fn a_queued_message_begins_once_and_supersedes() {
     let f = Fixture::new().await;
     let session = f.session().await;
     let writer = f.store.writer();
-    let (old, reply) = (question(session, 1), question(session, 2));
-    let mut edit = question(session, 3);
+    let (first, old, reply) = (question(session, 1), question(session, 2), question(session, 3));
+    // Beside one whose place was given before what waits had places of its own.
+    let behind = NewMessage { status: Status::Queued, ..question(session, 4) };
+    let mut edit = question(session, WAITING + 1);
     (edit.status, edit.edits) = (Status::Queued, Some(old.id));
-    let ops = [&old, &reply, &edit].map(|new| Op::Insert(new.clone()));
+    let ops = [&first, &old, &reply, &behind, &edit].map(|new| Op::Insert(new.clone()));
     writer.commit(ops.to_vec(), Patience::Refuse).await.unwrap();
     assert_eq!(f.store.sessions_waiting().await.unwrap(), [session]);
     let woken = f.store.wake_session(session, 10, 10_000).await.unwrap().unwrap();
-    assert_eq!(woken.messages[2].edits, Some(old.id));
+    assert_eq!((woken.messages[4].edits, woken.last_ord), (Some(old.id), 4));
 
     let begin = vec![
-        Op::Begin { session_id: session, id: edit.id, ord: 4 },
-        Op::Supersede { session_id: session, ids: vec![old.id, reply.id] },
+        Op::Begin { session_id: session, id: edit.id, ord: 5 },
+        Op::Supersede { session_id: session, from: 2, before: 5 },
     ];
+    // The same again, as after a commit of unknown outcome.
+    for _ in 0..2 {
+        writer.commit(begin.clone(), Patience::Insist).await.unwrap();
+        assert_eq!(f.state_of(session, edit.id).await.1, "complete");
+        assert!(f.state_of(session, old.id).await.2 && f.state_of(session, reply.id).await.2);
+        for stays in [&first, &behind, &edit] {
+            assert!(!f.state_of(session, stays.id).await.2, "{}", stays.content);
+        }
+    }
+    let begin = vec![Op::Begin { session_id: session, id: behind.id, ord: 6 }];
     writer.commit(begin, Patience::Insist).await.unwrap();
-    assert_eq!(f.state_of(session, edit.id).await.1, "complete");
-    assert!(f.state_of(session, old.id).await.2 && f.state_of(session, reply.id).await.2);
     assert!(f.store.sessions_waiting().await.unwrap().is_empty());
     // What is superseded is still known by its id, and its place stays taken.
     assert!(f.store.message_exists(session, old.id).await.unwrap());
     let woken = f.store.wake_session(session, 10, 10_000).await.unwrap().unwrap();
-    assert_eq!((woken.messages.len(), woken.last_ord), (1, 4));
+    assert_eq!((woken.messages.len(), woken.last_ord), (3, 6));
 }
 
 #[tokio::test]
