@@ -33,7 +33,7 @@ use local::LocalPostgres;
 pub(crate) use messages::ASSISTANT;
 pub use messages::{MessagesFrom, Reached};
 pub use pool::Address;
-pub use sessions::{NewSession, Page, Session, SessionChange, SessionsOf};
+pub use sessions::{Listed, NewSession, Page, Session, SessionChange, SessionsOf};
 pub use writer::Writer;
 
 /// How long a door's query may take before its caller is told that the database is away.
