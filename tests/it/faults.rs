@@ -314,16 +314,29 @@ async fn a_deletion_that_the_database_cannot_take_changes_nothing() {
     assert_eq!(scene.socket.closed().await, 4404);
 }
 
-/// The DELETE is under way when the connection under it ends. `deleted`: whether it still takes effect.
+/// The connection ends under a deletion that waits: for the rows, or, `deleted`, inside its COMMIT,
+/// which then still takes effect.
 async fn cut_in_mid_deletion(deleted: bool) -> (Scene, Call) {
     let (scene, call) = speaking(TestApp::builder().database_proxy()).await;
     let mut sql = scene.app.database.client().await;
+    sql.batch_execute(
+        "CREATE TABLE gate (); \
+         CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS \
+         'BEGIN LOCK TABLE gate; RETURN NULL; END'; \
+         CREATE CONSTRAINT TRIGGER pass AFTER DELETE ON sessions DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW EXECUTE FUNCTION pass()",
+    )
+    .await
+    .unwrap();
     let lock = sql.transaction().await.unwrap();
-    lock.batch_execute("LOCK TABLE sessions IN SHARE MODE").await.unwrap();
+    let (table, statement) = if deleted { ("gate", "COMMIT") } else { ("sessions", "DELETE FROM sessions%") };
+    lock.batch_execute(&format!("LOCK TABLE {table} IN SHARE MODE")).await.unwrap();
     let (ada, path) = (scene.ada.clone(), format!("/sessions/{}", scene.session));
     let deletion = tokio::spawn(async move { ada.delete(&path).await });
-    let waiting =
-        "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DELETE FROM sessions%'";
+    let waiting = format!(
+        "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' \
+         AND query LIKE '{statement}'"
+    );
     while scene.app.count(&format!("SELECT count(*) {waiting}")).await == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
