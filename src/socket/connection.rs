@@ -1,6 +1,5 @@
 //! One open socket: what the log says goes out, what the person says goes in.
 
-use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -8,13 +7,14 @@ use axum::extract::ws::{Message, WebSocket};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, RateLimiter};
 use rand::Rng;
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use crate::app::App;
+use crate::auth::{self, Place};
 use crate::clock;
 use crate::id::Uuid;
 use crate::identity::{Principal, Role, Standing};
@@ -26,9 +26,6 @@ use super::outgoing::{self, Lost};
 
 /// At most about this much is taken from the log for one write.
 const BATCH: usize = 64 * 1024;
-/// Commands: a burst, and what a person may keep up.
-const COMMAND_BURST: u32 = 60;
-const COMMANDS_PER_SECOND: u32 = 20;
 /// Refused commands in a row after which the socket is closed with 4429.
 const COMMAND_PATIENCE: u32 = 200;
 /// `auth_expiring` comes this long before the token's end.
@@ -41,6 +38,8 @@ pub(super) struct Connection {
     pub(super) who: Principal,
     pub(super) viewer: Viewer,
     pub(super) handle: Handle,
+    /// Among the account's sockets.
+    pub(super) _place: Place<Uuid>,
 }
 
 /// Why the socket ends.
@@ -108,8 +107,7 @@ impl Open {
     fn new(connection: Connection, socket: WebSocket, cursor: Cursor) -> Open {
         let (app, who) = (&connection.app, &connection.who);
         let now = Instant::now();
-        let quota =
-            Quota::per_second(at_least_one(COMMANDS_PER_SECOND)).allow_burst(at_least_one(COMMAND_BURST));
+        let quota = auth::quota(app.settings.limits.commands_socket);
         // The first ping comes at a random point, so that ten thousand do not come at once.
         let phase = rand::rng().random_range(0.0..1.0);
         Open {
@@ -269,8 +267,11 @@ impl Open {
     }
 
     fn over_limit(&self) -> Option<Duration> {
-        let not_until = self.limit.as_ref()?.check().err()?;
-        Some(not_until.wait_time_from(DefaultClock::default().now()))
+        if let Err(until) = self.limit.as_ref()?.check() {
+            return Some(until.wait_time_from(DefaultClock::default().now()));
+        }
+        let (app, who) = (&self.connection.app, &self.connection.who);
+        app.auth.limits().command(who.user_id).err()
     }
 
     async fn too_fast(&mut self, wait: Duration, parsed: &Result<Command, BadFrame>) -> Result<(), End> {
@@ -400,10 +401,6 @@ fn lost(why: Lost) -> End {
 
 fn remaining(who: &Principal) -> Duration {
     Duration::try_from(who.expires_at.duration_since(clock::now())).unwrap_or_default()
-}
-
-fn at_least_one(number: u32) -> NonZeroU32 {
-    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
 fn unreadable(error: &axum::Error) -> End {
