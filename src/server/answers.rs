@@ -59,8 +59,12 @@ async fn dress(State(tls): State<bool>, request: Request, next: Next) -> Respons
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // A refusal is no page, also where a page would have been.
+    let problem = headers.get(CONTENT_TYPE).is_some_and(|kind| kind == problem::MEDIA_TYPE);
     for (name, value) in UNLESS_TOLD {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+        if problem || !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
     }
     if tls {
         headers.insert(STRICT_TRANSPORT_SECURITY, ONLY_TLS);

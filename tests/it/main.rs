@@ -8,11 +8,13 @@
 )]
 
 mod accounts;
+mod answers;
 mod comeback;
 mod commands;
 mod doors;
 mod faults;
 mod floors;
+mod limits;
 mod papers;
 mod processes;
 mod rest;
