@@ -120,7 +120,7 @@ pub const SETTINGS: &[Setting] = &[
         "65",
         "a connection that asks for nothing for so many seconds, or takes longer over a request's head, is closed; longer than a proxy keeps its idle connections",
     ),
-    set("FYNQ_RATE_LIMIT", "on", "off", "off lifts every limit of the next fourteen, for load tests alone"),
+    set("FYNQ_RATE_LIMIT", "on", "off", "off lifts every FYNQ_LIMIT_…, for load tests alone"),
     set(
         "FYNQ_LIMIT_REQUESTS_ADDRESS",
         "12000/1m",

@@ -176,7 +176,10 @@ pub(super) async fn logout(
 }
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-const WHAT_TO_CLEAR: &str = "\"cache\", \"storage\"";
+/// Not `"storage"`: the page empties its own, at once and also when the server cannot be reached. The
+/// browser would do it later, under whoever signs in next: their outbox's database is closed and the
+/// theme that this computer's users chose is gone.
+const WHAT_TO_CLEAR: &str = "\"cache\"";
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Profile {

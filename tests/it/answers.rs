@@ -79,8 +79,10 @@ const ALWAYS: &[(&str, &str)] = &[
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
+type Headers<'a> = Vec<(&'a str, &'a str)>;
+
 /// Every kind of answer: method, path, headers, the status, and whether it is a page's file.
-fn kinds<'a>(bearer: &'a str, session: &'a str) -> Vec<(Method, String, Vec<(&'a str, &'a str)>, u16, bool)> {
+fn kinds<'a>(bearer: &'a str, session: &'a str) -> Vec<(Method, String, Headers<'a>, u16, bool)> {
     let (get, post) = (Method::GET, Method::POST);
     let signed = vec![("authorization", bearer)];
     let socket = format!("/api/v1/sessions/{session}/socket");
@@ -204,7 +206,7 @@ async fn signing_out_tells_the_browser_to_forget() {
     let answer =
         ask(app.addr, Method::POST, "/api/v1/auth/logout", &[("authorization", &ada.bearer())]).await;
     assert_eq!(answer.status, 204);
-    assert!(answer.header("clear-site-data").contains("\"cache\""), "{:?}", answer.headers);
+    assert_eq!(answer.header("clear-site-data"), "\"cache\"");
 }
 
 // ---- Routes and methods ----------------------------------------------------------------------

@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Holds one entry for each key that is inside, so it is as small as what it counts.
+/// Who is inside how often. One entry for each key that is, so it is as small as what it counts.
+type Inside<K> = Arc<Mutex<HashMap<K, u32>>>;
+
 pub(super) struct AtOnce<K> {
     most: u32,
-    inside: Arc<Mutex<HashMap<K, u32>>>,
+    inside: Inside<K>,
 }
 
 /// A place that is taken for as long as this lives. Without a key nothing is counted.
-pub struct Place<K: Hash + Eq>(Option<(K, Arc<Mutex<HashMap<K, u32>>>)>);
+pub struct Place<K: Hash + Eq>(Option<(K, Inside<K>)>);
 
 impl<K: Hash + Eq + Clone> AtOnce<K> {
     pub(super) fn new(most: u32) -> AtOnce<K> {
