@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn each_limit_has_a_bucket_of_its_own() {
         let limits = Limits::new(true, &Numbers::default());
-        for _ in 0..60 {
+        for _ in 0..300 {
             limits.sign_up(HERE).unwrap();
         }
         let refused = limits.sign_up(HERE).unwrap_err();
@@ -194,7 +194,7 @@ mod tests {
                 open.push(limits.socket(user).unwrap());
             }
         }
-        for _ in 0..30 {
+        for _ in 0..300 {
             limits.sign_up(HERE).unwrap();
         }
     }

@@ -85,7 +85,7 @@ impl Default for Limits {
             failures: Rate::new(10, MINUTE.saturating_mul(15)),
             failures_address: Rate::new(100, MINUTE.saturating_mul(15)),
             failures_account: Rate::new(100, MINUTE.saturating_mul(15)),
-            sign_ups_address: Rate::new(60, MINUTE.saturating_mul(60)),
+            sign_ups_address: Rate::new(300, MINUTE.saturating_mul(60)),
             refreshes_address: Rate::new(1_200, MINUTE),
             commands_socket: Rate::new(60, SECOND.saturating_mul(3)),
             commands_user: Rate::new(120, SECOND.saturating_mul(3)),

@@ -156,9 +156,9 @@ pub const SETTINGS: &[Setting] = &[
     ),
     set(
         "FYNQ_LIMIT_SIGN_UPS_ADDRESS",
-        "60/1h",
-        "60/1h",
-        "new accounts from one address: two classes that sign up in one lesson",
+        "300/1h",
+        "300/1h",
+        "new accounts from one address: ten classes that sign up in one lesson",
     ),
     set("FYNQ_LIMIT_REFRESHES_ADDRESS", "1200/1m", "1200/1m", "refresh tokens traded from one address"),
     set("FYNQ_LIMIT_COMMANDS_SOCKET", "60/3s", "60/3s", "commands on one socket"),
