@@ -3,6 +3,7 @@
 mod access;
 mod bearer;
 mod limits;
+mod origin;
 mod password;
 mod secret;
 mod sign_in;
@@ -25,10 +26,11 @@ use crate::store::Store;
 use crate::store::accounts::{Account, SignIn};
 
 pub use bearer::bearer;
-pub use limits::Limits;
+pub use limits::{Attempt, LEFT, Limits, POLICY, Place, quota, tallied};
 pub use sign_in::SignedIn;
 pub use ticket::TICKET_LIFE;
 
+use origin::Origins;
 use password::Passwords;
 use standing::Standings;
 use token::Tokens;
@@ -47,6 +49,7 @@ struct Inner {
     passwords: Passwords,
     standings: Standings,
     limits: Limits,
+    origins: Origins,
     /// Whether the housekeeping task runs; it starts with the first call inside a runtime.
     housekeeping: std::sync::Once,
 }
@@ -67,7 +70,8 @@ impl Auth {
             refresh_ttl: accounts.refresh_ttl,
             passwords: Passwords::new(),
             standings: Standings::default(),
-            limits: Limits::new(settings.rate_limit),
+            limits: Limits::new(settings.rate_limit, &settings.limits),
+            origins: Origins::new(settings),
             housekeeping: std::sync::Once::new(),
         })))
     }

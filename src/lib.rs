@@ -33,6 +33,7 @@ pub mod session;
 // Floor 4: what the doors share.
 pub mod app;
 pub mod auth;
+pub mod caller;
 pub mod problem;
 
 // Floor 5: the doors. They never import each other.

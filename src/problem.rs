@@ -102,6 +102,23 @@ problems! {
 }
 
 impl Problem {
+    /// The problem that a bare status stands for, if there is one that says no more than it.
+    pub fn of_status(status: StatusCode) -> Option<Problem> {
+        Some(match status {
+            StatusCode::BAD_REQUEST => Problem::bad_request(),
+            StatusCode::UNAUTHORIZED => Problem::unauthorized(),
+            StatusCode::FORBIDDEN => Problem::forbidden(),
+            StatusCode::NOT_FOUND => Problem::not_found(),
+            StatusCode::METHOD_NOT_ALLOWED => Problem::method_not_allowed(),
+            StatusCode::NOT_ACCEPTABLE => Problem::not_acceptable(),
+            StatusCode::REQUEST_TIMEOUT => Problem::request_timeout(),
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::payload_too_large(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::unsupported_media_type(),
+            StatusCode::INTERNAL_SERVER_ERROR => Problem::internal(),
+            _ => return None,
+        })
+    }
+
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: &'static str) -> Problem {
         // Whoever is told to come back is told when.
         let retry_after = match status {
@@ -140,6 +157,11 @@ impl Problem {
 
     pub fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// How long to wait, of those that pass.
+    pub fn wait(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     pub fn errors(&self) -> &[FieldError] {

@@ -1,5 +1,6 @@
 //! Signing up, in, on and out.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -47,15 +48,20 @@ impl Auth {
     }
 
     /// One answer for an unknown address, a wrong password and a disabled account, after the same time.
-    pub async fn login(&self, email: &str, password: SecretString) -> Result<SignedIn, Problem> {
+    pub async fn login(
+        &self,
+        email: &str,
+        password: SecretString,
+        from: IpAddr,
+    ) -> Result<SignedIn, Problem> {
         let email = email.to_lowercase();
         let limits = self.limits();
-        limits.may_try(&email, Instant::now())?;
+        let attempt = limits.may_try(&email, from, Instant::now())?;
         let known = self.0.store.credentials(&email).await?;
         let kept = known.as_ref().and_then(|known| known.password_hash.clone());
         let matches = self.0.passwords.matches(password, kept).await?;
         let known = known.filter(|known| matches && !known.disabled);
-        limits.tried(&email, known.is_some(), Instant::now())?;
+        limits.tried(attempt.as_ref(), known.is_some(), Instant::now())?;
         let Some(known) = known else {
             tracing::info!("a sign-in failed");
             return Err(Problem::invalid_credentials());

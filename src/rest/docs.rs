@@ -25,7 +25,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 
 /// What every operation may answer besides its own: status and what it means.
 const ALWAYS: &[(&str, &str)] = &[
-    ("429", "Too many requests; `Retry-After` says when to come back"),
+    ("429", "Too many requests; `Retry-After` says when to come back, `RateLimit` which limit it was"),
     ("500", "A fault of the server"),
     ("503", "The database is away or the server restarts; `Retry-After` says when to come back"),
 ];

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use crate::app::App;
+use crate::auth::Place;
 use crate::clock;
 use crate::id::Uuid;
 use crate::identity::{Principal, Standing};
@@ -35,6 +36,8 @@ pub(super) struct Connection {
     pub(super) who: Principal,
     pub(super) viewer: Viewer,
     pub(super) handle: Handle,
+    /// Among the account's sockets.
+    pub(super) _place: Place<Uuid>,
 }
 
 pub(super) async fn serve(connection: Connection, socket: WebSocket, position: Option<(Uuid, u64)>) {
@@ -99,7 +102,7 @@ impl Open {
             shutdown: app.shutdown.clone(),
             seen: Phase::Serving,
             outside: FuturesUnordered::new(),
-            pace: Pace::new(app.settings.rate_limit),
+            pace: Pace::new(app.settings.rate_limit.then_some(app.settings.limits.commands_socket)),
             heard: now,
             next_ping: now + app.settings.socket.ping_every.mul_f64(phase),
             expiry: now + remaining(who).saturating_sub(EXPIRY_NOTICE),
@@ -232,7 +235,7 @@ impl Open {
         if matches!(parsed, Err(BadFrame::Malformed)) {
             return Err(End::Close(CloseCode::BadFrame));
         }
-        match self.pace.spoken() {
+        match self.spoken() {
             Spoken::Fine => {}
             Spoken::TooFast(wait) => return self.too_fast(wait, &parsed).await,
             Spoken::TooMuch => return Err(End::Close(CloseCode::TooMany)),
@@ -253,10 +256,16 @@ impl Open {
         }
     }
 
+    /// One more frame, counted for this socket and for all of the account's.
+    fn spoken(&mut self) -> Spoken {
+        let Connection { app, who, .. } = &self.connection;
+        self.pace.spoken(|| app.auth.limits().command(who.user_id))
+    }
+
     /// A ping, which the library answers, or a pong: they cost as much as a command, and nobody waits for
     /// a refusal.
     fn protocols_own(&mut self) -> Result<(), End> {
-        match self.pace.spoken() {
+        match self.spoken() {
             Spoken::Fine | Spoken::TooFast(_) => Ok(()),
             Spoken::TooMuch => Err(End::Close(CloseCode::TooMany)),
         }

@@ -8,12 +8,14 @@
 )]
 
 mod accounts;
+mod answers;
 mod comeback;
 mod commands;
 mod doors;
 mod edits;
 mod faults;
 mod floors;
+mod limits;
 mod outside;
 mod papers;
 mod processes;
