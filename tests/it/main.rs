@@ -10,6 +10,7 @@
 mod accounts;
 mod comeback;
 mod commands;
+mod credentials;
 mod doors;
 mod edits;
 mod faults;
