@@ -553,3 +553,70 @@ async fn a_password_that_is_no_secret_makes_no_account() {
     }
     assert_eq!(app.count("SELECT count(*) FROM users").await, 0);
 }
+
+// ---- Logs ------------------------------------------------------------------------------------
+
+/// Everything above once more in a process that tells all it can: what happened is there, and nothing
+/// that opens a door or names a person.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_what_happened_and_no_secret() {
+    let (database, dir) = (crate::support::pg::Db::new().await, crate::support::app::Scratch::new());
+    let process = crate::support::process::Process::start(&[
+        ("DATABASE_URL", database.url()),
+        ("FYNQ_DATA_DIR", dir.0.to_str().unwrap()),
+        ("FYNQ_ADMIN_EMAIL", "root@school.example"),
+        ("FYNQ_ADMIN_PASSWORD", "a long password"),
+        ("FYNQ_LOG", "json"),
+        ("RUST_LOG", "trace"),
+    ])
+    .await;
+    let root = admin(process.addr).await;
+    let nobody = Client::stranger(process.addr);
+    let ada = Client::register(process.addr, "hunter2-ada").await;
+    let other = login_with(&ada, "hunter2-browser Firefox/1 Windows").await;
+    let mut said = vec![ada.password.clone(), "hunter2".to_owned(), "School.example".to_owned()];
+    let words = ["wrong-hunter2-word", "first-hunter2-word", "second-hunter2-word", "password1"];
+    let [wrong, first, second, weak] = words;
+    let change = |old: &str, new: &str| json!({"current_password": old, "new_password": new});
+    ada.post("/auth/password", change(wrong, first)).await.assert_problem(422, "wrong_password");
+    ada.post("/auth/password", change(&ada.password, weak)).await.assert_problem(422, "weak_password");
+    ada.post("/auth/password", change(&ada.password, first)).await.ok(204);
+    ada.post("/auth/logout-others", json!({"password": first})).await.ok(204);
+    let moved = json!({"password": first, "new_email": "hunter2-new@School.example"});
+    let email = ada.post("/auth/email", moved).await.ok(200)["email"].as_str().unwrap().to_owned();
+    nobody.post("/auth/forgot", json!({"email": email})).await.ok(202);
+    nobody.post("/auth/login", json!({"email": email, "password": wrong})).await;
+    let code = reset_code(&root, &ada.user_id).await;
+    let reset = json!({"email": email, "code": code, "new_password": second});
+    nobody.post("/auth/reset", reset.clone()).await.ok(204);
+    nobody.post("/auth/reset", reset).await.assert_problem(422, "invalid_code");
+    said.extend(words.map(str::to_owned));
+    said.extend([email, code.replace('-', ""), code]);
+    for who in [&ada, &other, &root] {
+        said.extend([who.token.clone(), who.refresh_token.clone()]);
+    }
+    // The last line comes through a pipe.
+    let told = async {
+        while !process.output().contains("reset_code_refused") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let _ = tokio::time::timeout(PATIENCE, told).await;
+    let output = process.output();
+    for event in [
+        "password_refused",
+        "password_changed",
+        "other_sign_ins_ended",
+        "email_changed",
+        "password_forgotten",
+        "reset_code_issued",
+        "password_reset",
+        "reset_code_refused",
+    ] {
+        assert!(output.contains(&format!("\"event\":\"{event}\"")), "no {event} in\n{output}");
+    }
+    for secret in said {
+        let lines: Vec<_> = output.lines().filter(|line| line.contains(&secret)).collect();
+        assert!(lines.is_empty(), "{secret}: {lines:#?}");
+    }
+}
