@@ -5,12 +5,14 @@
 
 pub mod accounts;
 mod chat;
+pub mod credentials;
 pub mod local;
 mod messages;
 pub mod migrate;
 mod pool;
 mod scope;
 mod sessions;
+pub mod sign_ins;
 mod writer;
 
 use std::path::Path;
@@ -145,7 +147,6 @@ impl Store {
     }
 
     /// As the admin of an organisation.
-    #[expect(dead_code, reason = "what an admin does comes with the classes")]
     fn as_admin(&self, id: Uuid) -> Scope<'_> {
         self.0.scopes.of(Actor::Admin(id))
     }

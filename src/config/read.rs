@@ -9,6 +9,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use crate::password_rules::{self, Weak};
+
 use super::list::{ABSENT, SETTINGS};
 use super::{Accounts, Database, Limits, LogFormat, Model, Rate, Session, Settings, Socket};
 
@@ -70,11 +72,7 @@ pub(super) fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Se
         public_url: from.or("FYNQ_PUBLIC_URL", defaults.public_url, |text| origin(text).map(Some))?,
         allowed_origins: from.or("FYNQ_ALLOWED_ORIGINS", defaults.allowed_origins, origins)?,
         trusted_proxies: from.or("FYNQ_TRUSTED_PROXIES", defaults.trusted_proxies, networks)?,
-        rate_limit: from.or("FYNQ_RATE_LIMIT", defaults.rate_limit, |text| match text {
-            "on" => Ok(true),
-            "off" => Ok(false),
-            _ => Err("must be on or off".to_owned()),
-        })?,
+        rate_limit: from.or("FYNQ_RATE_LIMIT", defaults.rate_limit, on_or_off)?,
         limits: limits(&from, defaults.limits)?,
         header_timeout: from.seconds("FYNQ_HEADER_TIMEOUT_S", defaults.header_timeout)?,
         log: from.or("FYNQ_LOG", defaults.log, |text| match text {
@@ -150,7 +148,13 @@ fn accounts(from: &Reader<'_>, defaults: Accounts) -> Result<Accounts, SettingEr
         }
     })?;
     let password = from.secret("FYNQ_ADMIN_PASSWORD", |text| {
-        if text.chars().count() >= 8 { Ok(()) } else { Err("shorter than 8 characters") }
+        let address = email.as_deref().unwrap_or_default();
+        password_rules::check(text, &[address]).map_err(|weak| match weak {
+            Weak::Short => "shorter than 8 characters",
+            Weak::Long => "longer than 128 characters",
+            Weak::Common => "is one of the passwords that are tried first",
+            Weak::Personal => "is made of the address or of the product's name",
+        })
     })?;
     let admin = match (email, password) {
         (Some(email), Some(password)) => Some((email, password)),
@@ -169,6 +173,7 @@ fn accounts(from: &Reader<'_>, defaults: Accounts) -> Result<Accounts, SettingEr
             if text.len() >= 32 { Ok(()) } else { Err("shorter than 32 bytes") }
         })?,
         admin,
+        open_registration: from.or("FYNQ_OPEN_REGISTRATION", defaults.open_registration, on_or_off)?,
     })
 }
 
@@ -220,6 +225,14 @@ fn socket(from: &Reader<'_>, defaults: Socket) -> Result<Socket, SettingError> {
         return Err(bad("FYNQ_SILENT_S", "must be longer than FYNQ_PING_S"));
     }
     Ok(socket)
+}
+
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be on or off".to_owned()),
+    }
 }
 
 struct Reader<'a> {

@@ -37,6 +37,9 @@ const sentences = {
   invalid_credentials: "The email or the password is not right.",
   unauthorized: "You have been signed out. Please sign in again.",
   email_taken: "There is an account with this email already. Try signing in.",
+  weak_password: "This password is too easy to guess. Please choose another one.",
+  wrong_password: "The password is not right.",
+  invalid_code: "This code is not right, or it does not work any more.",
 };
 
 /** Some refusals mean the same whatever was asked. @type {Record<number, string>} */

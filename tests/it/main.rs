@@ -11,6 +11,7 @@ mod accounts;
 mod answers;
 mod comeback;
 mod commands;
+mod credentials;
 mod doors;
 mod edits;
 mod faults;
