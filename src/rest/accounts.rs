@@ -73,7 +73,7 @@ pub(super) struct Refresh {
     refresh_token: SecretString,
 }
 
-fn good_password(password: &SecretString, (): &()) -> garde::Result {
+pub(super) fn good_password(password: &SecretString, (): &()) -> garde::Result {
     length(password, 8)
 }
 
@@ -90,7 +90,7 @@ fn length(password: &SecretString, least: usize) -> garde::Result {
     }
 }
 
-fn optional_line(text: &Option<String>, context: &()) -> garde::Result {
+pub(super) fn optional_line(text: &Option<String>, context: &()) -> garde::Result {
     text.as_ref().map_or(Ok(()), |text| one_line(text, context))
 }
 
