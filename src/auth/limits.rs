@@ -12,7 +12,7 @@ mod tally;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::config::Limits as Numbers;
+use crate::config::{Limits as Numbers, Rate};
 use crate::id::Uuid;
 use crate::problem::Problem;
 
@@ -25,6 +25,13 @@ use at_once::AtOnce;
 use failures::Failures;
 use rule::{Rule, network};
 
+/// Codes that one account tries to join a class with …
+const JOINS_USER: u32 = 10;
+/// … and all of an address, behind which a whole school may sit in its first lesson …
+const JOINS_ADDRESS: u32 = 600;
+/// … within this long. Nobody guesses a code of 60 bits like that.
+const JOINS_PER: Duration = Duration::from_secs(300);
+
 pub struct Limits(Option<On>);
 
 struct On {
@@ -36,6 +43,8 @@ struct On {
     sign_ups: Rule<IpAddr>,
     refreshes: Rule<IpAddr>,
     commands: Rule<Uuid>,
+    joins_address: Rule<IpAddr>,
+    joins_user: Rule<Uuid>,
     failures: Failures,
     sockets: AtOnce<Uuid>,
     connections: AtOnce<IpAddr>,
@@ -52,6 +61,8 @@ impl Limits {
             sign_ups: Rule::new("sign-ups-address", numbers.sign_ups_address),
             refreshes: Rule::new("refreshes-address", numbers.refreshes_address),
             commands: Rule::new("commands-user", numbers.commands_user),
+            joins_address: Rule::new("joins-address", Rate::new(JOINS_ADDRESS, JOINS_PER)),
+            joins_user: Rule::new("joins-user", Rate::new(JOINS_USER, JOINS_PER)),
             failures: Failures::new(numbers),
             sockets: AtOnce::new(numbers.sockets_user),
             connections: AtOnce::new(numbers.connections_address),
@@ -90,6 +101,12 @@ impl Limits {
     /// An attempt to make an account.
     pub fn sign_up(&self, from: IpAddr) -> Result<(), Problem> {
         self.check(|on| on.sign_ups.check(&network(from)))
+    }
+
+    /// A code that somebody tries to join a class with.
+    pub fn join(&self, user: Uuid, from: IpAddr) -> Result<(), Problem> {
+        self.check(|on| on.joins_address.check(&network(from)))?;
+        self.check(|on| on.joins_user.check(&user))
     }
 
     /// A refresh token that is shown.
@@ -140,11 +157,17 @@ impl Limits {
     /// small as the number of clients of the last minutes.
     pub fn sweep(&self, now: Instant) {
         let Some(on) = &self.0 else { return };
-        for rule in [&on.requests_address, &on.handshakes_address, &on.sign_ins, &on.sign_ups, &on.refreshes]
-        {
+        for rule in [
+            &on.requests_address,
+            &on.handshakes_address,
+            &on.sign_ins,
+            &on.sign_ups,
+            &on.refreshes,
+            &on.joins_address,
+        ] {
             rule.sweep();
         }
-        for rule in [&on.requests_user, &on.handshakes_user, &on.commands] {
+        for rule in [&on.requests_user, &on.handshakes_user, &on.commands, &on.joins_user] {
             rule.sweep();
         }
         on.failures.sweep(now);

@@ -8,7 +8,9 @@
 )]
 
 mod accounts;
+mod admin;
 mod answers;
+mod classes;
 mod comeback;
 mod commands;
 mod credentials;
@@ -24,6 +26,7 @@ mod raw;
 mod rest;
 mod restarts;
 mod rights;
+mod schools;
 mod store;
 mod support;
 mod wire;
