@@ -13,7 +13,7 @@ use crate::store::accounts::{Created, NewAccount, NewSignIn, Rotation};
 
 use super::password::is_outdated;
 use super::secret::{self, Secret};
-use super::{Auth, later};
+use super::{Auth, code, later};
 
 /// Somebody who signs up.
 pub struct NewStudent<'a> {
@@ -53,7 +53,10 @@ impl Auth {
         if new.join_code.is_none() && !self.0.open_registration {
             return Err(Problem::field("/join_code", "is required"));
         }
-        let join_code = new.join_code.map(as_kept);
+        let join_code = match new.join_code {
+            Some(text) => Some(code::typed(text).ok_or_else(no_class)?),
+            None => None,
+        };
         let join_code = join_code.as_deref();
         let place = self.0.store.place(join_code).await?.ok_or_else(Problem::internal)?;
         if join_code.is_some() && place.class.is_none() {
@@ -190,12 +193,6 @@ impl Auth {
         tracing::info!(user = %who.user_id, "signed out");
         Ok(())
     }
-}
-
-/// A join code as it is kept: without what makes it readable, in upper case.
-fn as_kept(typed: &str) -> String {
-    let letters = typed.chars().filter(|c| !c.is_whitespace() && *c != '-');
-    letters.map(|c| c.to_ascii_uppercase()).collect()
 }
 
 fn no_class() -> Problem {

@@ -162,13 +162,11 @@ pub(super) async fn create_user(
     Valid(input): Valid<PersonInput>,
 ) -> Result<(StatusCode, Json<Person>), Problem> {
     admin(&who)?;
+    let email = input.email.to_lowercase();
+    let display_name = input.display_name.as_deref().unwrap_or_default().trim();
+    app.auth.check_password("/password", &input.password, &[&email, display_name])?;
     let password_hash = app.auth.hash(input.password).await?;
-    let new = NewPerson {
-        email: &input.email.to_lowercase(),
-        password_hash: &password_hash,
-        role: input.role,
-        display_name: input.display_name.as_deref().unwrap_or_default().trim(),
-    };
+    let new = NewPerson { email: &email, password_hash: &password_hash, role: input.role, display_name };
     let row = app.store.create_person(who.user_id, &new).await?.ok_or_else(Problem::email_taken)?;
     tell("user_created", &who, row.id, Some(row.role), None);
     Ok((StatusCode::CREATED, Json(row.into())))
