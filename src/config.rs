@@ -23,6 +23,8 @@ pub struct Settings {
     pub database: Database,
     pub model: Model,
     pub accounts: Accounts,
+    /// `None`: local accounts.
+    pub supabase: Option<Supabase>,
     pub allowed_origins: Vec<String>,
     pub rate_limit: bool,
     pub log: LogFormat,
@@ -71,6 +73,40 @@ pub struct Accounts {
     /// `None`: generated once and kept under `data_dir`.
     pub token_secret: Option<SecretString>,
     pub admin: Option<(String, SecretString)>,
+}
+
+/// Supabase Auth instead of local accounts.
+#[derive(Clone, Debug)]
+pub struct Supabase {
+    /// The project's address, without `/auth/v1` and without a slash at its end.
+    pub url: String,
+    /// The publishable (or `anon`) key: who asks, not what they may.
+    pub anon_key: SecretString,
+    /// Set: tokens that are signed with the project's shared secret (HS256) are believed too.
+    pub jwt_secret: Option<SecretString>,
+    pub keys: SigningKeys,
+}
+
+/// How long the project's public keys are believed, and how often it is asked for them.
+#[derive(Clone, Copy, Debug)]
+pub struct SigningKeys {
+    /// Older keys are fetched again: a revoked key is believed this long at most while Supabase
+    /// answers.
+    pub life: Duration,
+    /// Between two fetches, whatever is asked for.
+    pub gap: Duration,
+    /// While Supabase does not answer the last keys stay; not longer than this.
+    pub last_good: Duration,
+}
+
+impl Default for SigningKeys {
+    fn default() -> Self {
+        SigningKeys {
+            life: Duration::from_secs(10 * 60),
+            gap: Duration::from_secs(60),
+            last_good: Duration::from_secs(24 * 3600),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +163,7 @@ impl Default for Settings {
                 token_secret: None,
                 admin: None,
             },
+            supabase: None,
             allowed_origins: Vec::new(),
             rate_limit: true,
             log: LogFormat::Pretty,

@@ -32,6 +32,9 @@ impl Auth {
         display_name: &str,
     ) -> Result<SignedIn, Problem> {
         let email = email.to_lowercase();
+        if let Some(there) = &self.0.supabase {
+            return self.register_there(there, &email, &password, display_name).await;
+        }
         let password_hash = self.0.passwords.hash(password).await?;
         let new = NewAccount {
             id: id::new(),
@@ -49,6 +52,9 @@ impl Auth {
     /// One answer for an unknown address, a wrong password and a disabled account, after the same time.
     pub async fn login(&self, email: &str, password: SecretString) -> Result<SignedIn, Problem> {
         let email = email.to_lowercase();
+        if let Some(there) = &self.0.supabase {
+            return self.login_there(there, &email, &password).await;
+        }
         let limits = self.limits();
         limits.may_try(&email, Instant::now())?;
         let known = self.0.store.credentials(&email).await?;
@@ -98,6 +104,9 @@ impl Auth {
 
     /// Trades a refresh token for a new pair. It works once: the second time ends the whole sign-in.
     pub async fn refresh(&self, token: &SecretString) -> Result<SignedIn, Problem> {
+        if let Some(there) = &self.0.supabase {
+            return self.refresh_there(there, token).await;
+        }
         let old = secret::hash_of(token.expose_secret()).ok_or_else(Problem::unauthorized)?;
         let now = clock::now();
         let next = Secret::new();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::app::App;
-use crate::auth::{SignedIn, TICKET_LIFE};
+use crate::auth::{self, SignedIn, TICKET_LIFE};
 use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
 use crate::identity::{Principal, Role};
@@ -129,7 +129,11 @@ impl From<SignedIn> for Tokens {
 /// Makes an account for a student and signs it in.
 #[utoipa::path(
     post, path = "/auth/register", tag = "accounts", security(()), request_body = Register,
-    responses((status = 201, body = Tokens), (status = 409, description = "`email_taken`"))
+    responses(
+        (status = 201, body = Tokens),
+        (status = 403, description = "`email_not_confirmed`: made, and a message is on its way (with Supabase Auth); or no new accounts are made"),
+        (status = 409, description = "`email_taken`"),
+    )
 )]
 pub(super) async fn register(
     State(app): State<App>,
@@ -145,7 +149,11 @@ pub(super) async fn register(
 /// Signs in.
 #[utoipa::path(
     post, path = "/auth/login", tag = "accounts", security(()), request_body = Login,
-    responses((status = 200, body = Tokens), (status = 401, description = "`invalid_credentials`"))
+    responses(
+        (status = 200, body = Tokens),
+        (status = 401, description = "`invalid_credentials`"),
+        (status = 403, description = "`email_not_confirmed` (with Supabase Auth)"),
+    )
 )]
 pub(super) async fn login(
     State(app): State<App>,
@@ -171,8 +179,13 @@ pub(super) async fn refresh(
 
 /// Signs out: neither the access token nor the refresh token works after this.
 #[utoipa::path(post, path = "/auth/logout", tag = "accounts", responses((status = 204)))]
-pub(super) async fn logout(State(app): State<App>, who: Principal) -> Result<StatusCode, Problem> {
+pub(super) async fn logout(
+    State(app): State<App>,
+    who: Principal,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
     app.auth.logout(&who).await?;
+    app.auth.log_out_upstream(auth::required(&headers)?).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

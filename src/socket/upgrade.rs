@@ -123,7 +123,7 @@ async fn who(
     }
     match offered.iter().find_map(|name| name.strip_prefix("ticket.")) {
         Some(ticket) => app.auth.redeem_ticket(ticket, origin).await,
-        None => Err(Problem::unauthorized()),
+        None => Err(auth::nobody()),
     }
 }
 
