@@ -8,6 +8,7 @@
 )]
 
 mod accounts;
+mod attacks;
 mod comeback;
 mod commands;
 mod doors;
@@ -17,5 +18,6 @@ mod papers;
 mod processes;
 mod rest;
 mod store;
+mod supabase;
 mod support;
 mod wire;
