@@ -72,8 +72,10 @@ impl Auth {
         let (verifier, supabase) = match &settings.supabase {
             None => (Verifier::local(secret.expose_secret())?, None),
             Some(project) => {
-                let there =
-                    Supabase { gotrue: gotrue::GoTrue::new(project)?, issuer: token::issuer_of(&project.url) };
+                let there = Supabase {
+                    gotrue: gotrue::GoTrue::new(project)?,
+                    issuer: token::issuer_of(&project.url),
+                };
                 (Verifier::supabase(project)?, Some(there))
             }
         };

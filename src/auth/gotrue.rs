@@ -172,7 +172,9 @@ fn refused(status: u16, headers: &HeaderMap, body: &[u8]) -> Refused {
             let reasons = reasons.into_iter().flatten().filter_map(Value::as_str);
             Refused::Weak(reasons.take(8).map(str::to_owned).collect())
         }
-        code if code.starts_with("over_") && code.ends_with("_rate_limit") => Refused::TooOften(wait(headers)),
+        code if code.starts_with("over_") && code.ends_with("_rate_limit") => {
+            Refused::TooOften(wait(headers))
+        }
         code => Refused::Code(code.to_owned()),
     }
 }

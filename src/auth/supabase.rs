@@ -23,6 +23,9 @@ use super::{Auth, SignedIn, later, secret};
 /// Signing out is done when we have written it down; Supabase is told within this long or not at all.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// What Supabase Auth's hash takes.
+const LONGEST_PASSWORD: usize = 72;
+
 /// Supabase Auth, where the settings name a project.
 pub(super) struct Supabase {
     pub(super) gotrue: GoTrue,
@@ -38,6 +41,9 @@ impl Auth {
         password: &SecretString,
         display_name: &str,
     ) -> Result<SignedIn, Problem> {
+        if password.expose_secret().len() > LONGEST_PASSWORD {
+            return Err(Problem::field("/password", "is longer than 72 bytes"));
+        }
         let session = match there.gotrue.sign_up(email, password).await {
             Ok(SignedUp::In(session)) => session,
             Ok(SignedUp::Unconfirmed) => {
@@ -48,7 +54,8 @@ impl Auth {
         };
         let signed_in = self.enter(there, session).await?;
         if !display_name.is_empty() {
-            let change = ProfileChange { display_name: Some(display_name.into()), ..ProfileChange::default() };
+            let change =
+                ProfileChange { display_name: Some(display_name.into()), ..ProfileChange::default() };
             self.0.store.change_profile(signed_in.user, &change, clock::now()).await?;
         }
         tracing::info!(user = %signed_in.user, "registered");
@@ -178,7 +185,9 @@ impl Auth {
             now: clock::now(),
         };
         match self.0.store.sight(&sight).await? {
-            Some(true) => tracing::info!(user = %claims.sub, role = sight.role.as_str(), "seen for the first time"),
+            Some(true) => {
+                tracing::info!(user = %claims.sub, role = sight.role.as_str(), "seen for the first time")
+            }
             Some(false) => {}
             None => {
                 // Deleted here, or the id is a local account's.
@@ -212,8 +221,8 @@ impl Auth {
         Some(match there.gotrue.recover(&email.to_lowercase()).await {
             Ok(()) => Ok(()),
             Err(refused @ (Refused::Away | Refused::TooOften(_))) => Err(refused.to_sign_up()),
-            Err(refused) => {
-                tracing::info!(?refused, "no message was sent to who forgot a password");
+            Err(_) => {
+                tracing::info!("no message was sent to somebody who forgot a password");
                 Ok(())
             }
         })

@@ -147,11 +147,8 @@ pub const SETTINGS: &[Setting] = &[
 
 /// Names of the contract whose feature this version does not have. They stop the start: to ignore
 /// where files are to lie, say, would put them where its operator never looks.
-pub const ABSENT: &[(&str, &str)] = &[
-    ("FYNQ_STORAGE_URL", "file storage"),
-    ("REDIS_URL", "more than one node"),
-    ("SENTRY_DSN", "Sentry"),
-];
+pub const ABSENT: &[(&str, &str)] =
+    &[("FYNQ_STORAGE_URL", "file storage"), ("REDIS_URL", "more than one node"), ("SENTRY_DSN", "Sentry")];
 
 /// The table of `--help`.
 pub fn help_text() -> String {

@@ -153,10 +153,18 @@ pub(super) async fn accounts(settings: &Settings) -> Vec<Check> {
         Err(error) => return vec![Check::new("accounts", Bad, format!("{error:#}"))],
     };
     let mut checks = vec![match found.confirms {
-        Some(true) => Check::new("accounts", Good, format!("Supabase Auth's, of {url}; addresses are confirmed by mail")),
+        Some(true) => Check::new(
+            "accounts",
+            Good,
+            format!("Supabase Auth's, of {url}; addresses are confirmed by mail"),
+        ),
         Some(false) => Check::new("accounts", Good, format!("Supabase Auth's, of {url}")),
-        None => Check::new("accounts", Doubt, format!("Supabase Auth at {url} does not answer, or not to this key"))
-            .next("are SUPABASE_URL and SUPABASE_ANON_KEY right, and may this machine reach it?"),
+        None => Check::new(
+            "accounts",
+            Doubt,
+            format!("Supabase Auth at {url} does not answer, or not to this key"),
+        )
+        .next("are SUPABASE_URL and SUPABASE_ANON_KEY right, and may this machine reach it?"),
     }];
     let legacy = project.jwt_secret.is_some();
     checks.push(match found.keys {

@@ -43,7 +43,10 @@ async fn signing_up_in_on_and_out_goes_through_supabase() {
     let body = stranger.post("/auth/register", entry.clone()).await.ok(201);
     assert_eq!(body["token_type"], "bearer");
     assert!((3590..=3600).contains(&body["expires_in"].as_u64().unwrap()), "{body}");
-    assert_eq!((&body["user"]["email"], &body["user"]["role"]), (&json!("ada@school.example"), &json!("student")));
+    assert_eq!(
+        (&body["user"]["email"], &body["user"]["role"]),
+        (&json!("ada@school.example"), &json!("student"))
+    );
     assert_eq!(body["user"]["id"], gotrue.world().users["ada@school.example"].id.as_str());
     assert_eq!(body.as_object().unwrap().len(), 5, "nothing of Supabase's shines through: {body}");
     assert_eq!(app.count("SELECT count(*) FROM users WHERE password_hash IS NOT NULL").await, 0);
@@ -71,7 +74,8 @@ async fn a_socket_opens_and_ends_with_the_sign_in() {
     let gotrue = GoTrue::start().await;
     let mut scene = Scene::of(with(&gotrue)).await;
     scene.turn("Hello", "Hi").await;
-    let ticket = scene.ada.post("/socket-tickets", json!({})).await.ok(201)["ticket"].as_str().unwrap().to_owned();
+    let ticket =
+        scene.ada.post("/socket-tickets", json!({})).await.ok(201)["ticket"].as_str().unwrap().to_owned();
     let offer = format!("fynq.v1, ticket.{ticket}");
     let path = format!("/api/v1/sessions/{}/socket", scene.session);
     let headers = [("sec-websocket-protocol", offer.as_str())];
@@ -92,7 +96,10 @@ async fn a_socket_opens_and_ends_with_the_sign_in() {
 async fn disabling_ends_tokens_and_sockets_although_supabase_knows_nothing_of_it() {
     let gotrue = GoTrue::start().await;
     let mut scene = Scene::of(with(&gotrue)).await;
-    scene.app.execute(&format!("UPDATE users SET disabled_at = now() WHERE id = '{}'", scene.ada.user_id)).await;
+    scene
+        .app
+        .execute(&format!("UPDATE users SET disabled_at = now() WHERE id = '{}'", scene.ada.user_id))
+        .await;
     assert_eq!(scene.socket.closed().await, 4403);
     scene.ada.get("/users/me").await.assert_problem(401, "unauthorized");
     let again = login(&scene.app, &scene.ada.email, &scene.ada.password).await;
@@ -128,7 +135,8 @@ async fn whoever_comes_with_a_good_token_is_written_down_once() {
 async fn the_project_names_a_role_once_and_its_users_never() {
     let gotrue = GoTrue::start().await;
     let app = with(&gotrue).start().await;
-    let role = async |email: &str| login(&app, email, "correct horse battery").await.ok(200)["user"]["role"].clone();
+    let role =
+        async |email: &str| login(&app, email, "correct horse battery").await.ok(200)["user"]["role"].clone();
     let stranger = Client::stranger(app.addr);
     for (named, seeded) in [
         (json!("tutor"), "tutor"),
@@ -189,7 +197,10 @@ async fn the_address_follows_what_supabase_says() {
         world.users.insert(email.clone(), User { email, ..user });
     }
     let body = login(&app, "new@school.example", &eve.password).await.ok(200);
-    assert_eq!((&body["user"]["id"], &body["user"]["email"]), (&json!(eve.user_id), &json!("new@school.example")));
+    assert_eq!(
+        (&body["user"]["id"], &body["user"]["email"]),
+        (&json!(eve.user_id), &json!("new@school.example"))
+    );
     assert_eq!(eve.get("/users/me").await.ok(200)["email"], "new@school.example");
 }
 
@@ -269,6 +280,8 @@ async fn what_gotrue_refuses_is_said_in_our_words() {
     let weak = register("weak@school.example", "password1").await;
     weak.assert_problem(422, "invalid_input");
     assert_eq!(weak.body["errors"][0]["pointer"], "/password");
+    let long = register("long@school.example", &"x".repeat(73)).await;
+    assert_eq!((long.status, &long.body["errors"][0]["pointer"]), (422, &json!("/password")));
     gotrue.world().signup_open = false;
     register("late@school.example", "correct horse").await.assert_problem(403, "forbidden");
     gotrue.world().signup_open = true;
@@ -278,7 +291,11 @@ async fn what_gotrue_refuses_is_said_in_our_words() {
     first.assert_problem(403, "email_not_confirmed");
     gotrue.world().users.get_mut("new@school.example").unwrap().confirmed = true;
     let taken = register("new@school.example", "correct horse").await;
-    assert_eq!((taken.status, &taken.body["code"]), (403, &first.body["code"]), "nobody learns that it is taken");
+    assert_eq!(
+        (taken.status, &taken.body["code"]),
+        (403, &first.body["code"]),
+        "nobody learns that it is taken"
+    );
     gotrue.world().users.get_mut("new@school.example").unwrap().confirmed = false;
     login(&app, "new@school.example", "correct horse").await.assert_problem(403, "email_not_confirmed");
 
@@ -325,7 +342,9 @@ async fn while_gotrue_is_away_nobody_signs_in_and_who_is_in_stays() {
     assert!(!gotrue.world().calls.iter().any(|call| call == "/elsewhere"), "a redirect was followed");
     gotrue.world().auth = Dial::Well;
     gotrue.proxy.refuse();
-    login(&scene.app, &scene.ada.email, &scene.ada.password).await.assert_problem(503, "identity_unavailable");
+    login(&scene.app, &scene.ada.email, &scene.ada.password)
+        .await
+        .assert_problem(503, "identity_unavailable");
     scene.turn("Still here?", "Yes").await;
     gotrue.proxy.heal();
     login(&scene.app, &scene.ada.email, &scene.ada.password).await.ok(200);
@@ -404,7 +423,9 @@ async fn tokens_go_on_while_the_keys_cannot_be_had() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_are_too_old_are_believed_no_more_and_it_is_no_401() {
     let gotrue = GoTrue::start().await;
-    let app = with_times(&gotrue, SigningKeys { last_good: Duration::from_millis(50), ..short(1, 1) }).start().await;
+    let app = with_times(&gotrue, SigningKeys { last_good: Duration::from_millis(50), ..short(1, 1) })
+        .start()
+        .await;
     let ada = app.student("ada").await;
     gotrue.proxy.refuse();
     tokio::time::sleep(Duration::from_millis(60)).await;
@@ -467,7 +488,9 @@ async fn a_key_without_an_algorithm_is_for_the_one_of_its_kind() {
     let claims = part(&ada.token, 1);
     let shows = async |token: String| ada.with_token(token).get("/users/me").await.status;
     assert_eq!(shows(rsa.sign(&claims)).await, 200);
-    for alg in [jsonwebtoken::Algorithm::PS256, jsonwebtoken::Algorithm::RS384, jsonwebtoken::Algorithm::RS512] {
+    for alg in
+        [jsonwebtoken::Algorithm::PS256, jsonwebtoken::Algorithm::RS384, jsonwebtoken::Algorithm::RS512]
+    {
         let header = json!({"alg": format!("{alg:?}"), "kid": "key-2"}).to_string();
         assert_eq!(shows(rsa.sign_as(alg, &header, &claims.to_string())).await, 401, "{alg:?}");
     }
@@ -488,7 +511,11 @@ async fn a_thousand_unknown_keys_at_once_are_one_question() {
         })
         .collect();
     let calls = futures_util::future::join_all(forged.iter().map(|one| one.get("/users/me"))).await;
-    assert!(calls.iter().all(|reply| reply.status == 401), "{:?}", calls.iter().find(|reply| reply.status != 401));
+    assert!(
+        calls.iter().all(|reply| reply.status == 401),
+        "{:?}",
+        calls.iter().find(|reply| reply.status != 401)
+    );
     assert_eq!(gotrue.fetches(), 1, "the first list is younger than a minute");
     ada.get("/users/me").await.ok(200);
 
@@ -566,7 +593,9 @@ async fn a_forgotten_password_is_supabases_to_replace() {
     gotrue.world().auth = Dial::Status(500);
     let away = auth.recover("ada@school.example").await.unwrap().unwrap_err();
     assert_eq!(away.code(), "identity_unavailable");
-    assert!(TestApp::builder().start().await.server().app().auth.recover("ada@school.example").await.is_none());
+    assert!(
+        TestApp::builder().start().await.server().app().auth.recover("ada@school.example").await.is_none()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

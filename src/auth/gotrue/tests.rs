@@ -20,7 +20,11 @@ fn every_shape_of_an_error_is_read() {
     for body in [new, old, oauth] {
         assert_eq!(read(400, None, body), code("invalid_credentials"), "{body}");
     }
-    assert_eq!(read(400, Some("user_banned"), new), code("user_banned"), "the header is said to be always right");
+    assert_eq!(
+        read(400, Some("user_banned"), new),
+        code("user_banned"),
+        "the header is said to be always right"
+    );
     assert_eq!(read(400, Some("user_banned"), ""), code("user_banned"));
     let weak = r#"{"code":"weak_password","message":"…","weak_password":{"reasons":["length","pwned"]}}"#;
     assert_eq!(read(422, None, weak), Refused::Weak(vec!["length".into(), "pwned".into()]));
@@ -72,7 +76,8 @@ fn a_wait_is_never_longer_than_an_hour() {
 
 #[test]
 fn an_ended_session_is_told_from_another_trouble() {
-    for over in ["refresh_token_already_used", "refresh_token_not_found", "session_not_found", "user_banned"] {
+    for over in ["refresh_token_already_used", "refresh_token_not_found", "session_not_found", "user_banned"]
+    {
         assert!(code(over).ends_the_sign_in(), "{over}");
         assert_eq!(code(over).to_token(), Problem::unauthorized());
     }

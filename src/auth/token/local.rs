@@ -13,8 +13,8 @@ use crate::clock::Timestamp;
 use crate::id::Uuid;
 use crate::identity::Role;
 
-use super::claims::{AUTHENTICATED, AppMetadata, Audience, Claims, LOCAL_ISSUER};
 use super::MIN_SECRET;
+use super::claims::{AUTHENTICATED, AppMetadata, Audience, Claims, LOCAL_ISSUER};
 
 /// Makes tokens with one key.
 pub(in crate::auth) struct Tokens {
@@ -98,4 +98,3 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()
 }
-

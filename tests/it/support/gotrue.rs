@@ -374,21 +374,23 @@ async fn token(
     }
 }
 
+/// Status, code and message.
+type Refusal = (u16, &'static str, &'static str);
+
 /// The session of a bearer, or what it is told.
-fn bearer(world: &World, headers: &HeaderMap) -> Result<String, Response> {
+fn bearer(world: &World, headers: &HeaderMap) -> Result<String, Refusal> {
     let header = headers.get("authorization").and_then(|value| value.to_str().ok());
     let Some(token) = header.and_then(|text| text.strip_prefix("Bearer ")) else {
-        let message = "This endpoint requires a valid Bearer token";
-        return Err(refuse(headers, 401, "no_authorization", message));
+        return Err((401, "no_authorization", "This endpoint requires a valid Bearer token"));
     };
     let session = super::keys::part(token, 1)["session_id"].as_str().unwrap_or_default().to_owned();
     let sitting = world.sessions.get(&session).filter(|sitting| !sitting.ended);
     let Some(sitting) = sitting else {
         let message = "Session from session_id claim in JWT does not exist";
-        return Err(refuse(headers, 403, "session_not_found", message));
+        return Err((403, "session_not_found", message));
     };
     if world.users[&sitting.email].banned {
-        return Err(refuse(headers, 403, "user_banned", "User is banned"));
+        return Err((403, "user_banned", "User is banned"));
     }
     Ok(session)
 }
@@ -403,7 +405,7 @@ async fn logout(State(state): State<Shared>, headers: HeaderMap) -> Response {
             world.end(&session);
             StatusCode::NO_CONTENT.into_response()
         }
-        Err(refusal) => refusal,
+        Err((status, code, message)) => refuse(&headers, status, code, message),
     }
 }
 
@@ -421,7 +423,7 @@ async fn user(State(state): State<Shared>, headers: HeaderMap) -> Response {
     let world = state.lock().unwrap();
     match bearer(&world, &headers) {
         Ok(session) => Json(shown(&world.users[&world.sessions[&session].email])).into_response(),
-        Err(refusal) => refusal,
+        Err((status, code, message)) => refuse(&headers, status, code, message),
     }
 }
 
