@@ -12,8 +12,8 @@ CREATE FUNCTION write_batch(
     u_error    text[], u_usage jsonb[], u_model text[],
     -- Queued messages whose run begins.
     b_session  uuid[], b_id uuid[], b_ord bigint[],
-    -- Messages that are superseded.
-    s_session  uuid[], s_id uuid[],
+    -- Of each session, the conversation from one place on, up to where what takes its place begins.
+    s_session  uuid[], s_first bigint[], s_before bigint[],
     -- Sessions that were active.
     t_session  uuid[], t_at timestamptz[], t_title text[],
     -- Hands.
@@ -57,10 +57,12 @@ BEGIN
         FROM unnest(b_session, b_id, b_ord) AS n (session_id, id, ord)
         WHERE m.session_id = n.session_id AND m.id = n.id AND m.status = 'queued';
     END IF;
-    IF cardinality(s_id) > 0 THEN
+    IF cardinality(s_session) > 0 THEN
+        -- What still waits for its run was said after all of it.
         UPDATE messages m SET superseded = true
-        FROM unnest(s_session, s_id) AS n (session_id, id)
-        WHERE m.session_id = n.session_id AND m.id = n.id AND NOT m.superseded;
+        FROM unnest(s_session, s_first, s_before) AS n (session_id, first, before)
+        WHERE m.session_id = n.session_id AND m.ord >= n.first AND m.ord < n.before
+          AND m.status <> 'queued' AND NOT m.superseded;
     END IF;
     IF cardinality(t_session) > 0 THEN
         UPDATE sessions s
@@ -84,3 +86,6 @@ EXCEPTION WHEN feature_not_supported THEN
     NULL;
 END
 $$;
+
+-- What waits for its run has its place behind everything, from 2^62 on.
+UPDATE messages SET ord = ord + (1::bigint << 62) WHERE status = 'queued' AND ord < (1::bigint << 62);
