@@ -2,5 +2,4 @@
 SELECT r.sign_in_id
 FROM refresh_tokens r
 JOIN sign_ins s ON s.id = r.sign_in_id
-JOIN users u ON u.id = s.user_id
-WHERE r.hash = $1 AND u.issuer IS NOT NULL
+WHERE r.hash = $1 AND s.external

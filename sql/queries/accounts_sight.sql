@@ -9,8 +9,8 @@ WITH person AS (
     WHERE users.issuer = $4
     RETURNING id, xmax = 0 AS made
 ), sign_in AS (
-    INSERT INTO sign_ins (id, user_id, created_at)
-    SELECT $5, person.id, $6 FROM person
+    INSERT INTO sign_ins (id, user_id, created_at, external)
+    SELECT $5, person.id, $6, true FROM person
     ON CONFLICT (id) DO NOTHING
 )
 SELECT made FROM person

@@ -3,4 +3,4 @@
 DELETE FROM sign_ins s
 WHERE s.created_at < $1
   AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.sign_in_id = s.id)
-  AND NOT EXISTS (SELECT 1 FROM users u WHERE u.id = s.user_id AND u.issuer IS NOT NULL)
+  AND NOT s.external

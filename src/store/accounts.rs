@@ -234,6 +234,7 @@ impl Store {
     /// or their id is a local account's.
     pub async fn sight(&self, sight: &Sight<'_>) -> Result<Option<bool>, StoreError> {
         let rows = self
+            .at_the_door()
             .change(
                 include_str!("../../sql/queries/accounts_sight.sql"),
                 &[
@@ -257,23 +258,24 @@ impl Store {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.execute(
-            include_str!("../../sql/queries/accounts_refresh_keep.sql"),
-            &[
-                (&hash, Type::BYTEA),
-                (&sign_in, Type::UUID),
-                (&now, Type::TIMESTAMPTZ),
-                (&expires_at, Type::TIMESTAMPTZ),
-            ],
-        )
-        .await?;
+        self.at_the_door()
+            .execute(
+                include_str!("../../sql/queries/accounts_refresh_keep.sql"),
+                &[
+                    (&hash, Type::BYTEA),
+                    (&sign_in, Type::UUID),
+                    (&now, Type::TIMESTAMPTZ),
+                    (&expires_at, Type::TIMESTAMPTZ),
+                ],
+            )
+            .await?;
         Ok(())
     }
 
     /// The sign-in that a refresh token of Supabase's belongs to.
     pub async fn sign_in_of_refresh(&self, hash: &[u8]) -> Result<Option<Uuid>, StoreError> {
         let sql = include_str!("../../sql/queries/accounts_refresh_family.sql");
-        let row = self.read_opt(sql, &[(&hash, Type::BYTEA)]).await?;
+        let row = self.at_the_door().read_opt(sql, &[(&hash, Type::BYTEA)]).await?;
         Ok(row.map(|row| row.try_get("sign_in_id")).transpose()?)
     }
 
