@@ -33,7 +33,7 @@ $$;
 CREATE POLICY at_the_door ON gone_users TO fynq_door USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT ON gone_users TO fynq_door;
 
--- A trigger, so that no way of deleting can forget it. It writes as the door does: whoever may delete
+-- By a trigger, so that no way of deleting can forget it. It writes as the door does: whoever may delete
 -- a person needs no right of its own here.
 CREATE FUNCTION fynq.remember_gone_user() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
