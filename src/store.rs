@@ -93,6 +93,14 @@ impl Store {
         if ran > 0 {
             tracing::info!(ran, version = migrate::newest(), "the database's schema is up to date");
         }
+        let address = match &local {
+            // The private server's owner is a superuser: nobody serves as that one.
+            Some(_) => {
+                migrate::open_login(&address).await?;
+                address.as_login(migrate::LOGIN)
+            }
+            None => address,
+        };
         let scopes = Scopes::new(address.pool(settings.pool_size)?);
         let writer = Writer::start(address.clone());
         Ok(Store(Arc::new(Parts { address, scopes, writer, local: Mutex::new(local) })))

@@ -34,8 +34,15 @@ BEGIN
                 IF name <> 'fynq_policy' AND NOT pg_has_role('fynq_app', name, 'MEMBER') THEN
                     EXECUTE format('GRANT %I TO fynq_app', name);
                 END IF;
+                -- The owner may take each role, and has none of their rights without taking it. (Before
+                -- PostgreSQL 16 that is a property of the owner: NOINHERIT.)
                 IF NOT pg_has_role(current_user, name, 'MEMBER') THEN
-                    EXECUTE format('GRANT %I TO CURRENT_USER', name);
+                    EXECUTE format(
+                        CASE WHEN current_setting('server_version_num')::int >= 160000
+                            THEN 'GRANT %I TO CURRENT_USER WITH INHERIT FALSE, SET TRUE'
+                            ELSE 'GRANT %I TO CURRENT_USER'
+                        END, name
+                    );
                 END IF;
                 EXIT;
             EXCEPTION WHEN internal_error OR unique_violation THEN

@@ -120,8 +120,9 @@ impl Stage {
     pub(crate) async fn with(more: &[(&str, &str)]) -> Stage {
         let (database, model, scratch) = (pg::Db::new().await, Model::start().await, Scratch::new());
         let (base_url, dir) = (model.url(), scratch.0.display().to_string());
+        let url = database.app_url();
         let mut settings = vec![
-            ("DATABASE_URL", database.url()),
+            ("DATABASE_URL", url.as_str()),
             ("GEMINI_BASE_URL", &base_url),
             ("FYNQ_DATA_DIR", &dir),
             ("FYNQ_RATE_LIMIT", "off"),
