@@ -12,26 +12,27 @@ ALTER TABLE sign_ins ADD COLUMN external boolean NOT NULL DEFAULT false;
 
 -- People of Supabase's who were deleted here. Their tokens live on for a while, and without this the
 -- next one would make them anew.
-CREATE TABLE gone_users (
+-- Named whole: where the login role is called fynq, a new table would else go into the schema fynq.
+CREATE TABLE public.gone_users (
     id      uuid PRIMARY KEY,
     gone_at timestamptz NOT NULL
 );
-ALTER TABLE gone_users ENABLE ROW LEVEL SECURITY;
-ALTER TABLE gone_users FORCE ROW LEVEL SECURITY;
-REVOKE ALL ON TABLE gone_users FROM PUBLIC;
+ALTER TABLE public.gone_users ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gone_users FORCE ROW LEVEL SECURITY;
+REVOKE ALL ON TABLE public.gone_users FROM PUBLIC;
 DO $$
 DECLARE
     other text;
 BEGIN
     FOREACH other IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
         IF EXISTS (SELECT FROM pg_roles WHERE rolname = other) THEN
-            EXECUTE format('REVOKE ALL ON TABLE gone_users FROM %I', other);
+            EXECUTE format('REVOKE ALL ON TABLE public.gone_users FROM %I', other);
         END IF;
     END LOOP;
 END
 $$;
-CREATE POLICY at_the_door ON gone_users TO fynq_door USING (true) WITH CHECK (true);
-GRANT SELECT, INSERT ON gone_users TO fynq_door;
+CREATE POLICY at_the_door ON public.gone_users TO fynq_door USING (true) WITH CHECK (true);
+GRANT SELECT, INSERT ON public.gone_users TO fynq_door;
 
 -- By a trigger, so that no way of deleting can forget it. It writes as the door does: whoever may delete
 -- a person needs no right of its own here.
