@@ -387,6 +387,7 @@ async fn a_list_of_keys_that_went_bad_changes_nothing() {
         Dial::Says(json!({"keys": [oct]})),
         Dial::Says(json!({"keys": [p384]})),
         Dial::Says(json!({"keys": [impostor.jwk(), gotrue.world().key.jwk()]})),
+        Dial::Says(json!({"keys": [gotrue.world().key.jwk(), impostor.jwk()]})),
         Dial::Says(json!({"keys": [{"kty": "RSA", "kid": "key-1", "n": "x".repeat(171), "e": "AQAB"}]})),
         Dial::Slow,
     ];
