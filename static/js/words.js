@@ -37,6 +37,8 @@ const sentences = {
   invalid_credentials: "The email or the password is not right.",
   unauthorized: "You have been signed out. Please sign in again.",
   last_admin: "This is the last admin of your school. Make somebody else an admin first.",
+  email_not_confirmed: "We have sent you an email. Open the link in it, then sign in.",
+  identity_unavailable: "Signing in doesn't work right now. Please try again soon.",
   email_taken: "There is an account with this email already. Try signing in.",
   weak_password: "This password is too easy to guess. Please choose another one.",
   wrong_password: "The password is not right.",
@@ -52,12 +54,16 @@ const byStatus = {
   503: "fynq is resting for a moment. Please try again soon.",
 };
 
+/** Said also where the status alone would say less. */
+const precise = new Set(["email_not_confirmed", "identity_unavailable"]);
+
 /** A code of a command or of an answer that failed. @param {string} code */
 export const sentence = (code) => sentences[code] ?? sentences.internal;
 
 /** Why a call was refused. @param {any} problem a Problem, or anything else that was thrown */
 export function explain(problem) {
   if (problem?.status === 422 && problem.message) return problem.message;
+  if (precise.has(problem?.code)) return sentence(problem.code);
   return byStatus[problem?.status] ?? sentence(problem?.code);
 }
 
