@@ -25,6 +25,12 @@ use fynq::store::{NewMessage, NewSession, Op, Patience, Store};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, NoTls};
 
+/// The rows alone: the limit to compare with.
+const UNNEST: &str = "INSERT INTO messages \
+    (session_id, id, ord, run_id, role, author_id, author_kind, content, status, edits, created_at) \
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::uuid[], \
+    $7::text[], $8::text[], $9::text[], $10::uuid[], $11::timestamptz[])";
+
 /// Rows of one COPY or one bare INSERT.
 const ROWS: usize = 500;
 const SESSIONS: usize = 1000;
@@ -241,7 +247,7 @@ async fn unnest(sql: &Client, setting: &Setting, sessions: &[Uuid], until: Insta
             (&vec![None::<Uuid>; ROWS], Type::UUID_ARRAY),
             (&times, Type::TIMESTAMPTZ_ARRAY),
         ];
-        rows += sql.execute_typed(include_str!("../sql/queries/write_insert.sql"), params).await.unwrap();
+        rows += sql.execute_typed(UNNEST, params).await.unwrap();
     }
     rows
 }

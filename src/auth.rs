@@ -98,9 +98,14 @@ impl Auth {
         match standing::standing(&row) {
             Standing::Disabled => refused("disabled"),
             Standing::SignedOut => refused("signed out"),
-            Standing::Good(role) => {
-                Ok(Principal { user_id: row.user_id, role, name: row.name, family: row.id, expires_at })
-            }
+            Standing::Good(role) => Ok(Principal {
+                user_id: row.user_id,
+                org_id: row.org_id,
+                role,
+                name: row.name,
+                family: row.id,
+                expires_at,
+            }),
         }
     }
 
@@ -126,7 +131,7 @@ impl Auth {
 
     /// The account of somebody whose token was verified.
     pub async fn account(&self, who: &Principal) -> Result<Account, Problem> {
-        self.0.store.account(who.user_id).await?.ok_or_else(Problem::unauthorized)
+        self.0.store.account(who.user_id, who.user_id).await?.ok_or_else(Problem::unauthorized)
     }
 
     fn start_housekeeping(&self) {

@@ -36,6 +36,8 @@ impl Role {
 #[derive(Clone, Debug)]
 pub struct Principal {
     pub user_id: Uuid,
+    /// The organisation, beyond which nobody sees anything.
+    pub org_id: Uuid,
     pub role: Role,
     pub name: String,
     /// The sign-in that the token belongs to: what logout ends.

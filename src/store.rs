@@ -6,8 +6,10 @@
 pub mod accounts;
 mod chat;
 pub mod local;
+mod messages;
 pub mod migrate;
 mod pool;
+mod scope;
 mod sessions;
 mod writer;
 
@@ -16,10 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use deadpool_postgres::{Object, Pool};
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
-use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -29,9 +29,11 @@ use crate::id::Uuid;
 use crate::protocol::{AuthorKind, ErrorCode, FinishReason, Message, MessageRole, Status, Usage};
 
 use local::LocalPostgres;
+pub(crate) use messages::ASSISTANT;
+pub use messages::{MessagesFrom, Reached};
 pub use pool::Address;
-pub(crate) use sessions::ASSISTANT;
-pub use sessions::{MessagesFrom, NewSession, Page, Session, SessionChange, SessionsOf};
+use scope::{Actor, Scope, Scopes};
+pub use sessions::{Listed, NewSession, Page, Session, SessionChange, SessionsOf};
 pub use writer::Writer;
 
 /// How long a door's query may take before its caller is told that the database is away.
@@ -48,7 +50,7 @@ pub struct Store(Arc<Parts>);
 
 struct Parts {
     address: Address,
-    pool: Pool,
+    scopes: Scopes,
     writer: Writer,
     /// The private server, when it is ours to stop.
     local: Mutex<Option<LocalPostgres>>,
@@ -91,9 +93,17 @@ impl Store {
         if ran > 0 {
             tracing::info!(ran, version = migrate::newest(), "the database's schema is up to date");
         }
-        let pool = address.pool(settings.pool_size)?;
+        let address = match &local {
+            // The private server's owner is a superuser: nobody serves as that one.
+            Some(_) => {
+                migrate::open_login(&address).await?;
+                address.as_login(migrate::LOGIN)
+            }
+            None => address,
+        };
+        let scopes = Scopes::new(address.pool(settings.pool_size)?);
         let writer = Writer::start(address.clone());
-        Ok(Store(Arc::new(Parts { address, pool, writer, local: Mutex::new(local) })))
+        Ok(Store(Arc::new(Parts { address, scopes, writer, local: Mutex::new(local) })))
     }
 
     /// Brings the schema up to date and nothing more. Returns how many migrations ran.
@@ -122,17 +132,37 @@ impl Store {
     /// Commits what waits, closes the connections, and stops the private server if there is one.
     pub async fn close(&self) {
         self.0.writer.close().await;
-        self.0.pool.close();
+        self.0.scopes.close();
         let local = self.0.local.lock().await.take();
         if let Some(local) = local {
             local.stop().await;
         }
     }
 
-    /// A pooled connection. Statements go through `query_typed` and friends: unnamed, so that a
-    /// transaction-mode pooler may stand in between; nothing session-wide is ever set.
-    pub(crate) async fn client(&self) -> Result<Object, StoreError> {
-        pool::take(&self.0.pool).await
+    /// As somebody who is signed in.
+    fn as_user(&self, id: Uuid) -> Scope<'_> {
+        self.0.scopes.of(Actor::User(id))
+    }
+
+    /// As the admin of an organisation.
+    #[expect(dead_code, reason = "what an admin does comes with the classes")]
+    fn as_admin(&self, id: Uuid) -> Scope<'_> {
+        self.0.scopes.of(Actor::Admin(id))
+    }
+
+    /// Before anybody is known.
+    fn at_the_door(&self) -> Scope<'_> {
+        self.0.scopes.of(Actor::Door)
+    }
+
+    /// As the sessions in memory.
+    fn as_task(&self) -> Scope<'_> {
+        self.0.scopes.of(Actor::Task)
+    }
+
+    /// As the housekeeping.
+    fn as_jobs(&self) -> Scope<'_> {
+        self.0.scopes.of(Actor::Jobs)
     }
 
     pub fn writer(&self) -> &Writer {
@@ -146,68 +176,11 @@ impl Store {
 
     /// Whether the database answers and has the schema that this binary needs.
     pub async fn check(&self) -> Result<(), StoreError> {
-        let client = self.client().await?;
-        match tokio::time::timeout(pool::CONNECT_TIMEOUT, migrate::inspect(&client)).await {
-            Ok(Ok(migrate::Schema::Current)) => Ok(()),
-            Ok(Ok(_)) => Err(StoreError::Refused("the schema is not this version's".into())),
-            Ok(Err(error)) => Err(StoreError::Refused(format!("{error:#}"))),
-            Err(_) => {
-                let _ = Object::take(client);
-                Err(StoreError::Unavailable)
-            }
+        match self.0.scopes.schema().await? {
+            migrate::Schema::Current => Ok(()),
+            _ => Err(StoreError::Refused("the schema is not this version's".into())),
         }
     }
-
-    /// The rows of a statement that only reads: tried once more when the pooled connection turns
-    /// out to have died while it lay idle.
-    pub(crate) async fn read(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
-        match self.rows(sql, params).await {
-            Err(Failed { error: StoreError::Unavailable, connected: true }) => {
-                self.rows(sql, params).await.map_err(|failed| failed.error)
-            }
-            done => done.map_err(|failed| failed.error),
-        }
-    }
-
-    /// As `read`, for a statement that gives one row at most.
-    pub(crate) async fn read_opt(&self, sql: &str, params: &Params<'_>) -> Result<Option<Row>, StoreError> {
-        Ok(self.read(sql, params).await?.into_iter().next())
-    }
-
-    /// The rows of a statement that changes something: tried once.
-    pub(crate) async fn change(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
-        self.rows(sql, params).await.map_err(|failed| failed.error)
-    }
-
-    /// As `change`; gives the number of rows instead.
-    pub(crate) async fn execute(&self, sql: &str, params: &Params<'_>) -> Result<u64, StoreError> {
-        let client = self.client().await?;
-        match tokio::time::timeout(QUERY_TIMEOUT, client.execute_typed(sql, params)).await {
-            Ok(done) => Ok(done?),
-            Err(_) => {
-                let _ = Object::take(client);
-                Err(StoreError::Unavailable)
-            }
-        }
-    }
-
-    async fn rows(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Failed> {
-        let client = self.client().await.map_err(|error| Failed { error, connected: false })?;
-        match tokio::time::timeout(QUERY_TIMEOUT, client.query_typed(sql, params)).await {
-            Ok(done) => done.map_err(|error| Failed { connected: error.is_closed(), error: error.into() }),
-            Err(_) => {
-                // The answer may still come: this connection is nobody else's any more.
-                let _ = Object::take(client);
-                Err(Failed { error: StoreError::Unavailable, connected: false })
-            }
-        }
-    }
-}
-
-struct Failed {
-    error: StoreError,
-    /// The connection was there and ended under the statement.
-    connected: bool,
 }
 
 /// Migrates; a server that is still starting (they may have been started together) is waited for.
@@ -247,9 +220,11 @@ pub struct Woken {
     pub student_name: String,
     pub title: Option<String>,
     pub hand_raised: bool,
-    /// The highest `ord` of any message, superseded ones included; 0 when there is none.
+    /// Commands without a message that took effect, the newest first.
+    pub done: Vec<Uuid>,
+    /// The highest `ord` in the conversation, superseded messages included; 0 when there is none.
     pub last_ord: i64,
-    /// Messages in `ord` order. `edits`: for a queued message, the one it supersedes.
+    /// Messages in `ord` order, so the queued ones last. `edits`: for those, the one it supersedes.
     pub messages: Vec<WokenMessage>,
     /// Older messages exist that were left out.
     pub has_more: bool,
@@ -260,6 +235,19 @@ pub struct WokenMessage {
     pub message: Message,
     pub ord: i64,
     pub edits: Option<Uuid>,
+}
+
+/// What an edit needs to know when it reaches back beyond what its session has in memory.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// The place from which on everything is superseded.
+    pub from: i64,
+    /// What is superseded, oldest first.
+    pub gone: Vec<Uuid>,
+    /// What stays: the messages right before that place, as a waking session would get them.
+    pub kept: Vec<WokenMessage>,
+    /// Older messages exist that were left out.
+    pub has_more: bool,
 }
 
 /// One row of `messages` to be inserted (ON CONFLICT DO NOTHING: repeating it is harmless).
@@ -291,6 +279,10 @@ pub struct MessageState {
     pub model: Option<String>,
 }
 
+/// Places from here on are of messages that wait for their run: behind every place in a
+/// conversation, so that each list ends with what waits, whatever was said since it was accepted.
+pub const WAITING: i64 = 1 << 62;
+
 /// What the writer can be asked to do. The operations of one request are committed together,
 /// inserts before updates.
 #[derive(Clone, Debug)]
@@ -298,16 +290,18 @@ pub enum Op {
     Insert(NewMessage),
     /// Of a message still `streaming`: an ended one is never changed.
     Update(MessageState),
-    /// A queued message's run begins: `queued` becomes `complete`, and the message moves to `ord`,
-    /// the place in the conversation where everyone sees it.
+    /// A queued message's run begins: `queued` becomes `complete`, and the message moves from
+    /// among those that wait to `ord`, the place in the conversation where everyone sees it.
     Begin {
         session_id: Uuid,
         id: Uuid,
         ord: i64,
     },
+    /// The conversation from one place on, up to `before`, where what takes its place begins.
     Supersede {
         session_id: Uuid,
-        ids: Vec<Uuid>,
+        from: i64,
+        before: i64,
     },
     /// The session was active now; `title` only where there is none.
     Touch {

@@ -1,5 +1,6 @@
--- The newest $2 messages whose newer ones hold less than $3 bytes, newest first. One row more than
--- $2 is looked at, so that the caller learns (`found`) whether older ones were left out.
+-- Of the messages before the place $4, the newest $2 whose newer ones hold less than $3 bytes, newest
+-- first. One row more than $2 is looked at, so that the caller learns (`found`) whether older ones were
+-- left out.
 SELECT m.session_id, m.id, m.ord, m.run_id, m.role, m.author_id, m.author_kind, m.content, m.status,
        m.finish_reason, m.error, m.usage, m.model, m.files, m.edits, m.created_at,
        coalesce(nullif(u.display_name, ''), split_part(u.email, '@', 1)) AS author_name,
@@ -9,7 +10,7 @@ FROM (
            sum(octet_length(newest.content)) OVER by_age - octet_length(newest.content) AS newer_bytes
     FROM (
         SELECT * FROM messages
-        WHERE session_id = $1 AND NOT superseded
+        WHERE session_id = $1 AND ord < $4 AND NOT superseded
         ORDER BY ord DESC
         LIMIT $2 + 1
     ) newest

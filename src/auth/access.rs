@@ -10,7 +10,7 @@ use super::Auth;
 impl Auth {
     /// The session and what this person is to it. Nothing, and what one may not see, are one answer.
     pub async fn access(&self, who: &Principal, session: Uuid) -> Result<(Session, Access), Problem> {
-        let row = self.0.store.get_session(session).await?.ok_or_else(Problem::not_found)?;
+        let row = self.0.store.get_session(who.user_id, session).await?.ok_or_else(Problem::not_found)?;
         let access = decide(who, row.student_id).ok_or_else(Problem::not_found)?;
         Ok((row, access))
     }
@@ -50,6 +50,7 @@ mod tests {
         let student = crate::id::new();
         let person = |user_id, role| Principal {
             user_id,
+            org_id: crate::id::new(),
             role,
             name: "P".into(),
             family: crate::id::new(),

@@ -90,6 +90,7 @@ mod tests {
         SignIn {
             id,
             user_id: crate::id::new(),
+            org_id: crate::id::new(),
             role: Role::Student,
             name: "S".into(),
             ended: false,

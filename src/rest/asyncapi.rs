@@ -1,183 +1,13 @@
 //! The AsyncAPI 3 document of the session socket: frames, commands, error and close codes.
 
+mod words;
+
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::protocol::{CloseCode, ErrorCode, MAX_FRAME, MAX_TEXT, Message, SUBPROTOCOL};
+use crate::protocol::{ErrorCode, MAX_FRAME, Message, SUBPROTOCOL};
 
-const CLOSE_CODES: &[CloseCode] = &[
-    CloseCode::Normal,
-    CloseCode::ShuttingDown,
-    CloseCode::Unsupported,
-    CloseCode::TooBig,
-    CloseCode::Internal,
-    CloseCode::Restarting,
-    CloseCode::BadFrame,
-    CloseCode::Unauthenticated,
-    CloseCode::Forbidden,
-    CloseCode::NoSession,
-    CloseCode::TooSlow,
-    CloseCode::TooMany,
-];
-
-/// AG-UI events in log entries: type, its own fields, what it says.
-const EVENTS: &[(&str, &[&str], &str)] = &[
-    (
-        "RUN_STARTED",
-        &["threadId", "runId"],
-        "A run begins. `metadata.fynq.supersedes`: the messages that an edit or a regeneration replaces.",
-    ),
-    (
-        "TEXT_MESSAGE_START",
-        &["messageId", "role"],
-        "A message begins. A human tutor's has `name` and `metadata.fynq.author`.",
-    ),
-    (
-        "TEXT_MESSAGE_CONTENT",
-        &["messageId", "delta"],
-        "More of its text. All deltas together are the stored content, byte for byte.",
-    ),
-    ("TEXT_MESSAGE_END", &["messageId"], "The message is whole. A student's is committed."),
-    ("REASONING_START", &["messageId"], "The model begins to think."),
-    ("REASONING_MESSAGE_START", &["messageId", "role"], "A thought begins."),
-    ("REASONING_MESSAGE_CONTENT", &["messageId", "delta"], "More of the thought."),
-    ("REASONING_MESSAGE_END", &["messageId"], "The thought ends."),
-    ("REASONING_END", &["messageId"], "The model has finished thinking."),
-    (
-        "RUN_FINISHED",
-        &["threadId", "runId", "result"],
-        "The run ended; its text and status are committed. `result.finish_reason` says how.",
-    ),
-    ("RUN_ERROR", &["message", "code"], "The run failed; what it wrote so far is committed."),
-];
-
-type Fields = &'static [(&'static str, Shape)];
-
-/// Control frames: type, fields, what it says.
-const CONTROLS: &[(&str, Fields, &str)] = &[
-    (
-        "ready",
-        &[
-            ("epoch", Shape::Id),
-            ("head", Shape::Number),
-            ("resumed", Shape::Flag),
-            ("you", Shape::You),
-            ("state", Shape::State),
-        ],
-        "The first frame. `resumed`: exactly what was missed follows.",
-    ),
-    (
-        "snapshot",
-        &[("head", Shape::Number), ("messages", Shape::Messages)],
-        "The session as it is. Second frame unless resumed, and again when a reader fell too far behind. `has_more`: REST lists older messages.",
-    ),
-    (
-        "state",
-        &[
-            ("control", Shape::Control),
-            ("tutor", Shape::MaybePerson),
-            ("hand_raised", Shape::Flag),
-            ("run", Shape::MaybeId),
-            ("watchers", Shape::People),
-        ],
-        "The whole state, whenever it changes, in order with the entries.",
-    ),
-    ("typing", &[("who", Shape::Person)], "Somebody types."),
-    ("pong", &[("t", Shape::Any)], "The answer to `ping`."),
-    ("auth_expiring", &[("in_s", Shape::Number)], "The token expires soon: send `auth` with a fresh one."),
-    ("draining", &[("retry_after_ms", Shape::Number)], "The server restarts: come back after this time."),
-    ("accepted", &[("id", Shape::Id)], "The message of that `send` or `edit` is committed."),
-    (
-        "error",
-        &[("code", Shape::Code), ("message", Shape::Text)],
-        "A command was refused; nothing happened. With `command_id` and `retry_after_ms` where they are known.",
-    ),
-];
-
-/// Commands: type, required fields, optional fields, who may send it, what it does.
-const COMMANDS: &[(&str, Fields, Fields, &str)] = &[
-    (
-        "send",
-        &[("id", Shape::Id), ("text", Shape::Said)],
-        &[("files", Shape::NoFiles), ("parent", Shape::Id)],
-        "Student. A new run; `id` becomes the message's id. Four may wait.",
-    ),
-    ("stop", &[], &[("id", Shape::Id)], "Student, tutor. Ends the active run; what it wrote stays."),
-    ("regenerate", &[], &[("id", Shape::Id)], "Student. Answers the last question again."),
-    (
-        "edit",
-        &[("id", Shape::Id), ("message", Shape::Id), ("text", Shape::Said)],
-        &[],
-        "Student. `message` and all after it are superseded by a new message.",
-    ),
-    ("raise_hand", &[], &[("id", Shape::Id)], "Student. Asks for a human."),
-    ("lower_hand", &[], &[("id", Shape::Id)], "Student, tutor."),
-    ("typing", &[], &[("id", Shape::Id)], "All. Tells the others."),
-    ("ping", &[], &[("id", Shape::Id), ("t", Shape::Any)], "All. Answered by `pong` with the same `t`."),
-    ("auth", &[("token", Shape::Text)], &[("id", Shape::Id)], "All. A fresh token of the same person."),
-    (
-        "whisper",
-        &[("id", Shape::Id), ("text", Shape::Said)],
-        &[("until", Shape::Until)],
-        "Tutor. Guidance to the model that no student sees.",
-    ),
-    (
-        "say",
-        &[("id", Shape::Id), ("text", Shape::Said)],
-        &[],
-        "Tutor. A message to the student in the tutor's name.",
-    ),
-    ("take_over", &[], &[("id", Shape::Id)], "Tutor. The model falls silent."),
-    ("hand_back", &[], &[("id", Shape::Id)], "Tutor. The model speaks again."),
-];
-
-#[derive(Clone, Copy)]
-enum Shape {
-    Any,
-    Code,
-    Control,
-    Flag,
-    Id,
-    MaybeId,
-    MaybePerson,
-    Messages,
-    NoFiles,
-    Number,
-    People,
-    Person,
-    Said,
-    State,
-    Text,
-    Until,
-    You,
-}
-
-impl Shape {
-    fn schema(self) -> Value {
-        let named = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
-        let or_null = |schema: Value| json!({"oneOf": [schema, {"type": "null"}]});
-        let id = json!({"type": "string", "format": "uuid"});
-        match self {
-            Shape::Any => json!({}),
-            Shape::Code => named("ErrorCode"),
-            Shape::Control => json!({"type": "string", "enum": ["ai", "tutor"]}),
-            Shape::Flag => json!({"type": "boolean"}),
-            Shape::Id => id,
-            Shape::MaybeId => or_null(id),
-            Shape::MaybePerson => or_null(named("Person")),
-            Shape::Messages => json!({"type": "array", "items": named("Message")}),
-            Shape::NoFiles => json!({"type": "array", "maxItems": 0}),
-            Shape::Number => json!({"type": "integer", "minimum": 0}),
-            Shape::People => json!({"type": "array", "items": named("Person")}),
-            Shape::Person => named("Person"),
-            Shape::Said => json!({"type": "string", "minLength": 1, "maxLength": MAX_TEXT}),
-            Shape::State => named("SessionState"),
-            Shape::Text => json!({"type": "string"}),
-            Shape::Until => json!({"type": "string", "enum": ["next", "withdrawn"]}),
-            Shape::You => named("You"),
-        }
-    }
-}
+use words::{CLOSE_CODES, COMMANDS, CONTROLS, EVENTS, Fields, Shape};
 
 pub(super) fn document() -> Value {
     let controls = CONTROLS.iter().map(|(kind, ..)| format!("ctl_{kind}"));
@@ -393,7 +223,7 @@ mod tests {
         let codes = document.pointer("/components/schemas/ErrorCode/enum").unwrap().as_array().unwrap();
         assert_eq!(codes.len(), ErrorCode::ALL.len());
         let closes = document["x-close-codes"].as_array().unwrap();
-        for number in [1001, 1009, 1012, 4400, 4401, 4403, 4404, 4408, 4429] {
+        for number in [1001, 1002, 1009, 1012, 4400, 4401, 4403, 4404, 4408, 4429] {
             assert!(closes.iter().any(|close| close["code"] == number), "{number}");
         }
     }

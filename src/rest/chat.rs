@@ -25,6 +25,7 @@ use crate::identity::{Access, Principal};
 use crate::problem::Problem;
 use crate::protocol::{AuthorKind, MAX_TEXT, Message, Send, Status};
 use crate::session::Following;
+use crate::store::Reached;
 
 use super::input::{Id, Valid, ValidQuery, no_nul, not_blank};
 use super::page::{ListQuery, Page};
@@ -250,7 +251,8 @@ fn is_over(rows: &[Message]) -> bool {
     !rows.is_empty() && !rows.iter().any(|row| matches!(row.status, Status::Streaming | Status::Queued))
 }
 
-/// All messages of a user, the newest session first, each session's messages oldest first.
+/// All messages of a user, the newest session first, each session's messages oldest first and what
+/// waits for its run last.
 #[utoipa::path(
     get, path = "/chat/history/{user_id}", tag = "chat", params(("user_id" = Uuid, Path), ListQuery),
     responses((status = 200, body = Page<Message>))
@@ -262,11 +264,11 @@ pub(super) async fn history(
     ValidQuery(query): ValidQuery<ListQuery>,
 ) -> Result<Json<Page<Message>>, Problem> {
     app.auth.may_read_user(&who, user)?;
-    if who.user_id != user && app.store.account(user).await?.is_none() {
+    if who.user_id != user && app.store.account(who.user_id, user).await?.is_none() {
         return Err(Problem::not_found());
     }
-    let after: Option<(Uuid, i64)> = query.after()?;
-    let page = app.store.messages_of_user(user, after, query.limit()).await?;
+    let after: Option<(Uuid, Reached)> = query.after()?;
+    let page = app.store.messages_of_user(who.user_id, user, after, query.limit()).await?;
     Ok(Json(Page::of(page, |message| message)))
 }
 

@@ -12,7 +12,7 @@ use crate::id::Uuid;
 use crate::identity::{Principal, Role};
 use crate::problem::Problem;
 use crate::protocol::Message;
-use crate::store::{self, MessagesFrom, NewSession, SessionChange, SessionsOf};
+use crate::store::{self, Listed, MessagesFrom, NewSession, SessionChange, SessionsOf};
 
 use super::input::{Id, Valid, ValidQuery, given, no_nul, one_line};
 use super::page::{ListQuery, Page};
@@ -102,6 +102,11 @@ fn optional_no_nul(text: &Option<String>, context: &()) -> garde::Result {
 }
 
 /// The sessions that one may see, the last changed first: one's own; an admin sees all.
+///
+/// What is said or changed in a session while the list is paged moves it away from its place. Such
+/// sessions come on the last page (and further ones, if they are many), the last changed last: none is
+/// missed, and one that an earlier page had comes once more, as it is now. A client keeps the later of
+/// the two and sorts by `updated_at`.
 #[utoipa::path(
     get, path = "/sessions", tag = "sessions", params(SessionsQuery),
     responses((status = 200, body = Page<Session>))
@@ -112,13 +117,13 @@ pub(super) async fn list(
     ValidQuery(query): ValidQuery<SessionsQuery>,
 ) -> Result<Json<Page<Session>>, Problem> {
     let list = ListQuery { limit: query.limit, cursor: query.cursor };
-    let after: Option<(Timestamp, Uuid)> = list.after()?;
+    let after: Option<Listed> = list.after()?;
     let of = match who.role {
         Role::Admin => SessionsOf::Everyone,
         Role::Student | Role::Tutor => SessionsOf::Student(who.user_id),
     };
     let search = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
-    let page = app.store.list_sessions(of, search, after, list.limit()).await?;
+    let page = app.store.list_sessions(who.user_id, of, search, after, list.limit()).await?;
     Ok(Json(Page::of(page, Session::from)))
 }
 
@@ -169,7 +174,7 @@ pub(super) async fn change(
         title: input.title.as_ref().map(Option::as_deref),
         subject: input.subject.as_ref().map(Option::as_deref),
     };
-    let row = app.store.change_session(session, change).await?;
+    let row = app.store.change_session(who.user_id, session, change).await?;
     Ok(Json(row.ok_or_else(Problem::not_found)?.into()))
 }
 
@@ -184,9 +189,7 @@ pub(super) async fn delete(
     Id(session): Id,
 ) -> Result<StatusCode, Problem> {
     app.auth.own_session(&who, session).await?;
-    // First the task, so that nothing is written for a session whose row is gone.
-    let _asleep = app.sessions.remove(session).await;
-    app.store.delete_session(session).await?;
+    app.sessions.delete(who.user_id, session).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -211,7 +214,9 @@ fn not_with_cursor(cursor: &Option<String>) -> impl FnOnce(&Option<Uuid>, &()) -
     }
 }
 
-/// The messages of a session, oldest first; superseded ones are left out.
+/// The messages of a session, oldest first, and last those that wait for their run (`queued`). When
+/// its run begins such a message takes its place in the conversation, and a later page lists it there,
+/// once more if need be. Superseded messages are left out.
 #[utoipa::path(
     get, path = "/sessions/{id}/messages", tag = "sessions", params(("id" = Uuid, Path), MessagesQuery),
     responses((status = 200, body = Page<Message>))
@@ -226,10 +231,10 @@ pub(super) async fn messages(
     let list = ListQuery { limit: query.limit, cursor: query.cursor };
     let from = match (query.before, list.after()?) {
         (Some(before), _) => MessagesFrom::Before(before),
-        (None, Some(ord)) => MessagesFrom::After(ord),
+        (None, Some(reached)) => MessagesFrom::After(reached),
         (None, None) => MessagesFrom::Start,
     };
-    let mut page = app.store.list_messages(session, from, list.limit()).await?;
+    let mut page = app.store.list_messages(who.user_id, session, from, list.limit()).await?;
     if query.before.is_some() {
         // A cursor goes forward only; whoever goes back asks before the oldest that they have.
         page.next = None;

@@ -37,15 +37,20 @@ impl State {
         self.accept(out, Waiting { run, question, edits: None, written: Written::New, replies: vec![reply] });
     }
 
+    /// `stands`: PostgreSQL was asked and holds `message`, a question that is not superseded.
     pub(super) fn edit(
         &mut self,
         out: &mut impl Out,
         edit: Edit,
         reply: ReplyTo,
         storage: Result<(), Refused>,
+        stands: bool,
     ) {
         let Some(reply) = self.repeated(out, edit.id, reply) else { return };
-        let mine = self.message_of(edit.message).is_some_and(|message| message.role == MessageRole::User);
+        let mine = match self.message_of(edit.message) {
+            Some(message) => message.role == MessageRole::User,
+            None => stands && !self.gone.contains(&edit.message),
+        };
         let checked = match mine {
             true => storage.and_then(|()| self.room()),
             false => Err(Refused::new(
@@ -100,10 +105,10 @@ impl State {
         match self.run.as_deref_mut() {
             Some(run) if matches!(run.phase, Phase::Beginning { .. }) => {
                 run.phase = Phase::Beginning { stopped: true };
-                self.done(command);
+                self.done(out, command);
             }
             Some(run) if matches!(run.phase, Phase::Speaking { .. }) => {
-                self.done(command);
+                self.done(out, command);
                 self.end_early(out, Early::Stopped);
             }
             _ => refuse(out, reply, Refused::plain(ErrorCode::NoActiveRun), command),
@@ -125,20 +130,22 @@ impl State {
         if let Err(refused) = storage {
             return refuse(out, reply, refused, command);
         }
-        self.done(command);
+        self.done(out, command);
         self.hand_raised = raised;
         out.commit(Token::Note, vec![Op::RaiseHand { session_id: self.session, raised }], Patience::Insist);
         self.announce(out);
     }
 
     fn accept(&mut self, out: &mut impl Out, mut waiting: Waiting) {
-        if self.run.is_none() && self.queue.is_empty() {
+        // What reaches back beyond the window waits for PostgreSQL, so it is kept there first.
+        let is_here = waiting.edits.is_none_or(|edited| self.window.place_of(edited).is_some());
+        if self.run.is_none() && self.queue.is_empty() && is_here {
             self.queue.push_back(waiting);
             return self.begin_next(out, Patience::Refuse);
         }
         if let Some(question) = &waiting.question {
-            self.ord += 1;
-            let row = self.row(question, self.ord, Status::Queued, waiting.edits);
+            self.waiting += 1;
+            let row = self.row(question, self.waiting, Status::Queued, waiting.edits);
             let ops = vec![Op::Insert(row), self.touch(out, question)];
             waiting.written = Written::OnItsWay;
             out.commit(Token::Queued(question.id), ops, Patience::Refuse);
@@ -187,8 +194,9 @@ impl State {
         command.is_some_and(|id| self.done.contains(&id))
     }
 
-    pub(super) fn done(&mut self, command: Option<Uuid>) {
+    pub(super) fn done(&mut self, out: &mut impl Out, command: Option<Uuid>) {
         let Some(id) = command else { return };
+        out.remember(id);
         if self.done.len() == MAX_DONE {
             self.done.pop_front();
         }

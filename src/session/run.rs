@@ -10,6 +10,7 @@ use crate::protocol::{
 };
 
 use super::state::{Out, ReplyTo};
+use super::window::Window;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -41,6 +42,16 @@ impl Close {
     }
 }
 
+/// What a run takes out of the conversation when it begins.
+pub(super) struct Cut {
+    /// Everything from this place on.
+    pub(super) from: i64,
+    /// The messages there, as those who watch are told.
+    pub(super) gone: Vec<Uuid>,
+    /// What is kept in memory then, if the past had to be asked for.
+    pub(super) window: Option<Window>,
+}
+
 pub(super) struct Run {
     pub(super) id: Uuid,
     /// `None`: a question that is already in the log is answered again.
@@ -48,8 +59,10 @@ pub(super) struct Run {
     /// The question was accepted before its run began.
     pub(super) waited: bool,
     pub(super) replies: Vec<ReplyTo>,
-    pub(super) supersedes: Vec<Uuid>,
+    pub(super) cut: Option<Cut>,
     pub(super) answer: Message,
+    /// The answer's place in the conversation; the question's is the one before.
+    pub(super) ord: i64,
     pub(super) phase: Phase,
     pub(super) close: Option<Close>,
     /// The answer's TEXT_MESSAGE_START is in the log.
@@ -59,14 +72,15 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(id: Uuid, question: Option<Message>, waited: bool, answer: Message) -> Run {
+    pub(super) fn new(id: Uuid, question: Option<Message>, waited: bool, answer: Message, ord: i64) -> Run {
         Run {
             id,
             question,
             waited,
             replies: Vec::new(),
-            supersedes: Vec::new(),
+            cut: None,
             answer,
+            ord,
             phase: Phase::Beginning { stopped: false },
             close: None,
             opened: false,
@@ -89,7 +103,7 @@ impl Run {
 
     pub(super) fn begin(&mut self, session: Uuid, out: &mut impl Out) {
         self.phase = Phase::Speaking { saved: 0, saving: None };
-        let supersedes = &self.supersedes[..];
+        let supersedes = self.cut.as_ref().map_or(&[][..], |cut| &cut.gone);
         let metadata =
             (!supersedes.is_empty()).then_some(Metadata { fynq: Extras { supersedes, ..Extras::default() } });
         out.event(self.id, &Event::RunStarted { thread_id: session, run_id: self.id, metadata });

@@ -12,7 +12,7 @@ use crate::id::Uuid;
 use crate::protocol::{
     Author, AuthorKind, Control, Event, Message, MessageRole, Person, SessionState, Status, Usage,
 };
-use crate::store::{ASSISTANT, NewMessage, Op, Patience, Woken};
+use crate::store::{ASSISTANT, NewMessage, Op, Patience, WAITING, Woken};
 
 use super::Refused;
 use super::handle::Call;
@@ -34,9 +34,14 @@ pub(super) trait Out {
     fn control(&mut self, audience: Audience, control: &Control<'_>);
     /// `State::committed` or `State::not_committed` is called with `token` when it is known.
     fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience);
+    /// Asks what an edit of `question` supersedes: `State::looked_back` is called with `run` when it is
+    /// known, however long that takes.
+    fn look_back(&mut self, run: Uuid, question: Uuid);
     fn ask_model(&mut self, prompt: Prompt);
     /// Closes the upstream call; what it used until then.
     fn hush_model(&mut self) -> Option<(Usage, Option<String>)>;
+    /// Keeps over a restart that a command without a message took effect.
+    fn remember(&mut self, command: Uuid);
     fn now(&self) -> Timestamp;
 }
 
@@ -105,9 +110,14 @@ pub(super) struct State {
     pub(super) done: VecDeque<Uuid>,
     /// PostgreSQL may hold messages of this session that are not in memory.
     pub(super) unseen: bool,
+    /// The last place in the conversation.
     pub(super) ord: i64,
+    /// The last place among what waits.
+    pub(super) waiting: i64,
     pub(super) queue: VecDeque<Waiting>,
     pub(super) run: Option<Box<Run>>,
+    /// The run of the edit that waits first, while PostgreSQL is asked what it supersedes.
+    pub(super) looking_back: Option<Uuid>,
     /// Draining: what waits, waits for the next start.
     pub(super) holding: bool,
     /// The drain's time is up: a run that begins now ends at once.
@@ -124,25 +134,31 @@ impl State {
             watchers: Vec::new(),
             window: Window::new(woken.has_more),
             gone: Vec::new(),
-            done: VecDeque::new(),
-            unseen: woken.last_ord > woken.messages.len() as i64,
+            done: woken.done.into_iter().rev().collect(),
+            unseen: false,
             ord: woken.last_ord,
+            waiting: WAITING,
             queue: VecDeque::new(),
             run: None,
+            looking_back: None,
             holding: false,
             cutting: false,
         };
+        let mut seen = 0;
         for woken in woken.messages {
             let message = woken.message;
             if message.status == Status::Queued {
+                state.waiting = state.waiting.max(woken.ord);
                 let (run, edits) = (message.run_id, woken.edits);
                 let question = Some(message);
                 let written = Written::Committed;
                 state.queue.push_back(Waiting { run, question, edits, written, replies: Vec::new() });
             } else {
-                state.window.push(message);
+                seen += 1;
+                state.window.push(woken.ord, message);
             }
         }
+        state.unseen = state.ord > seen;
         state
     }
 

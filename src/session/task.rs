@@ -1,32 +1,34 @@
 //! The task that owns one session: it makes an event of whatever happens and lets the state handle
 //! it. One `next`, one `match`.
 
+mod effects;
+mod lookup;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::clock::{self, Timestamp};
-use crate::gemini::{self, Answer, Prompt};
+use crate::gemini::{self, Answer};
 use crate::id::Uuid;
 use crate::identity::Access;
-use crate::protocol::{Command, Control, ErrorCode, Event, Usage};
+use crate::protocol::{Command, Control, ErrorCode};
 use crate::shutdown::Phase;
-use crate::store::{Op, Patience, StoreError, WriteError};
+use crate::store::{Past, WriteError};
 
 use super::Refused;
-use super::handle::{Asking, Attachment, Call, Request, Viewer};
-use super::log::{Audience, Log};
+use super::handle::{Asking, Attachment, Call, Hold, Request, Viewer};
+use super::log::Audience;
 use super::registry::{Inner, OpenError};
 use super::state::{Out, ReplyTo, State, Token, refuse};
 use super::window::{MAX_BYTES, MAX_MESSAGES};
+use effects::Effects;
+use lookup::{Ask, LookedUp};
 
 /// How long a client should wait before it tries a refused command again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -91,16 +93,12 @@ enum Happening {
     Committed(Token, Result<(), WriteError>),
     Model(gemini::Event),
     LookedUp(Box<LookedUp>),
+    LookedBack(Uuid, Option<Box<Past>>),
+    Remembered,
+    /// Whether the session is still in PostgreSQL.
+    FoundOut(bool),
     Alarm,
     Phase(Phase),
-}
-
-/// A question whose id PostgreSQL was asked about first.
-struct LookedUp {
-    viewer: Viewer,
-    command: Command,
-    reply: ReplyTo,
-    known: Result<bool, StoreError>,
 }
 
 struct Task<'a> {
@@ -118,67 +116,12 @@ struct Task<'a> {
     last_lookup: Option<oneshot::Receiver<()>>,
 }
 
-/// The state's hands.
-struct Effects<'a> {
-    inner: &'a Inner,
-    log: Arc<Log>,
-    /// What the task waits for beside its mailbox and the model: only what has happened is polled.
-    pending: FuturesUnordered<BoxFuture<'static, Happening>>,
-    /// Those of them that the session must see through: all but the wait for the drain.
-    unsettled: usize,
-    answer: Option<Box<Answer>>,
-}
-
-impl Out for Effects<'_> {
-    fn event(&mut self, run: Uuid, event: &Event<'_>) {
-        self.log.append(run, event);
-    }
-
-    fn control(&mut self, audience: Audience, control: &Control<'_>) {
-        self.log.control(audience, control);
-    }
-
-    fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience) {
-        let writer = self.inner.store.writer().clone();
-        self.expect(async move { Happening::Committed(token, writer.commit(ops, patience).await) });
-    }
-
-    fn ask_model(&mut self, prompt: Prompt) {
-        self.answer = Some(Box::new(self.inner.model.answer(prompt)));
-    }
-
-    fn hush_model(&mut self) -> Option<(Usage, Option<String>)> {
-        let answer = self.answer.take()?;
-        Some((answer.usage(), answer.model().map(str::to_owned)))
-    }
-
-    fn now(&self) -> Timestamp {
-        clock::now()
-    }
-}
-
-impl Effects<'_> {
-    fn expect(&mut self, happening: impl Future<Output = Happening> + Send + 'static) {
-        self.unsettled += 1;
-        self.pending.push(happening.boxed());
-    }
-
-    fn watch_phase(&mut self, seen: Phase) {
-        let mut shutdown = self.inner.shutdown.clone();
-        self.pending.push(async move { Happening::Phase(shutdown.moved_past(seen).await) }.boxed());
-    }
-}
-
 impl<'a> Task<'a> {
     fn new(inner: &'a Inner, state: State) -> Task<'a> {
-        let log = Log::new(inner.settings.log_bytes);
-        let mut effects =
-            Effects { inner, log, pending: FuturesUnordered::new(), unsettled: 0, answer: None };
-        effects.watch_phase(Phase::Serving);
         Task {
             inner,
+            effects: Effects::new(inner, state.session),
             state,
-            effects,
             alarm: Box::pin(sleep_until(Instant::now() + inner.settings.idle_after)),
             alarm_is_checkpoint: false,
             spoke: false,
@@ -191,15 +134,28 @@ impl<'a> Task<'a> {
     async fn serve(&mut self, requests: &mut mpsc::Receiver<Box<Request>>) {
         loop {
             match self.next(requests).await {
-                Happening::Request(request) => {
-                    if let Request::Remove = *request {
-                        return;
+                Happening::Request(request) => match *request {
+                    Request::Hold(hold) => {
+                        if self.is_gone(hold).await {
+                            return;
+                        }
                     }
-                    self.request(*request);
-                }
+                    request => self.request(request),
+                },
                 Happening::Committed(token, result) => self.committed(token, result),
                 Happening::Model(event) => self.model(event),
                 Happening::LookedUp(looked_up) => self.looked_up(*looked_up),
+                Happening::LookedBack(run, past) => {
+                    self.effects.unsettled -= 1;
+                    self.state.looked_back(&mut self.effects, run, past.map(|past| *past));
+                }
+                Happening::Remembered => self.effects.unsettled -= 1,
+                Happening::FoundOut(is_there) => {
+                    self.effects.unsettled -= 1;
+                    if !is_there {
+                        return;
+                    }
+                }
                 Happening::Alarm => {
                     if self.alarm() {
                         return;
@@ -273,8 +229,29 @@ impl<'a> Task<'a> {
             }
             Request::Detach(conn) => self.state.unwatch(&mut self.effects, conn),
             Request::Command(viewer, command, reply) => self.command(viewer, command, reply),
-            Request::Remove => {}
+            Request::Hold(_) => {}
         }
+    }
+
+    /// Holds still until a deletion is over; `true`: the session is gone.
+    async fn is_gone(&mut self, hold: Hold) -> bool {
+        // Whoever deletes may have given up.
+        let _ = hold.still.send(());
+        if hold.gone.await.is_ok() {
+            return true;
+        }
+        // It failed; but a DELETE whose answer was lost may have gone through.
+        let (store, session) = (self.inner.store.clone(), self.state.session);
+        self.effects.expect(async move {
+            loop {
+                match store.session_exists(session).await {
+                    Ok(is_there) => return Happening::FoundOut(is_there),
+                    Err(error) => tracing::debug!(%session, %error, "not known whether it is still there"),
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        });
+        false
     }
 
     fn attach(&mut self, viewer: Viewer, position: Option<(Uuid, u64)>) -> Attachment {
@@ -319,49 +296,23 @@ impl<'a> Task<'a> {
             }
             Some(reply) => ReplyTo::Call(Call { reply, cursor: log.at_end(0) }),
         };
-        let id = id.filter(|id| viewer.access == Access::Owner && self.state.must_look_up(*id));
+        let edited = match &command {
+            Command::Edit(edit) => Some(edit.message),
+            _ => None,
+        };
+        let unknown = |id: &Uuid| viewer.access == Access::Owner && self.state.must_look_up(*id);
+        let ask = Ask { id: id.filter(unknown), edited: edited.filter(unknown) };
         let speaks = matches!(command, Command::Send(_) | Command::Edit(_) | Command::Regenerate(_));
-        if id.is_some() || (speaks && self.looking > 0) {
-            self.look_up(id, viewer, command, reply);
+        if !ask.is_nothing() || (speaks && self.looking > 0) {
+            self.look_up(ask, viewer, command, reply);
         } else {
-            self.apply(viewer, command, reply);
+            self.apply(viewer, command, reply, false);
         }
     }
 
-    /// Asks PostgreSQL whether `id` was used before. What is said meanwhile waits behind the question:
-    /// messages keep the order in which they came.
-    fn look_up(&mut self, id: Option<Uuid>, viewer: Viewer, command: Command, reply: ReplyTo) {
-        let (store, session) = (self.inner.store.clone(), self.state.session);
-        let (mine, over) = oneshot::channel::<()>();
-        let before = self.last_lookup.replace(over);
-        self.looking += 1;
-        self.effects.expect(async move {
-            let known = match id {
-                Some(id) => store.message_exists(session, id).await,
-                None => Ok(false),
-            };
-            if let Some(before) = before {
-                // Nothing is ever sent: it ends with the one before.
-                let _ = before.await;
-            }
-            drop(mine);
-            Happening::LookedUp(Box::new(LookedUp { viewer, command, reply, known }))
-        });
-    }
-
-    fn looked_up(&mut self, looked_up: LookedUp) {
-        self.effects.unsettled -= 1;
-        self.looking -= 1;
-        let LookedUp { viewer, command, reply, known } = looked_up;
-        match (known, command.id()) {
-            (Ok(true), Some(id)) => self.state.repeated_of_old(&mut self.effects, id, reply),
-            (Ok(_), _) => self.apply(viewer, command, reply),
-            (Err(_), id) => refuse(&mut self.effects, reply, Refused::unavailable(RETRY), id),
-        }
-    }
-
-    /// Does what a command says, if this person may say it.
-    fn apply(&mut self, viewer: Viewer, command: Command, reply: ReplyTo) {
+    /// Does what a command says, if this person may say it. `stands`: PostgreSQL knows the question
+    /// that is edited.
+    fn apply(&mut self, viewer: Viewer, command: Command, reply: ReplyTo, stands: bool) {
         let owner = viewer.access == Access::Owner;
         let (state, effects) = (&mut self.state, &mut self.effects);
         let storage = match self.inner.store.writer().is_up() {
@@ -370,7 +321,7 @@ impl<'a> Task<'a> {
         };
         match command {
             Command::Send(send) if owner => state.send(effects, send, reply, storage),
-            Command::Edit(edit) if owner => state.edit(effects, edit, reply, storage),
+            Command::Edit(edit) if owner => state.edit(effects, edit, reply, storage, stands),
             Command::Regenerate(id) if owner => state.regenerate(effects, id, reply, storage),
             Command::Stop(id) => state.stop(effects, reply, id),
             Command::RaiseHand(id) if owner => state.raise_hand(effects, true, reply, id, storage),

@@ -3,11 +3,12 @@
 use crate::gemini::{End, Outcome};
 use crate::id::Uuid;
 use crate::protocol::{ErrorCode, FinishReason, MessageRole, Status};
-use crate::store::{MessageState, Op, Patience, WriteError};
+use crate::store::{MessageState, Op, Past, Patience, WriteError};
 
 use super::Refused;
-use super::run::{Close, Phase, Run};
+use super::run::{Close, Cut, Phase, Run};
 use super::state::{Accepted, MAX_GONE, Out, State, Token, Waiting, Written, accept, refuse};
+use super::window::Window;
 
 /// Why a run ends before the model is done.
 pub(super) enum Early {
@@ -16,32 +17,68 @@ pub(super) enum Early {
 }
 
 impl State {
-    /// Begins the run of what waits first. A question that begins at once is written here; one
-    /// that waited is there already, and moves to the end of the conversation now.
+    /// Begins the run of what waits first; one that reaches back beyond the window, when it is known
+    /// what it supersedes.
     pub(super) fn begin_next(&mut self, out: &mut impl Out, patience: Patience) {
-        if self.run.is_some() || self.holding {
+        if self.run.is_some() || self.holding || self.looking_back.is_some() {
             return;
         }
         let Some(waiting) = self.queue.pop_front_if(|waiting| waiting.written != Written::OnItsWay) else {
             return;
         };
-        let Waiting { run, question, edits, written, replies } = waiting;
-        if question.is_none() && self.window.last_question().is_none() {
-            let refused = Refused::new(ErrorCode::InvalidCommand, "there is no question to answer again");
-            replies.into_iter().for_each(|reply| refuse(out, reply, refused.clone(), Some(run)));
-            return self.begin_next(out, Patience::Insist);
-        }
-        let supersedes = match (&question, edits) {
-            (_, Some(edited)) => self.window.from(edited),
-            (None, None) => self.window.last_question().map(|q| self.window.after(q.id)).unwrap_or_default(),
-            _ => Vec::new(),
+        let from = match (&waiting.question, waiting.edits) {
+            (_, Some(edited)) => match self.window.place_of(edited) {
+                Some(place) => Some(place),
+                None => {
+                    self.looking_back = Some(waiting.run);
+                    out.look_back(waiting.run, edited);
+                    return self.queue.push_front(waiting);
+                }
+            },
+            (None, None) => match self.window.last_question() {
+                Some(place) => Some(place + 1),
+                None => {
+                    let why = Refused::new(ErrorCode::InvalidCommand, "there is no question to answer again");
+                    let Waiting { run, replies, .. } = waiting;
+                    replies.into_iter().for_each(|reply| refuse(out, reply, why.clone(), Some(run)));
+                    return self.begin_next(out, Patience::Insist);
+                }
+            },
+            (Some(_), None) => None,
         };
+        let cut = from.map(|from| Cut { from, gone: self.window.from(from), window: None });
+        self.begin(out, waiting, cut, patience);
+    }
+
+    /// `None`: there is nothing left that the edit could supersede.
+    pub(super) fn looked_back(&mut self, out: &mut impl Out, run: Uuid, past: Option<Past>) {
+        self.looking_back = None;
+        if self.holding {
+            return;
+        }
+        let Some(waiting) = self.queue.pop_front_if(|waiting| waiting.run == run) else {
+            return self.begin_next(out, Patience::Insist);
+        };
+        let cut = past.map(|mut past| {
+            let (from, gone) = (past.from, std::mem::take(&mut past.gone));
+            Cut { from, gone, window: Some(Window::of(past)) }
+        });
+        self.begin(out, waiting, cut, Patience::Insist);
+    }
+
+    /// A question that begins at once is written here; one that waited is there already, and takes its
+    /// place in the conversation now.
+    fn begin(&mut self, out: &mut impl Out, waiting: Waiting, cut: Option<Cut>, patience: Patience) {
+        let Waiting { run, question, edits, written, replies } = waiting;
         let waited = question.is_some() && written == Written::Committed;
+        let cut = cut.filter(|cut| !cut.gone.is_empty());
         let mut ops = Vec::with_capacity(4);
+        let session_id = self.session;
+        let before = self.ord + 1;
         if let Some(question) = &question {
             self.ord += 1;
             ops.push(match waited {
-                true => Op::Begin { session_id: self.session, id: question.id, ord: self.ord },
+                true => Op::Begin { session_id, id: question.id, ord: self.ord },
                 false => Op::Insert(self.row(question, self.ord, Status::Complete, edits)),
             });
             ops.push(self.touch(out, question));
@@ -49,12 +86,10 @@ impl State {
         self.ord += 1;
         let answer = self.message(crate::id::new(), run, MessageRole::Assistant, String::new(), out.now());
         ops.push(Op::Insert(self.row(&answer, self.ord, Status::Streaming, None)));
-        if !supersedes.is_empty() {
-            ops.push(Op::Supersede { session_id: self.session, ids: supersedes.clone() });
-        }
+        ops.extend(cut.as_ref().map(|cut| Op::Supersede { session_id, from: cut.from, before }));
         out.commit(Token::Begin(run), ops, if waited { Patience::Insist } else { patience });
-        let mut run = Run::new(run, question, waited, answer);
-        (run.replies, run.supersedes) = (replies, supersedes);
+        let mut run = Run::new(run, question, waited, answer, self.ord);
+        (run.replies, run.cut) = (replies, cut);
         self.run = Some(Box::new(run));
     }
 
@@ -153,11 +188,15 @@ impl State {
             replies.into_iter().for_each(|reply| accept(out, reply, accepted));
         }
         run.begin(self.session, out);
-        let supersedes = std::mem::take(&mut run.supersedes);
-        self.window.remove(&supersedes);
-        self.forget(supersedes);
+        if let Some(cut) = run.cut.take() {
+            match cut.window {
+                Some(window) => self.window = window,
+                None => self.window.cut(cut.from),
+            }
+            self.forget(cut.gone);
+        }
         if repeats {
-            self.done(Some(id));
+            self.done(out, Some(id));
         }
         self.announce(out);
         if stopped || self.cutting {
@@ -262,9 +301,9 @@ impl State {
         run.end(self.session, out);
         let run = *run;
         if let Some(question) = run.question {
-            self.window.push(question);
+            self.window.push(run.ord - 1, question);
         }
-        self.window.push(run.answer);
+        self.window.push(run.ord, run.answer);
         self.announce(out);
         self.begin_next(out, Patience::Insist);
     }

@@ -5,18 +5,28 @@ use std::collections::VecDeque;
 use crate::gemini::{Prompt, Speaker, Turn};
 use crate::id::Uuid;
 use crate::protocol::{ErrorCode, Message, MessageRole, Status};
-use crate::store::MessageState;
+use crate::store::{MessageState, Past};
 
 /// How much a session keeps in memory; what is older is listed by REST.
 pub(crate) const MAX_MESSAGES: usize = 400;
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
+/// How many of the messages that an edit supersedes are named to those who watch, at most: the newest.
+/// About 160 KiB; a client that shows more of them than that asks REST anew.
+pub(crate) const MAX_NAMED: usize = 4096;
 
 /// Messages that have ended, oldest first. When full, the oldest leave.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    messages: VecDeque<Message>,
+    messages: VecDeque<Kept>,
     bytes: usize,
     pub(super) has_more: bool,
+}
+
+#[derive(Debug)]
+struct Kept {
+    /// Its place in the conversation.
+    ord: i64,
+    message: Message,
 }
 
 impl Window {
@@ -24,24 +34,34 @@ impl Window {
         Window { has_more, ..Window::default() }
     }
 
-    pub(super) fn push(&mut self, message: Message) {
+    /// What stays of the past when an edit has cut off the rest.
+    pub(super) fn of(past: Past) -> Window {
+        let mut window = Window::new(past.has_more);
+        past.kept.into_iter().for_each(|kept| window.push(kept.ord, kept.message));
+        // Their last states were written when the session woke.
+        drop(window.close_open());
+        window
+    }
+
+    pub(super) fn push(&mut self, ord: i64, message: Message) {
         self.bytes += message.content.len();
-        self.messages.push_back(message);
+        self.messages.push_back(Kept { ord, message });
         while self.messages.len() > 1 && (self.messages.len() > MAX_MESSAGES || self.bytes > MAX_BYTES) {
             if let Some(oldest) = self.messages.pop_front() {
-                self.bytes -= oldest.content.len();
+                self.bytes -= oldest.message.content.len();
                 self.has_more = true;
             }
         }
     }
 
     pub(super) fn find(&self, id: Uuid) -> Option<&Message> {
-        self.messages.iter().find(|message| message.id == id)
+        self.iter().find(|message| message.id == id)
     }
 
     /// Nobody writes on these any more: they become `interrupted`. Gives their last states.
     pub(super) fn close_open(&mut self) -> Vec<MessageState> {
-        let open = self.messages.iter_mut().filter(|message| message.status == Status::Streaming);
+        let messages = self.messages.iter_mut().map(|kept| &mut kept.message);
+        let open = messages.filter(|message| message.status == Status::Streaming);
         open.map(|message| {
             (message.status, message.error) = (Status::Interrupted, Some(ErrorCode::Interrupted));
             MessageState {
@@ -58,37 +78,36 @@ impl Window {
         .collect()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Message> {
-        self.messages.iter()
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Message> {
+        self.messages.iter().map(|kept| &kept.message)
     }
 
-    /// The last question, if its answer can be given again.
-    pub(super) fn last_question(&self) -> Option<&Message> {
-        self.messages.iter().rev().find(|message| message.role == MessageRole::User)
+    /// The place of the last question, if its answer can be given again.
+    pub(super) fn last_question(&self) -> Option<i64> {
+        self.messages.iter().rev().find(|kept| kept.message.role == MessageRole::User).map(|kept| kept.ord)
     }
 
-    /// The message and all after it.
-    pub(super) fn from(&self, id: Uuid) -> Vec<Uuid> {
-        let start = self.messages.iter().position(|message| message.id == id).unwrap_or(self.messages.len());
-        self.messages.range(start..).map(|message| message.id).collect()
+    /// The message's place, if all that was said from there on and all that was said before is here.
+    pub(super) fn place_of(&self, id: Uuid) -> Option<i64> {
+        let kept = self.messages.iter().find(|kept| kept.message.id == id)?;
+        (!self.has_more).then_some(kept.ord)
     }
 
-    /// All that came after the message.
-    pub(super) fn after(&self, id: Uuid) -> Vec<Uuid> {
-        self.from(id).into_iter().skip(1).collect()
+    /// The messages from this place on.
+    pub(super) fn from(&self, ord: i64) -> Vec<Uuid> {
+        self.messages.iter().filter(|kept| kept.ord >= ord).map(|kept| kept.message.id).collect()
     }
 
-    pub(super) fn remove(&mut self, ids: &[Uuid]) {
-        self.messages.retain(|message| !ids.contains(&message.id));
-        self.bytes = self.messages.iter().map(|message| message.content.len()).sum();
+    pub(super) fn cut(&mut self, from: i64) {
+        self.messages.retain(|kept| kept.ord < from);
+        self.bytes = self.iter().map(|message| message.content.len()).sum();
         self.messages.shrink_to_fit();
     }
 
     /// What the model is told: every message with words, the question last. A repeated question
     /// is already the last of the window; a new one is given.
     pub(super) fn prompt(&self, question: Option<&Message>) -> Prompt {
-        let spoken =
-            self.messages.iter().filter(|m| !m.content.trim().is_empty() && m.status != Status::Queued);
+        let spoken = self.iter().filter(|m| !m.content.trim().is_empty() && m.status != Status::Queued);
         Prompt {
             turns: spoken
                 .chain(question)

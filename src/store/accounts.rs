@@ -54,6 +54,7 @@ pub struct ProfileChange {
 pub struct SignIn {
     pub id: Uuid,
     pub user_id: Uuid,
+    pub org_id: Uuid,
     pub role: Role,
     pub name: String,
     pub ended: bool,
@@ -97,6 +98,7 @@ impl Store {
     /// `None`: the address is taken.
     pub async fn create_account(&self, new: NewAccount<'_>) -> Result<Option<Account>, StoreError> {
         let rows = self
+            .at_the_door()
             .change(
                 include_str!("../../sql/queries/accounts_create.sql"),
                 &[
@@ -112,14 +114,16 @@ impl Store {
         rows.first().map(read_account).transpose()
     }
 
-    pub async fn account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
+    pub async fn account(&self, who: Uuid, id: Uuid) -> Result<Option<Account>, StoreError> {
         let sql = include_str!("../../sql/queries/accounts_get.sql");
-        self.read_opt(sql, &[(&id, Type::UUID)]).await?.as_ref().map(read_account).transpose()
+        self.as_user(who).read_opt(sql, &[(&id, Type::UUID)]).await?.as_ref().map(read_account).transpose()
     }
 
     pub async fn credentials(&self, email: &str) -> Result<Option<Credentials>, StoreError> {
         let sql = include_str!("../../sql/queries/accounts_credentials.sql");
-        let Some(row) = self.read_opt(sql, &[(&email, Type::TEXT)]).await? else { return Ok(None) };
+        let Some(row) = self.at_the_door().read_opt(sql, &[(&email, Type::TEXT)]).await? else {
+            return Ok(None);
+        };
         Ok(Some(Credentials {
             account: read_account(&row)?,
             password_hash: row.try_get("password_hash")?,
@@ -134,6 +138,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Account>, StoreError> {
         let rows = self
+            .as_user(id)
             .change(
                 include_str!("../../sql/queries/accounts_profile.sql"),
                 &[
@@ -160,24 +165,25 @@ impl Store {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.execute(
-            include_str!("../../sql/queries/accounts_sign_in.sql"),
-            &[
-                (&id, Type::UUID),
-                (&user, Type::UUID),
-                (&refresh, Type::BYTEA),
-                (&now, Type::TIMESTAMPTZ),
-                (&expires_at, Type::TIMESTAMPTZ),
-            ],
-        )
-        .await?;
+        self.at_the_door()
+            .execute(
+                include_str!("../../sql/queries/accounts_sign_in.sql"),
+                &[
+                    (&id, Type::UUID),
+                    (&user, Type::UUID),
+                    (&refresh, Type::BYTEA),
+                    (&now, Type::TIMESTAMPTZ),
+                    (&expires_at, Type::TIMESTAMPTZ),
+                ],
+            )
+            .await?;
         Ok(())
     }
 
     /// Those of these sign-ins that exist.
     pub async fn sign_ins(&self, ids: &[Uuid]) -> Result<Vec<SignIn>, StoreError> {
         let sql = include_str!("../../sql/queries/accounts_standing.sql");
-        let rows = self.read(sql, &[(&ids, Type::UUID_ARRAY)]).await?;
+        let rows = self.at_the_door().read(sql, &[(&ids, Type::UUID_ARRAY)]).await?;
         rows.iter().map(|row| read_sign_in(row, row.try_get("id")?)).collect()
     }
 
@@ -191,6 +197,7 @@ impl Store {
         expires_at: Timestamp,
     ) -> Result<Rotation, StoreError> {
         let rows = self
+            .at_the_door()
             .change(
                 include_str!("../../sql/queries/accounts_refresh_rotate.sql"),
                 &[
@@ -212,30 +219,31 @@ impl Store {
 
     pub async fn end_sign_in(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
         let sql = include_str!("../../sql/queries/accounts_sign_out.sql");
-        self.execute(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
+        self.at_the_door().execute(sql, &[(&id, Type::UUID), (&now, Type::TIMESTAMPTZ)]).await?;
         Ok(())
     }
 
     pub async fn keep_ticket(&self, hash: &[u8], ticket: &NewTicket<'_>) -> Result<(), StoreError> {
-        self.execute(
-            include_str!("../../sql/queries/accounts_ticket_keep.sql"),
-            &[
-                (&hash, Type::BYTEA),
-                (&ticket.user, Type::UUID),
-                (&ticket.sign_in, Type::UUID),
-                (&ticket.origin, Type::TEXT),
-                (&ticket.token_expires_at, Type::TIMESTAMPTZ),
-                (&ticket.expires_at, Type::TIMESTAMPTZ),
-            ],
-        )
-        .await?;
+        self.at_the_door()
+            .execute(
+                include_str!("../../sql/queries/accounts_ticket_keep.sql"),
+                &[
+                    (&hash, Type::BYTEA),
+                    (&ticket.user, Type::UUID),
+                    (&ticket.sign_in, Type::UUID),
+                    (&ticket.origin, Type::TEXT),
+                    (&ticket.token_expires_at, Type::TIMESTAMPTZ),
+                    (&ticket.expires_at, Type::TIMESTAMPTZ),
+                ],
+            )
+            .await?;
         Ok(())
     }
 
     /// Takes the ticket away, whether or not it is still good.
     pub async fn redeem_ticket(&self, hash: &[u8]) -> Result<Option<Ticket>, StoreError> {
         let sql = include_str!("../../sql/queries/accounts_ticket_redeem.sql");
-        let rows = self.change(sql, &[(&hash, Type::BYTEA)]).await?;
+        let rows = self.at_the_door().change(sql, &[(&hash, Type::BYTEA)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some(Ticket {
             sign_in: read_sign_in(row, row.try_get("sign_in_id")?)?,
@@ -253,7 +261,7 @@ impl Store {
             (include_str!("../../sql/queries/accounts_sweep_refresh.sql"), now),
             (include_str!("../../sql/queries/accounts_sweep_sign_ins.sql"), oldest_token),
         ] {
-            self.execute(sql, &[(&limit, Type::TIMESTAMPTZ)]).await?;
+            self.as_jobs().execute(sql, &[(&limit, Type::TIMESTAMPTZ)]).await?;
         }
         Ok(())
     }
@@ -266,6 +274,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let rows = self
+            .at_the_door()
             .change(
                 include_str!("../../sql/queries/accounts_admin.sql"),
                 &[
@@ -297,6 +306,7 @@ fn read_sign_in(row: &Row, id: Uuid) -> Result<SignIn, StoreError> {
     Ok(SignIn {
         id,
         user_id: row.try_get("user_id")?,
+        org_id: row.try_get("org_id")?,
         role: read_role(row)?,
         name: row.try_get("name")?,
         ended: row.try_get("ended")?,

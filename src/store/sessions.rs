@@ -1,16 +1,13 @@
-//! Sessions and messages, as the doors and a waking session ask for them.
+//! Sessions, as the doors ask for them.
 
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
-use tokio_postgres::types::{Json, Type};
+use tokio_postgres::types::Type;
 
 use crate::clock::{self, Timestamp};
 use crate::id::{self, Uuid};
-use crate::protocol::{Author, AuthorKind, ErrorCode, FinishReason, Message, MessageRole, Status, Usage};
 
-use super::{Store, StoreError, Woken, WokenMessage};
-
-/// What the assistant is called in a list of messages.
-pub(crate) const ASSISTANT: &str = "fynq";
+use super::{Store, StoreError};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -46,6 +43,35 @@ pub enum SessionsOf {
     Everyone,
 }
 
+/// A session's place in the list: when it was touched last, and its id.
+type Place = (Timestamp, Uuid);
+
+fn place(session: &Session) -> Place {
+    (session.updated_at, session.id)
+}
+
+/// How far a list of sessions has come.
+///
+/// A student looks for what they did last, so the list goes by activity, as every list of chats does;
+/// but then a session that is touched between two pages leaves its place for the front, where it was
+/// perhaps not yet when the first page was read. So the list goes down from `top`, the newest of its
+/// first page, and ends with what has been touched since: upwards, where nothing that moves is passed
+/// by. Nothing is missed (touches are committed in the order of their times, but for milliseconds), and
+/// what was listed before it was touched comes once more. While more sessions are touched than pages hold, the list
+/// goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    top: Place,
+    /// The last one on the way down; none when only what was touched since is left.
+    below: Option<Place>,
+}
+
+/// Which sessions a list shows.
+struct Wanted {
+    student: Option<Uuid>,
+    pattern: Option<String>,
+}
+
 /// One page of a list. `next` is the place of its last row, when more rows follow.
 #[derive(Clone, Debug)]
 pub struct Page<T, At> {
@@ -53,72 +79,12 @@ pub struct Page<T, At> {
     pub next: Option<At>,
 }
 
-/// Where a page of a session's messages begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessagesFrom {
-    Start,
-    /// After this place (`Page::next` of the page before).
-    After(i64),
-    /// The messages just before this one.
-    Before(Uuid),
-}
-
 impl Store {
-    /// What a session's task needs to wake: its row, its student's name, and the newest
-    /// not superseded messages (at most `max_messages` and about `max_bytes`), oldest first.
-    pub async fn wake_session(
-        &self,
-        id: Uuid,
-        max_messages: usize,
-        max_bytes: usize,
-    ) -> Result<Option<Woken>, StoreError> {
-        let (most, bytes) = (count(max_messages), count(max_bytes));
-        let sql = include_str!("../../sql/queries/session_wake.sql");
-        let row = self.read_opt(sql, &[(&id, Type::UUID)]).await?;
-        let Some(row) = row else { return Ok(None) };
-        let sql = include_str!("../../sql/queries/messages_wake.sql");
-        let rows = self.read(sql, &[(&id, Type::UUID), (&most, Type::INT8), (&bytes, Type::INT8)]).await?;
-        let has_more = match rows.first() {
-            Some(first) => count(rows.len()) < first.try_get("found")?,
-            None => false,
-        };
-        let mut messages = rows.iter().map(woken).collect::<Result<Vec<_>, _>>()?;
-        messages.reverse();
-        Ok(Some(Woken {
-            id: row.try_get("id")?,
-            student_id: row.try_get("student_id")?,
-            student_name: row.try_get("student_name")?,
-            title: row.try_get("title")?,
-            hand_raised: row.try_get("hand_raised")?,
-            last_ord: row.try_get("last_ord")?,
-            messages,
-            has_more,
-        }))
-    }
-
-    /// Whether the session holds this message, superseded or not.
-    pub async fn message_exists(&self, session: Uuid, message: Uuid) -> Result<bool, StoreError> {
-        let sql = include_str!("../../sql/queries/message_exists.sql");
-        let row = self.read_opt(sql, &[(&session, Type::UUID), (&message, Type::UUID)]).await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
-    }
-
-    /// At start: closes the runs that a crash left open (`streaming` becomes `interrupted`, text
-    /// kept). Returns how many.
-    pub async fn close_interrupted(&self) -> Result<u64, StoreError> {
-        self.execute(include_str!("../../sql/queries/close_interrupted.sql"), &[]).await
-    }
-
-    /// At start: sessions with accepted messages whose run has not begun, the longest waiting first.
-    pub async fn sessions_waiting(&self) -> Result<Vec<Uuid>, StoreError> {
-        let rows = self.read(include_str!("../../sql/queries/sessions_waiting.sql"), &[]).await?;
-        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
-    }
-
     pub async fn create_session(&self, new: NewSession<'_>) -> Result<Session, StoreError> {
         let sql = include_str!("../../sql/queries/session_create.sql");
         let (id, now) = (id::new(), clock::now());
         let rows = self
+            .as_user(new.student_id)
             .change(
                 sql,
                 &[
@@ -134,47 +100,92 @@ impl Store {
         session(row)
     }
 
-    pub async fn get_session(&self, id: Uuid) -> Result<Option<Session>, StoreError> {
+    pub async fn get_session(&self, who: Uuid, id: Uuid) -> Result<Option<Session>, StoreError> {
         let sql = include_str!("../../sql/queries/session_get.sql");
-        self.read_opt(sql, &[(&id, Type::UUID)]).await?.as_ref().map(session).transpose()
+        self.as_user(who).read_opt(sql, &[(&id, Type::UUID)]).await?.as_ref().map(session).transpose()
     }
 
-    /// The most recently active first; `search` looks into title and subject, whatever the case.
+    /// The most recently active first; `search` looks into title and subject, whatever the case. Then,
+    /// on the last page, what was touched since the first one: see `Listed`.
     pub async fn list_sessions(
         &self,
+        who: Uuid,
         of: SessionsOf,
         search: Option<&str>,
-        after: Option<(Timestamp, Uuid)>,
+        after: Option<Listed>,
         limit: usize,
-    ) -> Result<Page<Session, (Timestamp, Uuid)>, StoreError> {
-        let student = match of {
-            SessionsOf::Student(id) => Some(id),
-            SessionsOf::Everyone => None,
+    ) -> Result<Page<Session, Listed>, StoreError> {
+        let of = Wanted {
+            student: match of {
+                SessionsOf::Student(id) => Some(id),
+                SessionsOf::Everyone => None,
+            },
+            pattern: search.map(pattern_for),
         };
-        let pattern = search.map(pattern_for);
-        let (at, id) = after.unzip();
+        let down = include_str!("../../sql/queries/session_list.sql");
+        let up = include_str!("../../sql/queries/session_list_touched.sql");
+        let (top, mut items) = match after {
+            None => {
+                let page = self.part_of_list(who, down, &of, None, limit).await?;
+                let top = page.items.first().map(place);
+                let next = page.next.zip(top).map(|(last, top)| Listed { top, below: Some(last) });
+                return Ok(Page { items: page.items, next });
+            }
+            Some(Listed { top, below: Some(below) }) => {
+                let page = self.part_of_list(who, down, &of, Some(below), limit).await?;
+                if page.next.is_some() {
+                    let next = page.next.map(|last| Listed { top, below: Some(last) });
+                    return Ok(Page { items: page.items, next });
+                }
+                (top, page.items)
+            }
+            Some(Listed { top, below: None }) => (top, Vec::new()),
+        };
+        let room = limit - items.len();
+        // With no room at all, one is looked for to know whether another page follows.
+        let mut touched = self.part_of_list(who, up, &of, Some(top), room.max(1)).await?;
+        let more = touched.next.is_some() || touched.items.len() > room;
+        touched.items.truncate(room);
+        let top = touched.items.last().map_or(top, place);
+        items.retain(|item| !touched.items.iter().any(|touched| touched.id == item.id));
+        items.extend(touched.items);
+        Ok(Page { items, next: more.then_some(Listed { top, below: None }) })
+    }
+
+    async fn part_of_list(
+        &self,
+        who: Uuid,
+        sql: &str,
+        of: &Wanted,
+        from: Option<Place>,
+        limit: usize,
+    ) -> Result<Page<Session, Place>, StoreError> {
+        let (at, id) = from.unzip();
         let rows = self
+            .as_user(who)
             .read(
-                include_str!("../../sql/queries/session_list.sql"),
+                sql,
                 &[
-                    (&student, Type::UUID),
-                    (&pattern, Type::TEXT),
+                    (&of.student, Type::UUID),
+                    (&of.pattern, Type::TEXT),
                     (&at, Type::TIMESTAMPTZ),
                     (&id, Type::UUID),
                     (&one_more(limit), Type::INT8),
                 ],
             )
             .await?;
-        page(rows, limit, session, |session| (session.updated_at, session.id))
+        page(rows, limit, session, place)
     }
 
     /// `None` when there is no such session.
     pub async fn change_session(
         &self,
+        who: Uuid,
         id: Uuid,
         change: SessionChange<'_>,
     ) -> Result<Option<Session>, StoreError> {
         let rows = self
+            .as_user(who)
             .change(
                 include_str!("../../sql/queries/session_patch.sql"),
                 &[
@@ -191,84 +202,22 @@ impl Store {
     }
 
     /// With all its messages. False when there was none.
-    pub async fn delete_session(&self, id: Uuid) -> Result<bool, StoreError> {
+    pub async fn delete_session(&self, who: Uuid, id: Uuid) -> Result<bool, StoreError> {
         let sql = include_str!("../../sql/queries/session_delete.sql");
-        Ok(self.execute(sql, &[(&id, Type::UUID)]).await? > 0)
-    }
-
-    /// Oldest first, superseded ones left out. Also `Before` gives its page oldest first; its
-    /// `next` then only says that there are still older ones.
-    pub async fn list_messages(
-        &self,
-        session: Uuid,
-        from: MessagesFrom,
-        limit: usize,
-    ) -> Result<Page<Message, i64>, StoreError> {
-        let more = one_more(limit);
-        let after = match from {
-            MessagesFrom::Start => i64::MIN,
-            MessagesFrom::After(ord) => ord,
-            MessagesFrom::Before(message) => {
-                let rows = self
-                    .read(
-                        include_str!("../../sql/queries/messages_before.sql"),
-                        &[(&session, Type::UUID), (&message, Type::UUID), (&more, Type::INT8)],
-                    )
-                    .await?;
-                let mut page = page(rows, limit, woken, |last| last.ord)?;
-                page.items.reverse();
-                return Ok(bare(page));
-            }
-        };
-        let rows = self
-            .read(
-                include_str!("../../sql/queries/messages_after.sql"),
-                &[(&session, Type::UUID), (&after, Type::INT8), (&more, Type::INT8)],
-            )
-            .await?;
-        Ok(bare(page(rows, limit, woken, |last| last.ord)?))
-    }
-
-    /// All that was said in a student's sessions: the newest session first, its messages oldest first.
-    pub async fn messages_of_user(
-        &self,
-        user: Uuid,
-        after: Option<(Uuid, i64)>,
-        limit: usize,
-    ) -> Result<Page<Message, (Uuid, i64)>, StoreError> {
-        let (session, ord) = after.unzip();
-        let rows = self
-            .read(
-                include_str!("../../sql/queries/messages_of_user.sql"),
-                &[
-                    (&user, Type::UUID),
-                    (&session, Type::UUID),
-                    (&ord, Type::INT8),
-                    (&one_more(limit), Type::INT8),
-                ],
-            )
-            .await?;
-        Ok(bare(page(rows, limit, woken, |last| (last.message.session_id, last.ord))?))
-    }
-
-    /// Every message of one run, in order.
-    pub async fn run_messages(&self, session: Uuid, run: Uuid) -> Result<Vec<Message>, StoreError> {
-        let sql = include_str!("../../sql/queries/messages_of_run.sql");
-        let rows = self.read(sql, &[(&session, Type::UUID), (&run, Type::UUID)]).await?;
-        rows.iter().map(|row| Ok(woken(row)?.message)).collect()
+        Ok(self.as_user(who).execute(sql, &[(&id, Type::UUID)]).await? > 0)
     }
 }
 
-fn count(number: usize) -> i64 {
+pub(super) fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// One row more than asked for tells whether another page follows.
-fn one_more(limit: usize) -> i64 {
+pub(super) fn one_more(limit: usize) -> i64 {
     count(limit).saturating_add(1)
 }
 
-fn page<T, At>(
+pub(super) fn page<T, At>(
     mut rows: Vec<Row>,
     limit: usize,
     read: impl Fn(&Row) -> Result<T, StoreError>,
@@ -279,10 +228,6 @@ fn page<T, At>(
     let items = rows.iter().map(read).collect::<Result<Vec<T>, _>>()?;
     let next = if more { items.last().map(place) } else { None };
     Ok(Page { items, next })
-}
-
-fn bare<At>(page: Page<WokenMessage, At>) -> Page<Message, At> {
-    Page { items: page.items.into_iter().map(|item| item.message).collect(), next: page.next }
 }
 
 /// What is looked for, as a LIKE pattern that matches it anywhere and nothing else.
@@ -310,45 +255,6 @@ fn session(row: &Row) -> Result<Session, StoreError> {
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })
-}
-
-fn woken(row: &Row) -> Result<WokenMessage, StoreError> {
-    let kind: AuthorKind = word(row, "author_kind", AuthorKind::parse)?;
-    let name = match kind {
-        AuthorKind::Assistant => ASSISTANT.to_owned(),
-        // Somebody whose account is gone has no name any more.
-        AuthorKind::Student | AuthorKind::Tutor => {
-            row.try_get::<_, Option<String>>("author_name")?.unwrap_or_default()
-        }
-    };
-    let finish_reason: Option<&str> = row.try_get("finish_reason")?;
-    let error: Option<&str> = row.try_get("error")?;
-    let usage: Option<Json<Usage>> = row.try_get("usage")?;
-    Ok(WokenMessage {
-        message: Message {
-            id: row.try_get("id")?,
-            session_id: row.try_get("session_id")?,
-            run_id: row.try_get("run_id")?,
-            role: word(row, "role", MessageRole::parse)?,
-            author: Author { id: row.try_get("author_id")?, name, kind },
-            content: row.try_get("content")?,
-            status: word(row, "status", Status::parse)?,
-            finish_reason: finish_reason.map(FinishReason::parse),
-            // A code of another version: the message still ended badly.
-            error: error.map(|text| ErrorCode::parse(text).unwrap_or(ErrorCode::Internal)),
-            usage: usage.map(|Json(usage)| usage),
-            model: row.try_get("model")?,
-            files: row.try_get("files")?,
-            created_at: row.try_get("created_at")?,
-        },
-        ord: row.try_get("ord")?,
-        edits: row.try_get("edits")?,
-    })
-}
-
-fn word<T>(row: &Row, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
-    let text: &str = row.try_get(column)?;
-    parse(text).ok_or_else(|| StoreError::Refused(format!("`{column}` holds a word that is not known")))
 }
 
 #[cfg(test)]

@@ -276,6 +276,55 @@ async fn runs_come_one_after_another_with_what_waited_in_order() {
     scene.socket.log.assert_at_rest();
 }
 
+/// A message that was accepted before others were said is listed behind them until its run begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_comes_last_everywhere_until_its_run_begins() {
+    let mut scene = Scene::start().await;
+    for text in ["one", "two", "three"] {
+        let id = scene.socket.ask(text).await;
+        scene.socket.accepted(&id).await;
+    }
+    scene.app.model.call().await.answer("1").await;
+    let mut call = scene.app.model.call().await;
+    call.text("2").await;
+    scene.socket.answer_so_far("2").await;
+    let wanted = [
+        ("one", "complete"),
+        ("1", "complete"),
+        ("two", "complete"),
+        ("2", "streaming"),
+        ("three", "queued"),
+    ];
+    let listed = rest_and_snapshot(&scene).await;
+    for list in &listed {
+        let mut list = list.clone();
+        // Its words are in PostgreSQL as of the last checkpoint.
+        list[3].0 = "2".into();
+        assert_eq!(list, wanted.map(|(text, status)| (text.to_owned(), status.to_owned())));
+    }
+    call.finish("STOP").await;
+    scene.app.model.call().await.answer("3").await;
+    for _ in 0..2 {
+        scene.socket.run_end().await;
+    }
+    let wanted = ["one", "1", "two", "2", "three", "3"].map(|text| (text.to_owned(), "complete".to_owned()));
+    assert_eq!(rest_and_snapshot(&scene).await, [wanted.clone(), wanted.clone()]);
+    scene.app.stop().await;
+    scene.app.start_again().await;
+    scene.ada = scene.ada.at(scene.app.addr);
+    assert_eq!(rest_and_snapshot(&scene).await, [wanted.clone(), wanted]);
+}
+
+/// Text and status of every message, as REST lists them and as a snapshot shows them.
+async fn rest_and_snapshot(scene: &Scene) -> [Vec<(String, String)>; 2] {
+    let told = |messages: &[Value]| {
+        let word = |message: &Value, name: &str| message[name].as_str().unwrap().to_owned();
+        messages.iter().map(|message| (word(message, "content"), word(message, "status"))).collect()
+    };
+    let snapshot = scene.second().await.snapshot.unwrap();
+    [told(&scene.ada.messages(&scene.session).await), told(snapshot["messages"].as_array().unwrap())]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_ends_soon_is_announced_and_a_fresh_one_is_taken() {
     let builder = TestApp::builder().settings(|s| s.accounts.token_ttl = Duration::from_secs(30));

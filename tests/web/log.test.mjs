@@ -105,6 +105,16 @@ test("a question that waited moves to where its run begins", () => {
   assert.deepEqual(state.messages.map(({ id, text, status }) => [id, text, status]), [["a1", "one", "complete"], ["q2", "second", "complete"]]);
 });
 
+test("what waits stays last, whatever is said before its run begins", () => {
+  const waits = [rest("q2", "student", "second", { status: "queued" }), rest("q3", "student", "third", { status: "queued" })];
+  const begin = [ready(0, false), snapshot(0, [rest("a1", "assistant", "one", { run_id: "r1" }), ...waits])];
+  const second = run("r2", { list: [...said("q2", "user", ["second"]), ...said("a2", "assistant", ["two"])] });
+  const order = (/** @type {any} */ state) => state.messages.map((/** @type {any} */ { id, status }) => `${id} ${status}`);
+  assert.deepEqual(order(apply(emptySession, [...begin, ...numbered(second)])), ["a1 complete", "q2 complete", "a2 complete", "q3 queued"]);
+  const silent = [...run("r2", { list: said("q2", "user", ["second"]) }).slice(0, -1), { type: "RUN_ERROR", message: "no", code: "model_timeout" }];
+  assert.deepEqual(order(apply(emptySession, [...begin, ...numbered(silent)])), ["a1 complete", "q2 complete", "run:r2 failed", "q3 queued"]);
+});
+
 test("state is taken whole, and what is not known is ignored", () => {
   let state = apply(emptySession, [ready(0, false), { ctl: { type: "state", control: "tutor", tutor: { id: "t", name: "T" }, hand_raised: true, run: null, watchers: [{ id: "t", name: "T" }] } }]);
   assert.deepEqual([state.control, state.tutor.name, state.handRaised, state.watchers.length], ["tutor", "T", true, 1]);

@@ -40,7 +40,7 @@ pub(super) struct Batch<'a> {
     inserts: Inserts<'a>,
     updates: Updates<'a>,
     begins: Begins,
-    supersedes: Pairs,
+    supersedes: Supersedes,
     touches: Touches<'a>,
     hands: Hands,
 }
@@ -73,15 +73,17 @@ struct Updates<'a> {
 }
 
 #[derive(Default)]
-struct Pairs {
+struct Begins {
     sessions: Vec<Uuid>,
     ids: Vec<Uuid>,
+    ords: Vec<i64>,
 }
 
 #[derive(Default)]
-struct Begins {
-    pairs: Pairs,
-    ords: Vec<i64>,
+struct Supersedes {
+    sessions: Vec<Uuid>,
+    first: Vec<i64>,
+    before: Vec<i64>,
 }
 
 #[derive(Default)]
@@ -118,8 +120,8 @@ impl<'a> Batch<'a> {
                     }
                 },
                 Op::Begin { session_id, id, ord } => batch.begins.push(*session_id, *id, *ord),
-                Op::Supersede { session_id, ids } => {
-                    ids.iter().for_each(|id| batch.supersedes.push(*session_id, *id));
+                Op::Supersede { session_id, from, before } => {
+                    batch.supersedes.push(*session_id, *from, *before);
                 }
                 Op::Touch { session_id, title, at } => {
                     let touch = touches.entry(*session_id).or_insert((*at, None));
@@ -145,7 +147,7 @@ impl<'a> Batch<'a> {
         let rows = self.inserts.ids.len()
             + self.updates.ids.len()
             + self.begins.ords.len()
-            + self.supersedes.ids.len()
+            + self.supersedes.sessions.len()
             + self.touches.ids.len()
             + self.hands.ids.len();
         rows as u64
@@ -159,7 +161,7 @@ impl<'a> Batch<'a> {
     /// One call is one transaction. `again`: rows that are there already are no error.
     pub(super) async fn commit(&self, client: &Client, again: bool) -> Result<(), Error> {
         let Batch { inserts: i, updates: u, begins: b, supersedes: s, touches: t, hands: h } = self;
-        let params: [(&(dyn ToSql + Sync), Type); 30] = [
+        let params: [(&(dyn ToSql + Sync), Type); 31] = [
             (&again, Type::BOOL),
             (&i.sessions, Type::UUID_ARRAY),
             (&i.ids, Type::UUID_ARRAY),
@@ -180,11 +182,12 @@ impl<'a> Batch<'a> {
             (&u.errors, Type::TEXT_ARRAY),
             (&u.usages, Type::JSONB_ARRAY),
             (&u.models, Type::TEXT_ARRAY),
-            (&b.pairs.sessions, Type::UUID_ARRAY),
-            (&b.pairs.ids, Type::UUID_ARRAY),
+            (&b.sessions, Type::UUID_ARRAY),
+            (&b.ids, Type::UUID_ARRAY),
             (&b.ords, Type::INT8_ARRAY),
             (&s.sessions, Type::UUID_ARRAY),
-            (&s.ids, Type::UUID_ARRAY),
+            (&s.first, Type::INT8_ARRAY),
+            (&s.before, Type::INT8_ARRAY),
             (&t.ids, Type::UUID_ARRAY),
             (&t.at, Type::TIMESTAMPTZ_ARRAY),
             (&t.titles, Type::TEXT_ARRAY),
@@ -225,17 +228,19 @@ impl<'a> Updates<'a> {
     }
 }
 
-impl Pairs {
-    fn push(&mut self, session: Uuid, id: Uuid) {
+impl Begins {
+    fn push(&mut self, session: Uuid, id: Uuid, ord: i64) {
         self.sessions.push(session);
         self.ids.push(id);
+        self.ords.push(ord);
     }
 }
 
-impl Begins {
-    fn push(&mut self, session: Uuid, id: Uuid, ord: i64) {
-        self.pairs.push(session, id);
-        self.ords.push(ord);
+impl Supersedes {
+    fn push(&mut self, session: Uuid, first: i64, before: i64) {
+        self.sessions.push(session);
+        self.first.push(first);
+        self.before.push(before);
     }
 }
 

@@ -172,9 +172,17 @@ function begin(state, ev) {
     runId: state.speaking,
     createdAt: typeof ev.timestamp === "number" ? new Date(ev.timestamp).toISOString() : "",
   };
-  // A question that waited was in the list already; its place is where its run begins.
-  const others = state.messages.filter((each) => each.id !== message.id);
-  return { ...state, thinking: author === "assistant" ? false : state.thinking, messages: [...others, message] };
+  return { ...state, thinking: author === "assistant" ? false : state.thinking, messages: append(state.messages, message) };
+}
+
+/**
+ * A question that waited was in the list already; its place is where its run begins. What still waits stays last.
+ * @param {Message[]} messages @param {Message} message
+ */
+function append(messages, message) {
+  const others = messages.filter((each) => each.id !== message.id);
+  const waits = others.findIndex((each) => each.status === "queued");
+  return waits < 0 ? [...others, message] : others.toSpliced(waits, 0, message);
 }
 
 /**
@@ -199,8 +207,7 @@ function fail(state, runId, code) {
   const status = code === "interrupted" ? "interrupted" : "failed";
   const spoke = state.messages.some((message) => message.author === "assistant" && message.runId === runId);
   const silent = { id: `run:${runId}`, name: "", text: "", createdAt: "", runId };
-  /** @type {Message[]} */
-  const messages = spoke ? state.messages : [...state.messages, { ...silent, author: "assistant", status, reason: code }];
+  const messages = spoke ? state.messages : append(state.messages, { ...silent, author: "assistant", status, reason: code });
   return { ...endRun({ ...state, messages }, runId, status, code), run: null, thinking: false };
 }
 

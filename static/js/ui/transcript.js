@@ -46,7 +46,7 @@ export class Transcript {
       view.update(message, outgoing ? { last, idle, outgoing, error, cutOff } : { last, idle });
       this.#place(view.element, index);
     });
-    const spoken = rows.at(-1)?.message;
+    const spoken = rows.findLast(({ message }) => message.status !== "queued")?.message;
     const waiting = state.run !== null && state.control === "ai" && !(spoken?.author === "assistant" && spoken.text);
     show(this.#thinking, waiting);
     if (this.element.lastChild !== this.#thinking) this.element.append(this.#thinking);

@@ -29,7 +29,7 @@ async fn while_it_is_away_some_are_refused_and_some_are_kept() {
     let refused = writer.commit(vec![Op::Insert(asked.clone())], Patience::Refuse).await;
     assert!(matches!(refused, Err(WriteError::Unavailable { .. })), "{refused:?}");
     assert!(!writer.is_up());
-    let read = store.get_session(session).await;
+    let read = store.get_session(student, session).await;
     assert!(matches!(read, Err(StoreError::Unavailable)), "{read:?}");
     assert!(matches!(store.check().await, Err(StoreError::Unavailable)));
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
@@ -114,7 +114,10 @@ async fn a_commit_of_unknown_outcome_is_repeated_until_it_is_known() {
     assert!(!commit.is_finished());
     relay.fault.closed.store(false, Ordering::Relaxed);
     assert_eq!(commit.await.unwrap(), Ok(()));
-    assert_eq!(f.store.list_messages(session, MessagesFrom::Start, 10).await.unwrap().items.len(), 1);
+    assert_eq!(
+        f.store.list_messages(f.student, session, MessagesFrom::Start, 10).await.unwrap().items.len(),
+        1
+    );
     assert!(writer.is_up());
     store.close().await;
 }

@@ -38,7 +38,7 @@ async fn a_batch_finds_its_rows_by_their_key() {
     let batch = format!(
         "SELECT write_batch(false, {new}, \
          ids, ids, {text}, {state}, {no_text}, {no_text}, {no_json}, {no_text}, \
-         ids, ids, {ord}, ids, ids, ids, {now}, {no_text}, ids, {yes}) \
+         ids, ids, {ord}, ids, {ord}, {ord}, ids, {now}, {no_text}, ids, {yes}) \
          FROM (SELECT array_agg(gen_random_uuid()) AS ids FROM generate_series(1, 300)) AS made"
     );
     call.batch_execute(&batch).await.unwrap();
@@ -92,8 +92,6 @@ async fn a_role_that_is_not_the_owner_sees_nothing() {
     let open: Vec<String> =
         client.query_typed(open, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
     assert!(open.is_empty(), "without row level security: {open:?}");
-    let policies = client.query_typed("SELECT 1 FROM pg_policies", &[]).await.unwrap();
-    assert!(policies.is_empty());
 }
 
 #[tokio::test]

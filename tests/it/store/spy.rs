@@ -24,16 +24,16 @@ async fn nothing_named_and_nothing_set_outlives_a_transaction() {
         Op::Insert(answered.clone()),
         state(&answered, "so", Status::Complete),
         Op::Begin { session_id: session, id: asked.id, ord: 3 },
-        Op::Supersede { session_id: session, ids: vec![asked.id] },
+        Op::Supersede { session_id: session, from: 1, before: 2 },
         Op::Touch { session_id: session, title: Some("Why".into()), at: clock::now() },
         Op::RaiseHand { session_id: session, raised: true },
     ];
     store.writer().commit(ops, Patience::Refuse).await.unwrap();
-    store.list_sessions(SessionsOf::Everyone, Some("why"), None, 5).await.unwrap();
+    store.list_sessions(student, SessionsOf::Everyone, Some("why"), None, 5).await.unwrap();
     store.wake_session(session, 10, 1000).await.unwrap().unwrap();
     store.check().await.unwrap();
     store.close_interrupted().await.unwrap();
-    store.delete_session(session).await.unwrap();
+    store.delete_session(student, session).await.unwrap();
     store.close().await;
 
     let heard = relay.heard.lock().unwrap();

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use fynq::clock;
 use fynq::id::{self, Uuid};
 use fynq::protocol::{FinishReason, Status, Usage};
-use fynq::store::{MessageState, Op, Patience, WriteError};
+use fynq::store::{MessageState, NewMessage, Op, Patience, WAITING, WriteError};
 
 use super::{Fixture, answer, question, state};
 
@@ -86,27 +86,37 @@ async fn a_queued_message_begins_once_and_supersedes() {
     let f = Fixture::new().await;
     let session = f.session().await;
     let writer = f.store.writer();
-    let (old, reply) = (question(session, 1), question(session, 2));
-    let mut edit = question(session, 3);
+    let (first, old, reply) = (question(session, 1), question(session, 2), question(session, 3));
+    // Beside one whose place was given before what waits had places of its own.
+    let behind = NewMessage { status: Status::Queued, ..question(session, 4) };
+    let mut edit = question(session, WAITING + 1);
     (edit.status, edit.edits) = (Status::Queued, Some(old.id));
-    let ops = [&old, &reply, &edit].map(|new| Op::Insert(new.clone()));
+    let ops = [&first, &old, &reply, &behind, &edit].map(|new| Op::Insert(new.clone()));
     writer.commit(ops.to_vec(), Patience::Refuse).await.unwrap();
     assert_eq!(f.store.sessions_waiting().await.unwrap(), [session]);
     let woken = f.store.wake_session(session, 10, 10_000).await.unwrap().unwrap();
-    assert_eq!(woken.messages[2].edits, Some(old.id));
+    assert_eq!((woken.messages[4].edits, woken.last_ord), (Some(old.id), 4));
 
     let begin = vec![
-        Op::Begin { session_id: session, id: edit.id, ord: 4 },
-        Op::Supersede { session_id: session, ids: vec![old.id, reply.id] },
+        Op::Begin { session_id: session, id: edit.id, ord: 5 },
+        Op::Supersede { session_id: session, from: 2, before: 5 },
     ];
+    // The same again, as after a commit of unknown outcome.
+    for _ in 0..2 {
+        writer.commit(begin.clone(), Patience::Insist).await.unwrap();
+        assert_eq!(f.state_of(session, edit.id).await.1, "complete");
+        assert!(f.state_of(session, old.id).await.2 && f.state_of(session, reply.id).await.2);
+        for stays in [&first, &behind, &edit] {
+            assert!(!f.state_of(session, stays.id).await.2, "{}", stays.content);
+        }
+    }
+    let begin = vec![Op::Begin { session_id: session, id: behind.id, ord: 6 }];
     writer.commit(begin, Patience::Insist).await.unwrap();
-    assert_eq!(f.state_of(session, edit.id).await.1, "complete");
-    assert!(f.state_of(session, old.id).await.2 && f.state_of(session, reply.id).await.2);
     assert!(f.store.sessions_waiting().await.unwrap().is_empty());
     // What is superseded is still known by its id, and its place stays taken.
     assert!(f.store.message_exists(session, old.id).await.unwrap());
     let woken = f.store.wake_session(session, 10, 10_000).await.unwrap().unwrap();
-    assert_eq!((woken.messages.len(), woken.last_ord), (1, 4));
+    assert_eq!((woken.messages.len(), woken.last_ord), (3, 6));
 }
 
 #[tokio::test]
@@ -118,25 +128,25 @@ async fn a_touch_moves_the_session_forward_and_gives_a_title_once() {
         let at = clock::now() + jiff::SignedDuration::from_secs(seconds);
         vec![Op::Touch { session_id: session, title: title.map(str::to_owned), at }]
     };
-    let before = f.store.get_session(session).await.unwrap().unwrap();
+    let before = f.store.get_session(f.student, session).await.unwrap().unwrap();
     writer.commit(touch(None, 60), Patience::Refuse).await.unwrap();
-    let touched = f.store.get_session(session).await.unwrap().unwrap();
+    let touched = f.store.get_session(f.student, session).await.unwrap().unwrap();
     assert!(touched.updated_at > before.updated_at && touched.title.is_none());
     // A second one within a second is spared, but not its title.
     writer.commit(touch(None, 120), Patience::Refuse).await.unwrap();
-    let spared = f.store.get_session(session).await.unwrap().unwrap();
+    let spared = f.store.get_session(f.student, session).await.unwrap().unwrap();
     assert_eq!(spared.updated_at, touched.updated_at);
     writer.commit(touch(Some("Slopes"), 180), Patience::Refuse).await.unwrap();
     writer.commit(touch(Some("Other"), -180), Patience::Refuse).await.unwrap();
-    let titled = f.store.get_session(session).await.unwrap().unwrap();
+    let titled = f.store.get_session(f.student, session).await.unwrap().unwrap();
     assert_eq!(titled.title.as_deref(), Some("Slopes"));
     assert!(titled.updated_at > touched.updated_at, "and time never goes back");
 
     let raise = |raised| vec![Op::RaiseHand { session_id: session, raised }];
     writer.commit(raise(true), Patience::Refuse).await.unwrap();
-    assert!(f.store.get_session(session).await.unwrap().unwrap().hand_raised);
+    assert!(f.store.get_session(f.student, session).await.unwrap().unwrap().hand_raised);
     writer.commit(raise(false), Patience::Refuse).await.unwrap();
-    assert!(!f.store.get_session(session).await.unwrap().unwrap().hand_raised);
+    assert!(!f.store.get_session(f.student, session).await.unwrap().unwrap().hand_raised);
 }
 
 /// Holds the writer's first batch up, so that all that follows lands in one.
@@ -245,15 +255,27 @@ async fn a_flush_resolves_after_all_that_was_queued() {
     let session = f.session().await;
     let writer = f.store.writer().clone();
     let asked = question(session, 1);
+    // The commit takes as long as the test wants.
+    let mut sql = f.db.client().await;
+    let lock = sql.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE messages IN SHARE MODE").await.unwrap();
     let commit = {
         let (writer, asked) = (writer.clone(), asked.clone());
         tokio::spawn(async move { writer.commit(vec![Op::Insert(asked)], Patience::Refuse).await })
     };
-    // On this single thread it has queued its request once it has run.
+    let flush = tokio::spawn(async move { writer.flush().await });
+    // On this single thread both have queued their requests once they have run, in this order.
     tokio::task::yield_now().await;
     // Nobody waits for the answer any more: the request stands all the same.
     commit.abort();
-    writer.flush().await;
+    let stuck = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                 WHERE NOT l.granted AND d.datname = current_database()";
+    while f.sql.query_typed_one(stuck, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(!flush.is_finished(), "before the commit");
+    lock.rollback().await.unwrap();
+    flush.await.unwrap();
     assert!(f.store.message_exists(session, asked.id).await.unwrap());
 }
 

@@ -1,0 +1,120 @@
+//! The promises under any interleaving.
+
+use proptest::prelude::*;
+
+use crate::gemini::Outcome;
+use crate::id::Uuid;
+use crate::protocol::{ErrorCode, FinishReason, Send, Status};
+use crate::session::state::ReplyTo;
+
+use super::rig::{CONN, Rig, fold};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Send,
+    Again(usize),
+    Edit(usize),
+    Regenerate,
+    Stop,
+    Commit,
+    LookBack,
+    Fail,
+    Text(String),
+    End(bool),
+    Checkpoint,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Send),
+        1 => (0usize..8).prop_map(Step::Again),
+        1 => (0usize..16).prop_map(Step::Edit),
+        1 => Just(Step::Regenerate),
+        1 => Just(Step::Stop),
+        6 => Just(Step::Commit),
+        3 => Just(Step::LookBack),
+        1 => Just(Step::Fail),
+        4 => "[a-zé\u{1f600}]{1,4}".prop_map(Step::Text),
+        2 => any::<bool>().prop_map(Step::End),
+        1 => Just(Step::Checkpoint),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_interleaving_keeps_every_promise(
+        said in 0i64..10,
+        awake in 1i64..10,
+        steps in proptest::collection::vec(step(), 1..120),
+    ) {
+        let mut rig = Rig::woken(said, awake.min(said));
+        let old = rig.sent.clone();
+        for step in steps {
+            match step {
+                Step::Send => {
+                    rig.send("question");
+                }
+                Step::Again(n) => if let Some(&id) = rig.sent.get(n) {
+                    let send = Send { id, text: "question".into() };
+                    match rig.state.must_look_up(id) && rig.world.rows.contains_key(&id) {
+                        true => rig.state.repeated_of_old(&mut rig.world, id, ReplyTo::Conn(CONN)),
+                        false => rig.state.send(&mut rig.world, send, ReplyTo::Conn(CONN), Ok(())),
+                    }
+                },
+                Step::Edit(n) => if let Some(&id) = rig.sent.get(n) {
+                    let edited = rig.edit(id, "better question");
+                    rig.sent.push(edited);
+                },
+                Step::Regenerate => {
+                    let id = rig.id();
+                    rig.state.regenerate(&mut rig.world, id, ReplyTo::Conn(CONN), Ok(()));
+                }
+                Step::Stop => rig.state.stop(&mut rig.world, ReplyTo::Conn(CONN), None),
+                Step::Commit => {
+                    rig.commit();
+                }
+                Step::LookBack => {
+                    rig.look_back();
+                }
+                Step::Fail => rig.fail(),
+                Step::Text(text) => rig.text(&text),
+                Step::End(well) => rig.end(match well {
+                    true => Outcome::Finished(FinishReason::Stop),
+                    false => Outcome::Failed { code: ErrorCode::ModelTruncated, retry_after: None },
+                }),
+                Step::Checkpoint => rig.state.checkpoint(&mut rig.world),
+            }
+        }
+        rig.settle();
+        let texts = fold(&rig.world.events);
+        // Accepted means stored, announced once and answered.
+        for id in rig.world.accepted().into_iter().filter(|id| !old.contains(id)) {
+            prop_assert!(texts.contains_key(&id), "an accepted message was not announced");
+        }
+        // What was announced is what is stored, byte for byte.
+        prop_assert_eq!(texts.len() + old.len(), rig.world.rows.len());
+        for (id, text) in &texts {
+            prop_assert_eq!(text, &rig.world.rows[id].content);
+            prop_assert_ne!(rig.world.rows[id].status, Status::Streaming);
+        }
+        // What is superseded was named, once.
+        let mut named = rig.named();
+        named.sort_unstable();
+        let mut gone: Vec<Uuid> =
+            rig.world.rows.iter().filter(|(_, row)| row.superseded).map(|(id, _)| *id).collect();
+        gone.sort_unstable();
+        prop_assert_eq!(named, gone);
+        // What was edited does not stand, wherever it was when the edit began. (A message whose own
+        // commit failed then may have come again behind its edit.)
+        for edit in rig.world.rows.values() {
+            let edited = edit.edits.and_then(|edited| rig.world.rows.get(&edited));
+            let stands = edited.is_some_and(|row| !row.superseded && row.ord < edit.ord);
+            prop_assert!(!stands, "{:?} was edited and stands", edit.edits);
+        }
+        // A snapshot is the end of what PostgreSQL lists, and says whether there is more.
+        let listed: Vec<String> = rig.world.listed().iter().map(|(id, _)| id.to_string()).collect();
+        let shown: Vec<String> = rig.snapshot().iter().map(|m| m["id"].as_str().unwrap().to_owned()).collect();
+        prop_assert!(listed.ends_with(&shown), "{:?} is not the end of {:?}", shown, listed);
+        prop_assert_eq!(rig.whole_snapshot()["has_more"] == true, listed.len() > shown.len());
+    }
+}

@@ -1,0 +1,334 @@
+//! What stands around the state in its tests: the log, the writer and the model, played.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::gemini::{End, Outcome, Prompt};
+use crate::id::Uuid;
+use crate::protocol::{Control, Edit, Event, FinishReason, MessageRole, Send, Status, Usage};
+use crate::session::log::{Audience, ConnId};
+use crate::session::state::{Out, ReplyTo, State, Token};
+use crate::store::{Op, Past, Patience, Woken, WokenMessage, WriteError};
+
+pub(super) const SESSION: Uuid = Uuid::from_u128(1);
+pub(super) const STUDENT: Uuid = Uuid::from_u128(2);
+pub(super) const CONN: ConnId = 7;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub(super) role: MessageRole,
+    pub(super) edits: Option<Uuid>,
+    pub(super) ord: i64,
+    pub(super) content: String,
+    pub(super) status: Status,
+    pub(super) superseded: bool,
+}
+
+/// Everything around the state.
+#[derive(Default)]
+pub(super) struct World {
+    pub(super) events: Vec<Value>,
+    pub(super) controls: Vec<Value>,
+    pub(super) commits: Vec<(Token, Vec<Op>, Patience)>,
+    pub(super) prompt: Option<Prompt>,
+    pub(super) speaking: bool,
+    pub(super) rows: HashMap<Uuid, Row>,
+    pub(super) remembered: Vec<Uuid>,
+    /// What an edit asks about the past.
+    pub(super) looking: Option<(Uuid, Uuid)>,
+}
+
+impl Out for World {
+    fn event(&mut self, _run: Uuid, event: &Event<'_>) {
+        self.events.push(serde_json::to_value(event).unwrap());
+    }
+    fn control(&mut self, _audience: Audience, control: &Control<'_>) {
+        let frame: Value = serde_json::from_slice(&control.frame()).unwrap();
+        self.controls.push(frame["ctl"].clone());
+    }
+    fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience) {
+        self.commits.push((token, ops, patience));
+    }
+    fn look_back(&mut self, run: Uuid, question: Uuid) {
+        assert!(self.looking.replace((run, question)).is_none(), "two look back at once");
+    }
+    fn ask_model(&mut self, prompt: Prompt) {
+        assert!(!self.speaking, "two answers at once");
+        let said: Vec<&str> = self.listed().into_iter().map(|(_, row)| row.content.as_str()).collect();
+        let said: Vec<&str> = said.into_iter().filter(|text| !text.is_empty()).collect();
+        let told: Vec<&str> = prompt.turns.iter().map(|turn| &*turn.text).collect();
+        assert!(said.ends_with(&told), "{told:?} is not what was said last: {said:?}");
+        self.prompt = Some(prompt);
+        self.speaking = true;
+    }
+    fn hush_model(&mut self) -> Option<(Usage, Option<String>)> {
+        std::mem::take(&mut self.speaking).then(|| (Usage::default(), None))
+    }
+    fn remember(&mut self, command: Uuid) {
+        self.remembered.push(command);
+    }
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
+impl World {
+    /// What the writer would do with a batch.
+    pub(super) fn write(&mut self, ops: &[Op]) {
+        for op in ops {
+            match op {
+                Op::Insert(new) => {
+                    let row = Row {
+                        role: new.role,
+                        edits: new.edits,
+                        ord: new.ord,
+                        content: new.content.to_string(),
+                        status: new.status,
+                        superseded: false,
+                    };
+                    self.rows.entry(new.id).or_insert(row);
+                }
+                Op::Update(state) => {
+                    let row = self.rows.get_mut(&state.id).expect("updated before it was inserted");
+                    assert_eq!(row.status, Status::Streaming, "an ended message was changed");
+                    row.content = state.content.to_string();
+                    row.status = state.status;
+                }
+                Op::Begin { id, ord, .. } => {
+                    let row = self.rows.get_mut(id).expect("begun before it was inserted");
+                    assert_eq!(row.status, Status::Queued);
+                    (row.status, row.ord) = (Status::Complete, *ord);
+                }
+                Op::Supersede { from, before, .. } => {
+                    let rows = self.rows.values_mut().filter(|row| row.status != Status::Queued);
+                    rows.filter(|row| (*from..*before).contains(&row.ord))
+                        .for_each(|row| row.superseded = true);
+                }
+                Op::Touch { .. } | Op::RaiseHand { .. } => {}
+            }
+        }
+        let mut ords: Vec<i64> = self.rows.values().map(|row| row.ord).collect();
+        ords.sort_unstable();
+        ords.dedup();
+        assert_eq!(ords.len(), self.rows.len(), "two messages in one place");
+        let last_said =
+            self.rows.values().filter(|row| row.status != Status::Queued).map(|row| row.ord).max();
+        let waits = self.rows.values().filter(|row| row.status == Status::Queued).map(|row| row.ord).min();
+        assert!(waits.is_none_or(|waits| Some(waits) > last_said), "what waits does not come last");
+    }
+
+    /// The conversation, as PostgreSQL lists it; without what waits.
+    pub(super) fn listed(&self) -> Vec<(Uuid, &Row)> {
+        let stands = |row: &&Row| !row.superseded && row.status != Status::Queued;
+        let mut listed: Vec<_> =
+            self.rows.iter().filter(|(_, row)| stands(row)).map(|(id, row)| (*id, row)).collect();
+        listed.sort_by_key(|(_, row)| row.ord);
+        listed
+    }
+
+    pub(super) fn accepted(&self) -> Vec<Uuid> {
+        let accepted = self.controls.iter().filter(|c| c["type"] == "accepted");
+        accepted.map(|c| c["id"].as_str().unwrap().parse().unwrap()).collect()
+    }
+}
+
+pub(super) struct Rig {
+    pub(super) state: State,
+    pub(super) world: World,
+    pub(super) ids: u128,
+    pub(super) sent: Vec<Uuid>,
+}
+
+impl Rig {
+    pub(super) fn new() -> Rig {
+        Rig { state: State::new(nothing()), world: World::default(), ids: 100, sent: Vec::new() }
+    }
+
+    /// A session that woke with the last `awake` of `said` messages: questions and answers in turn.
+    pub(super) fn woken(said: i64, awake: i64) -> Rig {
+        let mut rig = Rig::new();
+        for ord in 1..=said {
+            let (id, role) = match ord % 2 {
+                1 => (rig.id(), MessageRole::User),
+                _ => (rig.id(), MessageRole::Assistant),
+            };
+            let content = format!("said {ord}");
+            let row = Row { role, edits: None, ord, content, status: Status::Complete, superseded: false };
+            rig.world.rows.insert(id, row);
+            rig.sent.push(id);
+        }
+        let listed = rig.world.listed();
+        let messages =
+            listed.into_iter().map(|(id, row)| rig.message(id, row)).skip((said - awake) as usize).collect();
+        let has_more = awake < said;
+        let woken = Woken { last_ord: said, messages, has_more, ..nothing() };
+        rig.state = State::new(woken);
+        rig
+    }
+
+    fn message(&self, id: Uuid, row: &Row) -> WokenMessage {
+        let mut message = self.state.message(id, id, row.role, row.content.clone(), Timestamp::UNIX_EPOCH);
+        message.status = row.status;
+        WokenMessage { message, ord: row.ord, edits: row.edits }
+    }
+
+    /// What PostgreSQL would answer to an edit that looks back, with room for four messages.
+    fn past(&self, question: Uuid) -> Option<Past> {
+        let listed = self.world.listed();
+        let at = listed.iter().position(|(id, row)| *id == question || row.edits == Some(question))?;
+        let (kept, gone) = listed.split_at(at);
+        let left_out = kept.len().saturating_sub(4);
+        Some(Past {
+            from: gone[0].1.ord,
+            gone: gone.iter().map(|(id, _)| *id).collect(),
+            kept: kept[left_out..].iter().map(|(id, row)| self.message(*id, row)).collect(),
+            has_more: left_out > 0,
+        })
+    }
+
+    /// PostgreSQL answers an edit that looks back.
+    pub(super) fn look_back(&mut self) -> bool {
+        let Some((run, question)) = self.world.looking.take() else { return false };
+        let past = self.past(question);
+        self.state.looked_back(&mut self.world, run, past);
+        true
+    }
+
+    pub(super) fn id(&mut self) -> Uuid {
+        self.ids += 1;
+        Uuid::from_u128(self.ids)
+    }
+
+    pub(super) fn send(&mut self, text: &str) -> Uuid {
+        let id = self.id();
+        self.sent.push(id);
+        let send = Send { id, text: text.into() };
+        self.state.send(&mut self.world, send, ReplyTo::Conn(CONN), Ok(()));
+        id
+    }
+
+    pub(super) fn edit(&mut self, message: Uuid, text: &str) -> Uuid {
+        let id = self.id();
+        let edit = Edit { id, message, text: text.into() };
+        let stands = self.world.rows.get(&message);
+        let stands = stands.is_some_and(|row| row.role == MessageRole::User && !row.superseded);
+        self.state.edit(&mut self.world, edit, ReplyTo::Conn(CONN), Ok(()), stands);
+        id
+    }
+
+    pub(super) fn commit(&mut self) -> bool {
+        if self.world.commits.is_empty() {
+            return false;
+        }
+        let (token, ops, _) = self.world.commits.remove(0);
+        self.world.write(&ops);
+        self.state.committed(&mut self.world, token);
+        true
+    }
+
+    /// Only what is not insisted on can fail.
+    pub(super) fn fail(&mut self) {
+        if self.world.commits.first().is_some_and(|(.., patience)| *patience == Patience::Refuse) {
+            let (token, ..) = self.world.commits.remove(0);
+            let error = WriteError::Unavailable { retry_after: std::time::Duration::from_secs(1) };
+            self.state.not_committed(&mut self.world, token, &error);
+        }
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        if self.world.speaking {
+            self.state.text(&mut self.world, text);
+        }
+    }
+
+    pub(super) fn end(&mut self, outcome: Outcome) {
+        if std::mem::take(&mut self.world.speaking) {
+            self.state.end(&mut self.world, End { outcome, usage: Usage::default(), model: None });
+        }
+    }
+
+    pub(super) fn settle(&mut self) {
+        loop {
+            let committed = self.commit() | self.look_back();
+            let speaking = self.world.speaking;
+            self.end(Outcome::Finished(FinishReason::Stop));
+            if !committed && !speaking {
+                break;
+            }
+        }
+        assert!(self.state.is_quiet(), "something is left over");
+    }
+
+    pub(super) fn kinds(&self) -> Vec<&str> {
+        self.world.events.iter().map(|event| event["type"].as_str().unwrap()).collect()
+    }
+
+    pub(super) fn snapshot(&self) -> Vec<Value> {
+        self.whole_snapshot()["messages"].as_array().unwrap().clone()
+    }
+
+    pub(super) fn whole_snapshot(&self) -> Value {
+        let frame: Value = serde_json::from_slice(&self.state.snapshot(0)).unwrap();
+        frame["ctl"].clone()
+    }
+
+    /// All that the beginnings of runs named as superseded.
+    pub(super) fn named(&self) -> Vec<Uuid> {
+        let started = self.world.events.iter().filter(|event| event["type"] == "RUN_STARTED");
+        let named = started.filter_map(|event| event["metadata"]["fynq"]["supersedes"].as_array()).flatten();
+        named.map(|id| id.as_str().unwrap().parse().unwrap()).collect()
+    }
+}
+
+/// A session in which nothing was said.
+pub(super) fn nothing() -> Woken {
+    Woken {
+        id: SESSION,
+        student_id: STUDENT,
+        student_name: "Ada".into(),
+        title: None,
+        hand_raised: false,
+        done: Vec::new(),
+        last_ord: 0,
+        messages: Vec::new(),
+        has_more: false,
+    }
+}
+
+/// The entries, read on their own, are a valid AG-UI stream; gives each message's text.
+pub(super) fn fold(events: &[Value]) -> HashMap<Uuid, String> {
+    let (mut run, mut open, mut texts) = (None::<String>, None::<Uuid>, HashMap::<Uuid, String>::new());
+    for event in events {
+        let message = || -> Uuid { event["messageId"].as_str().unwrap().parse().unwrap() };
+        match event["type"].as_str().unwrap() {
+            "RUN_STARTED" => {
+                assert!(run.replace(event["runId"].to_string()).is_none(), "a run inside a run");
+            }
+            "RUN_FINISHED" | "RUN_ERROR" => {
+                assert!(open.is_none(), "a run ended with an open message");
+                assert!(run.take().is_some(), "a run ended that had not begun");
+            }
+            kind => {
+                assert!(run.is_some(), "{kind} outside a run");
+                match kind {
+                    "TEXT_MESSAGE_START" => {
+                        assert!(open.replace(message()).is_none());
+                        assert!(texts.insert(message(), String::new()).is_none(), "a message began twice");
+                    }
+                    "TEXT_MESSAGE_CONTENT" => {
+                        assert_eq!(open, Some(message()));
+                        let delta = event["delta"].as_str().unwrap();
+                        assert!(!delta.is_empty(), "AG-UI forbids an empty delta");
+                        texts.get_mut(&message()).unwrap().push_str(delta);
+                    }
+                    "TEXT_MESSAGE_END" => assert_eq!(open.take(), Some(message())),
+                    other => assert!(other.starts_with("REASONING_"), "{other}"),
+                }
+            }
+        }
+    }
+    assert!(run.is_none(), "a run has no end");
+    texts
+}
