@@ -1,13 +1,11 @@
 //! The task that owns one session: it makes an event of whatever happens and lets the state handle
-//! it. One `next`, one `match`.
+//! it. One `select!`, one `match`.
 
 mod effects;
 mod lookup;
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -108,8 +106,6 @@ struct Task<'a> {
     /// One alarm: the next checkpoint while a run speaks, else the time to leave memory.
     alarm: Pin<Box<Sleep>>,
     alarm_is_checkpoint: bool,
-    /// The last thing that happened was a word of the model.
-    spoke: bool,
     counted: bool,
     /// Lookups on their way, and the end of the last of them.
     looking: usize,
@@ -124,7 +120,6 @@ impl<'a> Task<'a> {
             state,
             alarm: Box::pin(sleep_until(Instant::now() + inner.settings.idle_after)),
             alarm_is_checkpoint: false,
-            spoke: false,
             counted: false,
             looking: 0,
             last_lookup: None,
@@ -168,30 +163,15 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// What the task was woken for is mostly a word of the model: that is looked for first, and the
-    /// rest once more before the next word, so that a model that never pauses keeps nobody waiting.
     async fn next(&mut self, requests: &mut mpsc::Receiver<Box<Request>>) -> Happening {
         let Effects { pending, answer, .. } = &mut self.effects;
-        let (alarm, spoke) = (&mut self.alarm, &mut self.spoke);
-        poll_fn(|cx| {
-            let rest_first = std::mem::take(spoke);
-            if !rest_first && let Poll::Ready(Some(event)) = poll_answer(answer, cx) {
-                *spoke = true;
-                return Poll::Ready(Happening::Model(event));
-            }
-            if let Poll::Ready(Some(request)) = requests.poll_recv(cx) {
-                return Poll::Ready(Happening::Request(request));
-            }
-            if let Poll::Ready(Some(happening)) = pending.poll_next_unpin(cx) {
-                return Poll::Ready(happening);
-            }
-            if rest_first && let Poll::Ready(Some(event)) = poll_answer(answer, cx) {
-                *spoke = true;
-                return Poll::Ready(Happening::Model(event));
-            }
-            alarm.as_mut().poll(cx).map(|()| Happening::Alarm)
-        })
-        .await
+        tokio::select! {
+            biased;
+            Some(request) = requests.recv() => Happening::Request(request),
+            Some(happening) = pending.next() => happening,
+            Some(event) = next_of(answer) => Happening::Model(event),
+            () = &mut self.alarm => Happening::Alarm,
+        }
     }
 
     fn committed(&mut self, token: Token, result: Result<(), WriteError>) {
@@ -393,6 +373,9 @@ impl Drop for Task<'_> {
     }
 }
 
-fn poll_answer(answer: &mut Option<Box<Answer>>, cx: &mut Context<'_>) -> Poll<Option<gemini::Event>> {
-    answer.as_mut().map_or(Poll::Pending, |answer| answer.poll_next_unpin(cx))
+async fn next_of(answer: &mut Option<Box<Answer>>) -> Option<gemini::Event> {
+    match answer {
+        Some(answer) => answer.next().await,
+        None => None,
+    }
 }

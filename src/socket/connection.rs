@@ -1,8 +1,6 @@
 //! One open socket: what the log says goes out, what the person says goes in.
 
-use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
@@ -72,8 +70,6 @@ struct Open {
     /// When the token's end is told, then when it is meant.
     expiry: Instant,
     told: bool,
-    /// The last thing that happened was in the log.
-    wrote: bool,
 }
 
 /// What happened next.
@@ -108,7 +104,6 @@ impl Open {
             next_ping: now + app.settings.socket.ping_every.mul_f64(phase),
             expiry: now + remaining(who).saturating_sub(EXPIRY_NOTICE),
             told: false,
-            wrote: false,
             connection,
             socket,
             cursor,
@@ -153,31 +148,14 @@ impl Open {
         }
     }
 
-    /// What the task was woken for is mostly something in the log: the peer is looked at after it, and
-    /// once more before the next of it, so that a log that never pauses does not make it wait.
-    async fn next(&mut self, mut timer: Pin<&mut Sleep>) -> Next {
-        let mut rest_first = std::mem::take(&mut self.wrote);
-        let (wrote, outside, socket) = (&mut self.wrote, &mut self.outside, &mut self.socket);
-        let mut more = std::pin::pin!(self.cursor.ready());
-        poll_fn(|cx| {
-            if let Poll::Ready(Some(outside)) = outside.poll_next_unpin(cx) {
-                return Poll::Ready(Next::Outside(outside));
-            }
-            let rest_first = std::mem::take(&mut rest_first);
-            if !rest_first && let Poll::Ready(more) = more.as_mut().poll(cx) {
-                *wrote = true;
-                return Poll::Ready(Next::Log(more));
-            }
-            if let Poll::Ready(frame) = socket.poll_next_unpin(cx) {
-                return Poll::Ready(Next::Frame(frame));
-            }
-            if rest_first && let Poll::Ready(more) = more.as_mut().poll(cx) {
-                *wrote = true;
-                return Poll::Ready(Next::Log(more));
-            }
-            timer.as_mut().poll(cx).map(|()| Next::Timer)
-        })
-        .await
+    async fn next(&mut self, timer: Pin<&mut Sleep>) -> Next {
+        tokio::select! {
+            biased;
+            Some(outside) = self.outside.next() => Next::Outside(outside),
+            frame = self.socket.recv() => Next::Frame(frame),
+            more = self.cursor.ready() => Next::Log(more),
+            () = timer => Next::Timer,
+        }
     }
 
     // ── Out ─────────────────────────────────────────────────────────────────────────────────────
