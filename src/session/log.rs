@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
 use crate::id::Uuid;
@@ -66,6 +66,7 @@ impl Item {
 
 /// The ring: bounded by bytes; when full, the oldest items go and readers that had not come so far
 /// are behind.
+#[derive(Default)]
 struct Ring {
     items: VecDeque<Item>,
     /// The position of `items[0]`; positions count items since the session woke.
@@ -75,6 +76,8 @@ struct Ring {
     /// The number of the last entry before `items[0]`.
     dropped_seq: u64,
     bytes: usize,
+    /// Where the next entries are written, several to a block.
+    block: BytesMut,
 }
 
 pub(crate) struct Log {
@@ -89,6 +92,9 @@ pub(crate) struct Log {
     max_bytes: usize,
 }
 
+/// Entries are written in blocks of this size, which stay until their last entry goes; a longer entry
+/// has a block of its own.
+const BLOCK: usize = 2048;
 /// What one item costs beside its bytes.
 const ITEM_COST: usize = 128;
 
@@ -96,7 +102,7 @@ impl Log {
     pub(crate) fn new(max_bytes: usize) -> Arc<Log> {
         Arc::new(Log {
             epoch: Uuid::new_v4(),
-            ring: Mutex::new(Ring { items: VecDeque::new(), first: 0, seq: 0, dropped_seq: 0, bytes: 0 }),
+            ring: Mutex::new(Ring::default()),
             end: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             wake: Notify::new(),
@@ -117,9 +123,13 @@ impl Log {
     pub(crate) fn append(&self, run: Uuid, event: &Event<'_>) {
         let mut ring = self.ring();
         ring.seq += 1;
-        let (frame, range) = protocol::entry(ring.seq, event);
+        let seq = ring.seq;
+        if ring.block.capacity() == 0 {
+            ring.block = BytesMut::with_capacity(BLOCK);
+        }
+        let (frame, range) = protocol::entry(&mut ring.block, seq, event);
         let event = range.start as u32..range.end as u32;
-        let kind = Kind::Entry { seq: ring.seq, run, event };
+        let kind = Kind::Entry { seq, run, event };
         self.push(ring, Item { kind, frame });
     }
 
@@ -153,6 +163,7 @@ impl Log {
             ring.drop_oldest();
         }
         ring.items.shrink_to_fit();
+        ring.block = BytesMut::new();
     }
 
     /// A cursor behind the last item: it sees what comes from now on.
