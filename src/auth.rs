@@ -2,6 +2,7 @@
 
 mod access;
 mod bearer;
+mod confirm;
 mod limits;
 mod password;
 mod secret;
@@ -18,7 +19,6 @@ use tokio::sync::watch;
 
 use crate::clock::{self, Timestamp};
 use crate::config::Settings;
-use crate::id::Uuid;
 use crate::identity::{Principal, Role, Standing};
 use crate::problem::Problem;
 use crate::store::Store;
@@ -81,7 +81,7 @@ impl Auth {
     /// Who holds this access token. One query: the token says who, the database says what they may.
     pub async fn authenticate(&self, token: &str) -> Result<Principal, Problem> {
         let claims = self.0.tokens.verify(token, clock::now()).map_err(|bad| {
-            tracing::info!(reason = bad.0, "a token was refused");
+            self.0.store.audit().token_refused(bad.0);
             Problem::unauthorized()
         })?;
         let rows = self.0.store.sign_ins(&[claims.session_id]).await?;
@@ -91,18 +91,20 @@ impl Auth {
 
     fn principal(&self, sign_in: Option<SignIn>, expires_at: Timestamp) -> Result<Principal, Problem> {
         let refused = |reason: &'static str| {
-            tracing::info!(reason, "a sign-in was refused");
+            self.0.store.audit().token_refused(reason);
             Err(Problem::unauthorized())
         };
         let Some(row) = sign_in else { return refused("unknown") };
-        match standing::standing(&row) {
+        let standing = standing::standing(&row);
+        match standing {
             Standing::Disabled => refused("disabled"),
             Standing::SignedOut => refused("signed out"),
-            Standing::Good(role) => Ok(Principal {
+            Standing::Good(role) | Standing::Mute(role) => Ok(Principal {
                 user_id: row.user_id,
                 org_id: row.org_id,
                 role,
                 name: row.name,
+                may_speak: matches!(standing, Standing::Good(_)),
                 family: row.id,
                 expires_at,
             }),
@@ -111,9 +113,10 @@ impl Auth {
 
     /// Live rights for an open socket: ends within five seconds of the sign-in or the account. While
     /// the database is away the last word stays.
-    pub fn standing(&self, family: Uuid, _user: Uuid, role: Role) -> watch::Receiver<Standing> {
+    pub fn standing(&self, who: &Principal) -> watch::Receiver<Standing> {
         self.start_housekeeping();
-        self.0.standings.listen(family, role)
+        let good = if who.may_speak { Standing::Good(who.role) } else { Standing::Mute(who.role) };
+        self.0.standings.listen(who.family, good)
     }
 
     /// Makes the first admin that the settings name. True when there was something to do.

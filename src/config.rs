@@ -25,6 +25,8 @@ pub struct Settings {
     pub accounts: Accounts,
     pub allowed_origins: Vec<String>,
     pub rate_limit: bool,
+    pub quotas: Quotas,
+    pub retention: Retention,
     pub log: LogFormat,
     /// Which log lines, as tracing's filter directives.
     pub log_filter: String,
@@ -71,6 +73,39 @@ pub struct Accounts {
     /// `None`: generated once and kept under `data_dir`.
     pub token_secret: Option<SecretString>,
     pub admin: Option<(String, SecretString)>,
+}
+
+/// What may be used up in a day and in a month, both in UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quotas {
+    /// Of each student.
+    pub student: Quota,
+    /// Of all students of a class together.
+    pub class: Quota,
+}
+
+/// `None`: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    pub messages_day: Option<i64>,
+    pub messages_month: Option<i64>,
+    /// Of the model, both ways.
+    pub tokens_day: Option<i64>,
+    pub tokens_month: Option<i64>,
+}
+
+impl Quotas {
+    pub fn is_any(&self) -> bool {
+        *self != Quotas::default()
+    }
+}
+
+/// How many days are kept; `None`: for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Sessions in which nothing happened since.
+    pub sessions_days: Option<u32>,
+    pub audit_days: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +164,9 @@ impl Default for Settings {
             },
             allowed_origins: Vec::new(),
             rate_limit: true,
+            quotas: Quotas::default(),
+            // Nothing that somebody said is deleted before an operator has decided for how long it is kept.
+            retention: Retention { sessions_days: None, audit_days: Some(365) },
             log: LogFormat::Pretty,
             log_filter: "info".into(),
             session: Session {

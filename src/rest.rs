@@ -8,9 +8,11 @@ mod accounts;
 mod asyncapi;
 mod chat;
 mod docs;
+mod export;
 mod health;
 mod input;
 mod page;
+mod records;
 mod sessions;
 
 use std::any::Any;
@@ -33,6 +35,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::audit::{self, Asking};
 use crate::auth::Auth;
 use crate::problem::{self, Problem};
 use crate::telemetry;
@@ -96,7 +99,16 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(sessions::get, sessions::change, sessions::delete))
         .routes(routes!(sessions::messages))
         .routes(routes!(chat::message))
-        .routes(routes!(chat::history));
+        .routes(routes!(chat::history))
+        .routes(routes!(records::audit))
+        .routes(routes!(records::consent))
+        .routes(routes!(records::record_consent))
+        .routes(routes!(records::policy, records::change_policy))
+        .routes(routes!(records::usage))
+        .routes(routes!(export::own))
+        .routes(routes!(export::of_user))
+        .routes(routes!(records::delete_me))
+        .routes(routes!(records::delete_user));
     OpenApiRouter::with_openapi(docs::frame())
         .nest("/api/v1", api)
         .routes(routes!(health::live))
@@ -140,8 +152,10 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 
 /// Requests per address.
 async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
-    match app.auth.limits().request(accounts::peer(request.extensions())) {
-        Ok(()) => next.run(request).await,
+    let peer = accounts::peer(request.extensions());
+    let asking = Asking { address: Some(peer), request_id: Some(problem::current_request_id()) };
+    match app.auth.limits().request(peer) {
+        Ok(()) => audit::asked(asking, next.run(request)).await,
         Err(problem) => problem.into_response(),
     }
 }

@@ -53,6 +53,7 @@ mod tests {
             org_id: crate::id::new(),
             role,
             name: "P".into(),
+            may_speak: true,
             family: crate::id::new(),
             expires_at: crate::clock::now(),
         };

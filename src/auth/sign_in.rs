@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::audit::{By, Event};
 use crate::clock;
 use crate::id::{self, Uuid};
 use crate::identity::{Principal, Role, Standing};
@@ -42,7 +43,8 @@ impl Auth {
             now: clock::now(),
         };
         let account = self.0.store.create_account(new).await?.ok_or_else(Problem::email_taken)?;
-        tracing::info!(user = %account.id, "registered");
+        let created = Event::AccountCreated { user: account.id, role: account.role };
+        self.0.store.audit().record(account.id, &created);
         self.begin(account.id, account.email, account.role).await
     }
 
@@ -54,13 +56,14 @@ impl Auth {
         let known = self.0.store.credentials(&email).await?;
         let kept = known.as_ref().and_then(|known| known.password_hash.clone());
         let matches = self.0.passwords.matches(password, kept).await?;
+        let user = known.as_ref().map(|known| known.account.id);
         let known = known.filter(|known| matches && !known.disabled);
         limits.tried(&email, known.is_some(), Instant::now())?;
         let Some(known) = known else {
-            tracing::info!("a sign-in failed");
+            self.0.store.audit().record(By::NOBODY, &Event::SignInFailed { user });
             return Err(Problem::invalid_credentials());
         };
-        tracing::info!(user = %known.account.id, "signed in");
+        self.0.store.audit().record(known.account.id, &Event::SignedIn);
         self.begin(known.account.id, known.account.email, known.account.role).await
     }
 
@@ -105,7 +108,7 @@ impl Auth {
         match self.0.store.rotate_refresh(&old, &next.hash(), now, expires_at).await? {
             Rotation::Done { sign_in, user, email, role } => self.signed_in(user, email, role, sign_in, next),
             Rotation::Reused { sign_in } => {
-                tracing::warn!(%sign_in, "a refresh token was used twice: the sign-in is ended");
+                self.0.store.audit().record(By::NOBODY, &Event::RefreshReused { sign_in });
                 self.0.standings.set(sign_in, Standing::SignedOut);
                 Err(Problem::unauthorized())
             }
@@ -117,7 +120,7 @@ impl Auth {
     pub async fn logout(&self, who: &Principal) -> Result<(), Problem> {
         self.0.store.end_sign_in(who.family, clock::now()).await?;
         self.0.standings.set(who.family, Standing::SignedOut);
-        tracing::info!(user = %who.user_id, "signed out");
+        self.0.store.audit().record(who, &Event::SignedOut);
         Ok(())
     }
 }

@@ -104,7 +104,7 @@ pub const SETTINGS: &[Setting] = &[
         "https://tutor.school.example",
         "other origins whose pages may open sockets, separated by commas; the server's own always may",
     ),
-    set("FYNQ_RATE_LIMIT", "on", "off", "off lifts every limit, for load tests alone"),
+    set("FYNQ_RATE_LIMIT", "on", "off", "off lifts every limit but the quotas, for load tests alone"),
     set("FYNQ_PING_S", "25", "25", "seconds between the server's pings on a socket"),
     set("FYNQ_SILENT_S", "60", "60", "a socket whose peer is silent for this long is dropped"),
     set(
@@ -112,6 +112,36 @@ pub const SETTINGS: &[Setting] = &[
         "30",
         "30",
         "a socket whose peer needs longer for what is sent at once (64 KiB, or a snapshot) is closed with 4408",
+    ),
+    // What may be used up.
+    open(
+        "FYNQ_QUOTA_STUDENT_MESSAGES_DAY",
+        "50",
+        "questions of each student in a day (UTC); unset or 0: no limit; quotas hold with FYNQ_RATE_LIMIT=off too",
+    ),
+    open("FYNQ_QUOTA_STUDENT_MESSAGES_MONTH", "500", "… in a month (UTC)"),
+    open(
+        "FYNQ_QUOTA_STUDENT_TOKENS_DAY",
+        "200000",
+        "the model's tokens, both ways, for each student in a day; counted when an answer ends",
+    ),
+    open("FYNQ_QUOTA_STUDENT_TOKENS_MONTH", "2000000", "… in a month"),
+    open("FYNQ_QUOTA_CLASS_MESSAGES_DAY", "1000", "questions of all students of a class in a day (UTC)"),
+    open("FYNQ_QUOTA_CLASS_MESSAGES_MONTH", "10000", "… in a month (UTC)"),
+    open("FYNQ_QUOTA_CLASS_TOKENS_DAY", "4000000", "tokens for all students of a class in a day"),
+    open("FYNQ_QUOTA_CLASS_TOKENS_MONTH", "40000000", "… in a month"),
+    // How long things are kept.
+    set(
+        "FYNQ_RETENTION_DAYS",
+        "0",
+        "180",
+        "a session in which nothing happened for so many days is deleted with its messages; 0: none is",
+    ),
+    set(
+        "FYNQ_AUDIT_RETENTION_DAYS",
+        "365",
+        "365",
+        "a row of the audit is deleted after so many days; 0: none is",
     ),
     // Sessions.
     set(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::list::{ABSENT, SETTINGS};
-use super::{Accounts, Database, LogFormat, Model, Session, Settings, Socket};
+use super::{Accounts, Database, LogFormat, Model, Quota, Quotas, Retention, Session, Settings, Socket};
 
 /// Names and texts: the process environment over a `.env` file, or what a test supplies.
 pub type Vars = BTreeMap<String, String>;
@@ -72,6 +72,8 @@ pub(super) fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Se
             "off" => Ok(false),
             _ => Err("must be on or off".to_owned()),
         })?,
+        quotas: quotas(&from)?,
+        retention: retention(&from, defaults.retention)?,
         log: from.or("FYNQ_LOG", defaults.log, |text| match text {
             "pretty" => Ok(LogFormat::Pretty),
             "json" => Ok(LogFormat::Json),
@@ -164,6 +166,36 @@ fn accounts(from: &Reader<'_>, defaults: Accounts) -> Result<Accounts, SettingEr
             if text.len() >= 32 { Ok(()) } else { Err("shorter than 32 bytes") }
         })?,
         admin,
+    })
+}
+
+fn quotas(from: &Reader<'_>) -> Result<Quotas, SettingError> {
+    let limit = |name| -> Result<Option<i64>, SettingError> {
+        Ok(Some(from.number(name, 0, 0, i64::MAX / 2)?).filter(|limit| *limit > 0))
+    };
+    Ok(Quotas {
+        student: Quota {
+            messages_day: limit("FYNQ_QUOTA_STUDENT_MESSAGES_DAY")?,
+            messages_month: limit("FYNQ_QUOTA_STUDENT_MESSAGES_MONTH")?,
+            tokens_day: limit("FYNQ_QUOTA_STUDENT_TOKENS_DAY")?,
+            tokens_month: limit("FYNQ_QUOTA_STUDENT_TOKENS_MONTH")?,
+        },
+        class: Quota {
+            messages_day: limit("FYNQ_QUOTA_CLASS_MESSAGES_DAY")?,
+            messages_month: limit("FYNQ_QUOTA_CLASS_MESSAGES_MONTH")?,
+            tokens_day: limit("FYNQ_QUOTA_CLASS_TOKENS_DAY")?,
+            tokens_month: limit("FYNQ_QUOTA_CLASS_TOKENS_MONTH")?,
+        },
+    })
+}
+
+fn retention(from: &Reader<'_>, defaults: Retention) -> Result<Retention, SettingError> {
+    let days = |name, default: Option<u32>| -> Result<Option<u32>, SettingError> {
+        Ok(Some(from.number(name, default.unwrap_or(0), 0, 36_500)?).filter(|days| *days > 0))
+    };
+    Ok(Retention {
+        sessions_days: days("FYNQ_RETENTION_DAYS", defaults.sessions_days)?,
+        audit_days: days("FYNQ_AUDIT_RETENTION_DAYS", defaults.audit_days)?,
     })
 }
 

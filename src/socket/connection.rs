@@ -20,6 +20,7 @@ use crate::session::{Attachment, Behind, Cursor, Handle, Item, Viewer};
 use crate::shutdown::{Phase, Shutdown};
 
 use super::end::{End, rights_end, unreadable};
+use super::observation::Observation;
 use super::outgoing;
 use super::pace::{Pace, Spoken};
 
@@ -35,6 +36,8 @@ pub(super) struct Connection {
     pub(super) who: Principal,
     pub(super) viewer: Viewer,
     pub(super) handle: Handle,
+    /// Of somebody else's session.
+    pub(super) observation: Option<Observation>,
 }
 
 pub(super) async fn serve(connection: Connection, socket: WebSocket, position: Option<(Uuid, u64)>) {
@@ -48,6 +51,9 @@ pub(super) async fn serve(connection: Connection, socket: WebSocket, position: O
     };
     let mut open = Box::new(Open::new(connection, socket, attachment.cursor));
     let end = open.run(attachment.first).await;
+    if let Some(observation) = &mut open.connection.observation {
+        observation.ends(&end);
+    }
     Box::pin(handle.detach(conn)).await;
     match end {
         End::Close(code) => Box::pin(outgoing::close(open.socket, code)).await,
@@ -95,7 +101,7 @@ impl Open {
         // The first ping comes at a random point, so that ten thousand do not come at once.
         let phase = rand::rng().random_range(0.0..1.0);
         Open {
-            standing: app.auth.standing(who.family, who.user_id, who.role),
+            standing: app.auth.standing(who),
             shutdown: app.shutdown.clone(),
             seen: Phase::Serving,
             outside: FuturesUnordered::new(),
@@ -190,12 +196,12 @@ impl Open {
 
     /// Rights that end, end also while a slow peer keeps a write waiting.
     async fn deliver(&mut self, frames: impl IntoIterator<Item = Message>) -> Result<(), End> {
-        let role = self.connection.who.role;
+        let (role, spoke) = (self.connection.who.role, self.connection.viewer.may_speak);
         let patience = self.connection.app.settings.socket.write_timeout;
         tokio::select! {
             biased;
             written = outgoing::write(&mut self.socket, frames, patience) => written.map_err(End::from),
-            end = rights_end(&mut self.standing, role) => Err(end),
+            end = rights_end(&mut self.standing, role, spoke) => Err(end),
         }
     }
 
@@ -243,6 +249,7 @@ impl Open {
             Ok(command) => {
                 // When the session's mailbox is full this waits; what the peer says meanwhile
                 // waits in its own buffers.
+                self.may_speak_now();
                 self.connection.handle.command(&self.connection.viewer, command).await;
                 Ok(())
             }
@@ -250,6 +257,15 @@ impl Open {
                 self.refuse(code, &message, command_id.as_deref(), None).await
             }
             Err(BadFrame::Malformed) => Err(End::Close(CloseCode::BadFrame)),
+        }
+    }
+
+    /// A consent that was given since the socket opened counts from now on; withdrawn, it ends the socket.
+    fn may_speak_now(&mut self) {
+        let viewer = &mut self.connection.viewer;
+        if !viewer.may_speak && matches!(*self.standing.borrow(), Standing::Good(_)) {
+            viewer.may_speak = true;
+            self.look_outside();
         }
     }
 
@@ -279,7 +295,8 @@ impl Open {
             // With another role the socket would not have been opened like this.
             Ok(who) if who.role != self.connection.who.role => Err(End::Close(CloseCode::Forbidden)),
             Ok(who) if who.user_id == self.connection.who.user_id => {
-                self.standing = app.auth.standing(who.family, who.user_id, who.role);
+                self.standing = app.auth.standing(&who);
+                self.connection.viewer.may_speak = who.may_speak;
                 self.expiry = Instant::now() + remaining(&who).saturating_sub(EXPIRY_NOTICE);
                 self.told = false;
                 self.connection.who = who;
@@ -329,11 +346,12 @@ impl Open {
     fn look_outside(&mut self) {
         let (mut standing, mut shutdown) = (self.standing.clone(), self.shutdown.clone());
         let (role, seen) = (self.connection.who.role, self.seen);
+        let spoke = self.connection.viewer.may_speak;
         self.outside.clear();
         self.outside.push(Box::pin(async move {
             tokio::select! {
                 biased;
-                end = rights_end(&mut standing, role) => Outside::Rights(end),
+                end = rights_end(&mut standing, role, spoke) => Outside::Rights(end),
                 phase = shutdown.moved_past(seen) => Outside::Phase(phase),
             }
         }));

@@ -25,13 +25,17 @@ impl From<Lost> for End {
     }
 }
 
-/// Resolves when the sign-in, the account or the role that opened the socket is no more.
-pub(super) async fn rights_end(standing: &mut watch::Receiver<Standing>, role: Role) -> End {
-    let lost =
-        standing.wait_for(|standing| *standing != Standing::Good(role)).await.map(|standing| *standing);
-    match lost {
+/// Resolves when the sign-in, the account or the role that opened the socket is no more, or a consent with
+/// which it might speak was withdrawn. `spoke`: it might; given later, a consent only adds to its rights.
+pub(super) async fn rights_end(standing: &mut watch::Receiver<Standing>, role: Role, spoke: bool) -> End {
+    let lost = standing.wait_for(|standing| match *standing {
+        Standing::Good(now) => now != role,
+        Standing::Mute(now) => spoke || now != role,
+        Standing::SignedOut | Standing::Disabled => true,
+    });
+    match lost.await.map(|standing| *standing) {
         Ok(Standing::SignedOut) => End::Close(CloseCode::Unauthenticated),
-        Ok(Standing::Good(_) | Standing::Disabled) => End::Close(CloseCode::Forbidden),
+        Ok(Standing::Good(_) | Standing::Mute(_) | Standing::Disabled) => End::Close(CloseCode::Forbidden),
         // Nobody watches over this sign-in any more: that happens only while the server stops.
         Err(_) => std::future::pending().await,
     }

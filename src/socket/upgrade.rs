@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
@@ -12,14 +13,16 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::audit::{self, Asking};
 use crate::auth;
 use crate::id::Uuid;
 use crate::identity::Principal;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::protocol::{Person, SUBPROTOCOL};
 use crate::session::{ConnId, OpenError, Viewer};
 
 use super::connection::{self, Connection};
+use super::observation::Observation;
 
 /// tungstenite zero-fills its read buffer at every read: a small one saves most of the memory and
 /// much of the time.
@@ -48,13 +51,24 @@ async fn open(
     Query(position): Query<Position>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     if app.shutdown.is_draining() {
         return Err(Problem::draining());
     }
     // Before anything that asks the database.
     app.auth.limits().request(peer.ip())?;
+    let asking = Asking { address: Some(peer.ip()), request_id: Some(problem::current_request_id()) };
+    audit::asked(asking, admit(app, id, position, headers, upgrade)).await
+}
+
+async fn admit(
+    app: App,
+    id: String,
+    position: Position,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
     let origin = origin(&headers, &app.settings.allowed_origins)?;
     let offered = subprotocols(&headers);
     let who = who(&app, &headers, &offered, origin).await?;
@@ -63,22 +77,24 @@ async fn open(
         return Err(Problem::bad_request().because("The subprotocol fynq.v1 is needed."));
     }
     let id = Uuid::parse_str(&id).map_err(|_| Problem::not_found())?;
-    let (_, access) = app.auth.access(&who, id).await?;
+    let (row, access) = app.auth.access(&who, id).await?;
     let handle = app.sessions.open(id).await.map_err(|error| match error {
         OpenError::NotFound => Problem::not_found(),
         OpenError::Unavailable => Problem::storage_unavailable(),
         OpenError::Draining => Problem::draining(),
     })?;
+    let observation = Observation::open(&app, &who, &row, access).await?;
     let viewer = Viewer {
         conn: CONNECTIONS.fetch_add(1, Ordering::Relaxed) as ConnId,
         person: Person { id: who.user_id, name: who.name.clone() },
         role: who.role,
         access,
+        may_speak: who.may_speak,
     };
     // An epoch or a number that cannot be read is one that cannot be replayed: a snapshot follows.
     let epoch = position.epoch.and_then(|text| Uuid::parse_str(&text).ok());
     let position = epoch.zip(position.after.and_then(|text| text.parse().ok()));
-    let connection = Connection { app: app.clone(), who, viewer, handle };
+    let connection = Connection { app: app.clone(), who, viewer, handle, observation };
     Ok(upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER)

@@ -10,6 +10,7 @@
 mod accounts;
 mod comeback;
 mod commands;
+mod consent;
 mod doors;
 mod edits;
 mod faults;
@@ -17,7 +18,9 @@ mod floors;
 mod outside;
 mod papers;
 mod processes;
+mod quotas;
 mod raw;
+mod records;
 mod rest;
 mod restarts;
 mod rights;

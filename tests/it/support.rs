@@ -4,6 +4,7 @@ pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod frame;
 pub(crate) mod model;
+pub(crate) mod office;
 pub(crate) mod pg;
 pub(crate) mod process;
 pub(crate) mod proxy;
