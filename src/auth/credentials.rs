@@ -71,6 +71,16 @@ impl Auth {
         }
     }
 
+    /// The password once more, before something that cannot be undone.
+    pub async fn confirm(
+        &self,
+        who: &Principal,
+        from: IpAddr,
+        password: SecretString,
+    ) -> Result<(), Problem> {
+        self.prove(who, from, password, "/password").await.map(drop)
+    }
+
     /// A new password in the place of the old one; every other sign-in ends.
     pub async fn change_password(
         &self,

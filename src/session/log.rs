@@ -24,6 +24,8 @@ pub(crate) enum Audience {
     /// Everyone but the connection that caused it.
     Others(ConnId),
     Only(ConnId),
+    /// Those who watch somebody else's session, or everyone but them.
+    Watching(bool),
 }
 
 #[derive(Clone, Debug)]
@@ -55,11 +57,12 @@ impl Item {
         }
     }
 
-    fn is_for(&self, conn: ConnId) -> bool {
+    fn is_for(&self, conn: ConnId, watches: bool) -> bool {
         match self.kind {
             Kind::Entry { .. } | Kind::Control(Audience::Everyone) => true,
             Kind::Control(Audience::Others(other)) => other != conn,
             Kind::Control(Audience::Only(only)) => only == conn,
+            Kind::Control(Audience::Watching(watching)) => watching == watches,
         }
     }
 }
@@ -204,7 +207,7 @@ impl Log {
     }
 
     fn cursor(self: &Arc<Self>, conn: ConnId, position: u64, live_from: u64) -> Cursor {
-        Cursor { conn, position, live_from, log: Arc::clone(self) }
+        Cursor { conn, watches: false, position, live_from, log: Arc::clone(self) }
     }
 }
 
@@ -227,6 +230,8 @@ pub(crate) struct Behind;
 /// One reader's position in the log.
 pub(crate) struct Cursor {
     conn: ConnId,
+    /// Of somebody who watches another's session.
+    watches: bool,
     position: u64,
     /// Control frames from before the reader came are old news: `ready` said it all.
     live_from: u64,
@@ -235,6 +240,10 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     /// Whether it has read all that was there when it was made.
+    pub(crate) fn watching(self, watches: bool) -> Cursor {
+        Cursor { watches, ..self }
+    }
+
     pub(crate) fn has_caught_up(&self) -> bool {
         self.position >= self.live_from
     }
@@ -269,7 +278,7 @@ impl Cursor {
         for item in ring.items.range(skip as usize..) {
             let wanted = match item.kind {
                 Kind::Control(_) if self.position < self.live_from => false,
-                _ => item.is_for(self.conn),
+                _ => item.is_for(self.conn, self.watches),
             };
             self.position += 1;
             if wanted {

@@ -22,6 +22,7 @@ const sentences = {
   invalid_command: "That didn't work. Reload the page and try again.",
   text_too_long: "That's too long to send at once. Please make it shorter.",
   queue_full: "You have several questions waiting. This one goes next.",
+  consent_required: "Your school needs a permission before you can ask questions. You can still read.",
   not_allowed: "You can't do that in this conversation.",
   no_active_run: "There is nothing to stop: the answer is finished.",
   control_held: "Another tutor is helping here already.",
