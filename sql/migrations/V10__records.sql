@@ -398,7 +398,12 @@ DECLARE
                           WHERE p.proname = 'write_batch' AND p.pronamespace = 'public'::regnamespace);
     whoever name := current_user;
 BEGIN
-    EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = public, pg_temp', call);
+    EXECUTE format(
+        'ALTER FUNCTION %s SECURITY DEFINER SET search_path = public, pg_temp '
+        -- As in V3: the plans are made once, and find rows by their key.
+        'SET plan_cache_mode = force_generic_plan SET enable_seqscan = off '
+        'SET enable_hashjoin = off SET enable_mergejoin = off', call
+    );
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', call);
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO fynq_app', call);
     GRANT CREATE ON SCHEMA public TO fynq_task;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::audit::Event;
 use crate::clock;
 use crate::id::Uuid;
 use crate::identity::Principal;
@@ -96,7 +97,7 @@ impl Auth {
         let change = Change { user: who.user_id, sign_in: who.family, proof: &proof, now: clock::now() };
         let ended = self.0.store.change_password(&change, &hash).await?;
         self.ended(&ended.ok_or_else(|| wrong("/current_password"))?);
-        tracing::info!(target: "fynq::security", event = "password_changed", user = %who.user_id);
+        self.0.store.audit().record(who, &Event::PasswordChanged);
         Ok(())
     }
 
@@ -118,7 +119,7 @@ impl Auth {
         })?;
         let (account, ended) = changed.ok_or_else(|| wrong("/password"))?;
         self.ended(&ended);
-        tracing::info!(target: "fynq::security", event = "email_changed", user = %who.user_id);
+        self.0.store.audit().record(who, &Event::EmailChanged);
         Ok(account)
     }
 }
