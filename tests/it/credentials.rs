@@ -610,7 +610,7 @@ async fn the_log_tells_what_happened_and_no_secret() {
     for event in [
         "password_refused",
         "password_changed",
-        "other_sign_ins_ended",
+        "sign_ins_ended",
         "email_changed",
         "password_forgotten",
         "reset_code_issued",
