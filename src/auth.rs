@@ -4,6 +4,7 @@ mod access;
 mod bearer;
 mod credentials;
 mod device;
+pub mod code;
 mod limits;
 mod password;
 mod reset;
@@ -30,6 +31,7 @@ use crate::problem::Problem;
 use crate::store::Store;
 use crate::store::accounts::{Account, SignIn};
 
+pub use access::to_class;
 pub use bearer::bearer;
 pub use device::device;
 pub use limits::Limits;
@@ -132,6 +134,35 @@ impl Auth {
         self.0.standings.listen(family, role)
     }
 
+    /// Resolves when the sign-in, the account or the role of somebody who is answered for a while is no
+    /// more, within five seconds of it.
+    pub fn rights_end(&self, who: &Principal) -> impl Future<Output = ()> + Send + use<> {
+        let mut standing = self.standing(who.family, who.user_id, who.role);
+        let role = who.role;
+        async move {
+            // Nobody watches over this sign-in any more: that happens only while the server stops.
+            if standing.wait_for(|standing| *standing != Standing::Good(role)).await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Live rights of whoever watches a session: `false` within five seconds of being shut out of it.
+    pub fn observing(&self, who: &Principal, session: Uuid) -> watch::Receiver<bool> {
+        self.start_housekeeping();
+        self.0.standings.observe(who.family, session)
+    }
+
+    /// A new code that joins a class.
+    pub fn join_code(&self) -> String {
+        code::new()
+    }
+
+    /// The hash of a password for an account that somebody else makes.
+    pub async fn hash(&self, password: SecretString) -> Result<String, Problem> {
+        self.0.passwords.hash(password).await
+    }
+
     /// Makes the first admin that the settings name. True when there was something to do.
     pub async fn ensure_admin(&self, email: &str, password: &SecretString) -> anyhow::Result<bool> {
         let email = email.trim().to_lowercase();
@@ -168,6 +199,16 @@ impl Auth {
     }
 }
 
+/// The hash of a password, where no server runs.
+pub async fn hash_password(password: SecretString) -> Result<String, Problem> {
+    Passwords::new().hash(password).await
+}
+
+/// A password that nobody chose: 256 bits.
+pub fn random_password() -> SecretString {
+    secret::Secret::new().into_text().into()
+}
+
 /// Looks at watched sign-ins every two seconds and sweeps every minute; ends with the last `Auth`.
 async fn housekeeping(auth: Weak<Inner>) {
     let mut ticks = tokio::time::interval(standing::EVERY);
@@ -186,14 +227,22 @@ async fn housekeeping(auth: Weak<Inner>) {
 
 impl Inner {
     async fn look_at_standings(&self) {
-        let asked = self.standings.listened();
-        if asked.is_empty() {
-            return;
+        let (asked, watched) = (self.standings.listened(), self.standings.watched());
+        let sign_ins =
+            async { if asked.is_empty() { Ok(Vec::new()) } else { self.store.sign_ins(&asked).await } };
+        let observed =
+            async { if watched.is_empty() { Ok(Vec::new()) } else { self.store.observed(&watched).await } };
+        let looks = async { tokio::join!(sign_ins, observed) };
+        let Ok((sign_ins, observed)) = tokio::time::timeout(standing::EVERY, looks).await else {
+            return tracing::debug!("checking the sign-ins of open sockets took too long");
+        };
+        match sign_ins {
+            Ok(found) => self.standings.apply(&asked, &found),
+            Err(error) => tracing::debug!(%error, "sign-ins of open sockets could not be checked"),
         }
-        match tokio::time::timeout(standing::EVERY, self.store.sign_ins(&asked)).await {
-            Ok(Ok(found)) => self.standings.apply(&asked, &found),
-            Ok(Err(error)) => tracing::debug!(%error, "sign-ins of open sockets could not be checked"),
-            Err(_) => tracing::debug!("checking the sign-ins of open sockets took too long"),
+        match observed {
+            Ok(found) => self.standings.apply_observed(&watched, &found),
+            Err(error) => tracing::debug!(%error, "what is watched could not be checked"),
         }
     }
 

@@ -42,5 +42,6 @@ pub mod rest;
 pub mod socket;
 
 // Floor 6: put the parts together.
+pub mod admin;
 pub mod doctor;
 pub mod server;

@@ -89,6 +89,8 @@ problems! {
     email_taken = CONFLICT, "E-mail taken", "There is an account with this e-mail address already.";
     queue_full = CONFLICT, "Queue full", "Four messages are already waiting for an answer.";
     conflict = CONFLICT, "Conflict", "The state of the resource does not allow that.";
+    /// A change that would leave an organisation with nobody to run it.
+    last_admin = CONFLICT, "Last admin", "This is the last admin of the organisation.";
     payload_too_large = PAYLOAD_TOO_LARGE, "Payload too large", "The body is larger than 256 KiB.";
     unsupported_media_type = UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "The body must be application/json.";
     /// `detail` says why, for whoever chose it.
@@ -199,6 +201,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Unavailable => Problem::storage_unavailable(),
             StoreError::Exists => Problem::conflict(),
+            StoreError::Missing => Problem::not_found(),
             refused @ StoreError::Refused(_) => {
                 tracing::error!(error = %refused, "the database refused a statement");
                 Problem::internal()

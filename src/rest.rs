@@ -5,9 +5,11 @@
 //! ```
 
 mod accounts;
+mod admin;
 mod asyncapi;
 mod chat;
 mod credentials;
+mod classes;
 mod docs;
 mod health;
 mod input;
@@ -106,7 +108,17 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(sessions::get, sessions::change, sessions::delete))
         .routes(routes!(sessions::messages))
         .routes(routes!(chat::message))
-        .routes(routes!(chat::history));
+        .routes(routes!(chat::history))
+        .routes(routes!(classes::list, classes::create))
+        .routes(routes!(classes::join))
+        .routes(routes!(classes::get, classes::rename, classes::delete))
+        .routes(routes!(classes::new_join_code))
+        .routes(routes!(classes::members, classes::add_member))
+        .routes(routes!(classes::remove_member))
+        .routes(routes!(admin::users, admin::create_user))
+        .routes(routes!(admin::change_user))
+        .routes(routes!(admin::sign_out))
+        .routes(routes!(admin::organisation, admin::rename_organisation));
     OpenApiRouter::with_openapi(docs::frame())
         .nest("/api/v1", api)
         .routes(routes!(health::live))

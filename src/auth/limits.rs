@@ -9,12 +9,19 @@ use std::time::{Duration, Instant};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use crate::id::Uuid;
 use crate::problem::Problem;
 
 const REQUESTS_PER_S: u32 = 100;
 const REQUESTS_BURST: u32 = 600;
 const SIGN_INS_PER_S: u32 = 2;
 const SIGN_INS_BURST: u32 = 100;
+/// Codes that one account tries to join a class with …
+const JOINS_EVERY: Duration = Duration::from_secs(30);
+const JOINS_BURST: u32 = 10;
+/// … and all of an address, behind which a whole school may sit in its first lesson.
+const JOINS_PER_S: u32 = 2;
+const JOINS_ADDRESS_BURST: u32 = 600;
 /// Wrong passwords of one account …
 const FAILURES: u32 = 10;
 /// … within this long.
@@ -29,6 +36,8 @@ pub struct Limits {
     clock: DefaultClock,
     requests: DefaultKeyedRateLimiter<IpAddr>,
     sign_ins: DefaultKeyedRateLimiter<IpAddr>,
+    joins: DefaultKeyedRateLimiter<IpAddr>,
+    joins_user: DefaultKeyedRateLimiter<Uuid>,
     failures: Mutex<HashMap<String, Failures>>,
 }
 
@@ -59,6 +68,8 @@ impl Limits {
             clock: DefaultClock::default(),
             requests: RateLimiter::keyed(quota(REQUESTS_PER_S, REQUESTS_BURST)),
             sign_ins: RateLimiter::keyed(quota(SIGN_INS_PER_S, SIGN_INS_BURST)),
+            joins: RateLimiter::keyed(quota(JOINS_PER_S, JOINS_ADDRESS_BURST)),
+            joins_user: RateLimiter::keyed(slow(JOINS_EVERY, JOINS_BURST)),
             failures: Mutex::new(HashMap::new()),
         }
     }
@@ -73,11 +84,25 @@ impl Limits {
         self.check(&self.sign_ins, from)
     }
 
+    /// A code that somebody tries to join a class with.
+    pub fn join(&self, user: Uuid, from: IpAddr) -> Result<(), Problem> {
+        self.check(&self.joins, from)?;
+        self.check_key(&self.joins_user, &user)
+    }
+
     fn check(&self, limiter: &DefaultKeyedRateLimiter<IpAddr>, from: IpAddr) -> Result<(), Problem> {
+        self.check_key(limiter, &network(from))
+    }
+
+    fn check_key<K: std::hash::Hash + Eq + Clone>(
+        &self,
+        limiter: &DefaultKeyedRateLimiter<K>,
+        key: &K,
+    ) -> Result<(), Problem> {
         if !self.on {
             return Ok(());
         }
-        limiter.check_key(&network(from)).map_err(|until| {
+        limiter.check_key(key).map_err(|until| {
             let wait = until.wait_time_from(self.clock.now());
             Problem::rate_limited().retry_after(wait)
         })
@@ -121,10 +146,12 @@ impl Limits {
     /// Forgets whoever is back at a full allowance; called on a timer, so that the maps stay as
     /// small as the number of clients of the last minutes.
     pub fn sweep(&self, now: Instant) {
-        for limiter in [&self.requests, &self.sign_ins] {
+        for limiter in [&self.requests, &self.sign_ins, &self.joins] {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
+        self.joins_user.retain_recent();
+        self.joins_user.shrink_to_fit();
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.retain(|_, failed| !failed.left(now).is_zero());
     }
@@ -140,6 +167,12 @@ fn forget_oldest_half(failures: &mut HashMap<String, Failures>) {
 fn quota(per_second: u32, burst: u32) -> Quota {
     let at_least_one = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
     Quota::per_second(at_least_one(per_second)).allow_burst(at_least_one(burst))
+}
+
+/// One each `every`, after a burst.
+fn slow(every: Duration, burst: u32) -> Quota {
+    let one = quota(1, burst);
+    Quota::with_period(every).map_or(one, |quota| quota.allow_burst(one.burst_size()))
 }
 
 fn network(address: IpAddr) -> IpAddr {

@@ -107,7 +107,7 @@ fn length(password: &SecretString, least: usize) -> garde::Result {
     }
 }
 
-fn optional_line(text: &Option<String>, context: &()) -> garde::Result {
+pub(super) fn optional_line(text: &Option<String>, context: &()) -> garde::Result {
     text.as_ref().map_or(Ok(()), |text| one_line(text, context))
 }
 

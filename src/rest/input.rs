@@ -159,6 +159,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// Two ids in the path, as `Id`.
+pub(super) struct Ids(pub(super) Uuid, pub(super) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for Ids {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((first, second)) = path.map_err(|_| Problem::not_found())?;
+        let ids = parse_id(&first).zip(parse_id(&second));
+        ids.map(|(first, second)| Ids(first, second)).ok_or_else(Problem::not_found)
+    }
+}
+
 /// The one way an id is written: 36 characters with hyphens.
 fn parse_id(text: &str) -> Option<Uuid> {
     if text.len() != 36 {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 use crate::app::App;
 use crate::clock;
 use crate::id::Uuid;
-use crate::identity::{Principal, Standing};
+use crate::identity::{Access, Principal, Standing};
 use crate::protocol::{BadFrame, CloseCode, Command, Control, ErrorCode, MAX_FRAME, parse_command};
 use crate::session::{Attachment, Behind, Cursor, Handle, Item, Viewer};
 use crate::shutdown::{Phase, Shutdown};
@@ -61,6 +61,8 @@ struct Open {
     socket: WebSocket,
     cursor: Cursor,
     standing: watch::Receiver<Standing>,
+    /// Of whoever watches without owning: whether they still may.
+    observing: Option<watch::Receiver<bool>>,
     shutdown: Shutdown,
     seen: Phase,
     outside: FuturesUnordered<Watch>,
@@ -96,6 +98,7 @@ impl Open {
         let phase = rand::rng().random_range(0.0..1.0);
         Open {
             standing: app.auth.standing(who.family, who.user_id, who.role),
+            observing: observing(&connection),
             shutdown: app.shutdown.clone(),
             seen: Phase::Serving,
             outside: FuturesUnordered::new(),
@@ -191,11 +194,12 @@ impl Open {
     /// Rights that end, end also while a slow peer keeps a write waiting.
     async fn deliver(&mut self, frames: impl IntoIterator<Item = Message>) -> Result<(), End> {
         let role = self.connection.who.role;
+        let observing = &mut self.observing;
         let patience = self.connection.app.settings.socket.write_timeout;
         tokio::select! {
             biased;
             written = outgoing::write(&mut self.socket, frames, patience) => written.map_err(End::from),
-            end = rights_end(&mut self.standing, role) => Err(end),
+            end = rights_end(&mut self.standing, observing, role) => Err(end),
         }
     }
 
@@ -241,6 +245,9 @@ impl Open {
             Ok(Command::Ping(t)) => self.say(Control::Pong { t: t.as_deref() }).await,
             Ok(Command::Auth(token)) => Box::pin(self.renew(token)).await,
             Ok(command) => {
+                if !Box::pin(self.may_still(&command)).await? {
+                    return Ok(());
+                }
                 // When the session's mailbox is full this waits; what the peer says meanwhile
                 // waits in its own buffers.
                 self.connection.handle.command(&self.connection.viewer, command).await;
@@ -250,6 +257,23 @@ impl Open {
                 self.refuse(code, &message, command_id.as_deref(), None).await
             }
             Err(BadFrame::Malformed) => Err(End::Close(CloseCode::BadFrame)),
+        }
+    }
+
+    /// What a tutor or an admin orders is done only if they still may, at this moment.
+    async fn may_still(&mut self, command: &Command) -> Result<bool, End> {
+        if self.observing.is_none() {
+            return Ok(true);
+        }
+        let Connection { app, who, handle, .. } = &self.connection;
+        match app.auth.still_observes(who, handle.id()).await {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(End::Close(CloseCode::Forbidden)),
+            Err(_) => {
+                let (code, id) = (ErrorCode::StorageUnavailable, command.id().map(|id| id.to_string()));
+                self.refuse(code, code.sentence(), id.as_deref(), Some(2_000)).await?;
+                Ok(false)
+            }
         }
     }
 
@@ -283,6 +307,7 @@ impl Open {
                 self.expiry = Instant::now() + remaining(&who).saturating_sub(EXPIRY_NOTICE);
                 self.told = false;
                 self.connection.who = who;
+                self.observing = observing(&self.connection);
                 self.look_outside();
                 Ok(())
             }
@@ -328,12 +353,12 @@ impl Open {
 
     fn look_outside(&mut self) {
         let (mut standing, mut shutdown) = (self.standing.clone(), self.shutdown.clone());
-        let (role, seen) = (self.connection.who.role, self.seen);
+        let (role, seen, mut observing) = (self.connection.who.role, self.seen, self.observing.clone());
         self.outside.clear();
         self.outside.push(Box::pin(async move {
             tokio::select! {
                 biased;
-                end = rights_end(&mut standing, role) => Outside::Rights(end),
+                end = rights_end(&mut standing, &mut observing, role) => Outside::Rights(end),
                 phase = shutdown.moved_past(seen) => Outside::Phase(phase),
             }
         }));
@@ -366,6 +391,11 @@ impl Open {
     fn stopped(&self) -> CloseCode {
         if self.shutdown.is_by_hand() { CloseCode::ShuttingDown } else { CloseCode::Restarting }
     }
+}
+
+fn observing(connection: &Connection) -> Option<watch::Receiver<bool>> {
+    let Connection { app, who, viewer, handle } = connection;
+    (viewer.access == Access::Observer).then(|| app.auth.observing(who, handle.id()))
 }
 
 fn remaining(who: &Principal) -> Duration {

@@ -8,6 +8,8 @@
 )]
 
 mod accounts;
+mod admin;
+mod classes;
 mod comeback;
 mod commands;
 mod credentials;
@@ -22,6 +24,7 @@ mod raw;
 mod rest;
 mod restarts;
 mod rights;
+mod schools;
 mod store;
 mod support;
 mod wire;
