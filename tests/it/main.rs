@@ -9,6 +9,7 @@
 
 mod accounts;
 mod admin;
+mod canary;
 mod classes;
 mod comeback;
 mod commands;
@@ -17,6 +18,7 @@ mod doors;
 mod edits;
 mod faults;
 mod floors;
+mod matrix;
 mod outside;
 mod papers;
 mod processes;
