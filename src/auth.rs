@@ -2,9 +2,9 @@
 
 mod access;
 mod bearer;
+pub mod code;
 mod credentials;
 mod device;
-pub mod code;
 mod limits;
 mod password;
 mod reset;

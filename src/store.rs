@@ -5,8 +5,8 @@
 
 pub mod accounts;
 mod chat;
-pub mod credentials;
 pub mod classes;
+pub mod credentials;
 pub mod local;
 mod messages;
 pub mod migrate;
