@@ -94,7 +94,7 @@ async fn more_than_1300_cells_of_the_policy_hold() {
 async fn the_policy_holds_without_row_level_security() {
     let rows = rows();
     let school = School::start().await;
-    school.without_row_level_security().await;
+    school.app.without_row_level_security().await;
     let (cells, broken) = walk(&school, &rows).await;
     told(cells, &rows, &broken);
 }

@@ -177,17 +177,6 @@ impl School {
         school
     }
 
-    pub(super) async fn without_row_level_security(&self) {
-        self.app
-            .execute(
-                "DO $$ DECLARE name text; BEGIN \
-                 FOR name IN SELECT oid::regclass::text FROM pg_class \
-                     WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' \
-                 LOOP EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', name); END LOOP; END $$",
-            )
-            .await;
-    }
-
     /// What must not be in anything that this actor reads, and is.
     pub(super) fn leaks(&self, actor: Actor, text: &str) -> Vec<String> {
         let foreign = self.marks.iter().filter(|mark| !mark.may_be_read_by(actor));
