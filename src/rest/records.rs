@@ -84,7 +84,7 @@ pub(super) async fn audit(
     ValidQuery(query): ValidQuery<ListQuery>,
 ) -> Result<Json<Page<AuditRow>>, Problem> {
     admin(&who)?;
-    let page = app.store.audited(who.user_id, query.after()?, query.limit()).await?;
+    let page = app.store.audited(who.user_id, who.org_id, query.after()?, query.limit()).await?;
     Ok(Json(Page::of(page, AuditRow::from)))
 }
 
@@ -194,7 +194,8 @@ pub(super) async fn record_consent(
 /// That this is an admin, and that there is such a user in their organisation.
 pub(super) async fn of_my_organisation(app: &App, who: &Principal, user: Uuid) -> Result<(), Problem> {
     admin(who)?;
-    app.store.account(who.user_id, user).await?.map(|_| ()).ok_or_else(Problem::not_found)
+    let org = app.store.organisation_of(who.user_id, user).await?;
+    if org == Some(who.org_id) { Ok(()) } else { Err(Problem::not_found()) }
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -380,7 +381,7 @@ pub(super) async fn delete_user(
     who: Principal,
     Id(user): Id,
 ) -> Result<StatusCode, Problem> {
-    admin(&who)?;
+    of_my_organisation(&app, &who, user).await?;
     if user == who.user_id {
         return Err(Problem::conflict().because("Your own account is deleted with your password."));
     }

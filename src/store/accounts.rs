@@ -167,6 +167,13 @@ impl Store {
         self.as_user(who).read_opt(sql, &[(&id, Type::UUID)]).await?.as_ref().map(read_account).transpose()
     }
 
+    /// The organisation of somebody whom this person may see.
+    pub async fn organisation_of(&self, who: Uuid, id: Uuid) -> Result<Option<Uuid>, StoreError> {
+        let sql = include_str!("../../sql/queries/accounts_org.sql");
+        let row = self.as_user(who).read_opt(sql, &[(&id, Type::UUID)]).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
     pub async fn credentials(&self, email: &str) -> Result<Option<Credentials>, StoreError> {
         let sql = include_str!("../../sql/queries/accounts_credentials.sql");
         let Some(row) = self.at_the_door().read_opt(sql, &[(&email, Type::TEXT)]).await? else {

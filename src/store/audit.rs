@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_postgres::Row;
-use tokio_postgres::types::{Json, Type};
+use tokio_postgres::types::{Json, ToSql, Type};
 
 use crate::audit::{By, Event, Facts, asking};
 use crate::clock::{self, Timestamp};
@@ -276,12 +276,14 @@ impl Store {
     pub async fn audited(
         &self,
         who: Uuid,
+        org: Uuid,
         after: Option<Uuid>,
         limit: usize,
     ) -> Result<Page<Audited, Uuid>, StoreError> {
         let sql = include_str!("../../sql/queries/audit_list.sql");
-        let rows =
-            self.as_admin(who).read(sql, &[(&after, Type::UUID), (&one_more(limit), Type::INT8)]).await?;
+        let params: &[(&(dyn ToSql + Sync), Type)] =
+            &[(&after, Type::UUID), (&one_more(limit), Type::INT8), (&org, Type::UUID)];
+        let rows = self.as_admin(who).read(sql, params).await?;
         page(rows, limit, audited, |row| row.id)
     }
 
