@@ -297,7 +297,7 @@ async fn goes_on(scene: &mut Scene, mut call: Call) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_the_database_cannot_take_changes_nothing() {
-    let (mut scene, call) = speaking(TestApp::builder()).await;
+    let (mut scene, call) = Box::pin(speaking(TestApp::builder())).await;
     scene
         .app
         .execute(
@@ -317,7 +317,7 @@ async fn a_deletion_that_the_database_cannot_take_changes_nothing() {
 /// The connection ends under a deletion that waits: for the rows, or, `deleted`, inside its COMMIT,
 /// which then still takes effect.
 async fn cut_in_mid_deletion(deleted: bool) -> (Scene, Call) {
-    let (scene, call) = speaking(TestApp::builder().database_proxy()).await;
+    let (scene, call) = Box::pin(speaking(TestApp::builder().database_proxy())).await;
     let mut sql = scene.app.database.client().await;
     sql.batch_execute(
         "CREATE TABLE gate (); \
