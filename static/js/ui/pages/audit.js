@@ -1,0 +1,44 @@
+// What happened at the school: who did what, when. It can be read and never changed.
+import { audit } from "../../net/school.js";
+import { h } from "../dom.js";
+import { when } from "../when.js";
+import { pagedList, panel, row } from "./parts.js";
+
+/** @returns {Node[]} */
+export function auditPage() {
+  const list = pagedList({ load: audit, row: entryRow, label: "What happened, newest first", none: "Nothing has happened yet." });
+  return [panel("What happened", h("p", { class: "hint" }, "Newest first. Nobody can change this list, and nothing that a student wrote is in it."), list)];
+}
+
+/** @param {import("../../net/school.js").Entry} entry */
+function entryRow({ at, event, actor, subject, address, detail }) {
+  const told = Object.entries(detail ?? {}).filter(([, value]) => value !== null && typeof value !== "object");
+  const about = subject && h("span", {}, `${plain(subject.kind)} `, h("code", { title: subject.id }, `…${subject.id.slice(-6)}`));
+  const below = [when(at), actor ? actor.name || "Somebody" : "Nobody signed in", about, address, ...told.map(([name, value]) => `${plain(name)}: ${value}`)];
+  return row({ title: sentences[event] ?? plain(event), below: /** @type {(Node | string)[]} */ (below.filter(Boolean)) });
+}
+
+/** `role_changed` and `user.role_changed` as words. @param {string} name */
+function plain(name) {
+  const words = name.replaceAll(/[._]/g, " ");
+  return (words[0] ?? "").toUpperCase() + words.slice(1);
+}
+
+/** @type {Record<string, string>} */
+const sentences = {
+  signed_in: "Signed in",
+  sign_in_refused: "Could not sign in",
+  signed_out: "Signed out",
+  registered: "Made an account",
+  password_changed: "Changed the password",
+  password_reset: "Set a new password with a code",
+  email_changed: "Changed the email",
+  reset_code_issued: "Made a reset code",
+  role_changed: "Changed a role",
+  user_disabled: "Switched an account off",
+  user_enabled: "Switched an account on",
+  observation_opened: "Began to read along",
+  observation_closed: "Stopped reading along",
+  data_exported: "Downloaded data",
+  user_deleted: "Deleted an account",
+};
