@@ -37,22 +37,20 @@ const sentences = {
   invalid_credentials: "The email or the password is not right.",
   unauthorized: "You have been signed out. Please sign in again.",
   email_taken: "There is an account with this email already. Try signing in.",
-  weak_password: "Too many people use this password. Please think of another one.",
+  weak_password: "This password is too easy to guess. Please choose another one.",
   wrong_password: "That is not your password. Please try again.",
-  code_invalid: "This code does not work. Check every letter, or ask for a new one.",
-  account_disabled: "This account is switched off. Please ask your school.",
+  invalid_code: "This code does not work. Check every letter, or ask for a new one.",
   // classes and the school
-  class_not_found: "There is no class with this code. Check every letter, or ask your tutor.",
-  already_member: "They are in this class already.",
-  class_full: "This class is full. Please ask your tutor.",
+  no_such_class: "There is no class with this code. Check every letter, or ask your tutor.",
+  nobody_there: "Nobody at your school has this email.",
   last_admin: "Your school needs at least one admin. Make somebody else an admin first.",
   consent_required: "Your school still needs a yes from your parents before you can write here.",
 };
 
 /** These say more than their status does. */
 const telling = new Set([
-  "weak_password", "wrong_password", "code_invalid", "account_disabled", "class_not_found", "already_member", "class_full",
-  "last_admin", "consent_required", "quota_exceeded", "email_taken", "invalid_credentials",
+  "weak_password", "wrong_password", "invalid_code", "no_such_class", "nobody_there", "last_admin", "consent_required",
+  "quota_exceeded", "email_taken", "invalid_credentials",
 ]);
 
 /** Some refusals mean the same whatever was asked. @type {Record<number, string>} */
@@ -71,7 +69,9 @@ export const sentence = (code) => sentences[code] ?? sentences.internal;
 export function explain(problem) {
   if (telling.has(problem?.code)) return sentence(problem.code) + later(problem.retryAfterMs);
   if (problem?.status === 422 && problem.message) return problem.message;
-  return byStatus[problem?.status] ?? sentence(problem?.code);
+  const known = byStatus[problem?.status] ?? sentences[problem?.code];
+  const refused = problem?.status >= 400 && problem.status < 500;
+  return known ?? (refused && problem.message ? problem.message : sentences.internal);
 }
 
 /** When it is worth coming back, if that is not the next minute. @param {number} [ms] */
@@ -82,8 +82,12 @@ function later(ms) {
   return ` Next time: ${time.toLocaleString([], today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" })}.`;
 }
 
-/** What is wrong with one field, in the page's words where the server's are meant for programs. @param {string} message */
-export function explainField(message) {
+/**
+ * What is wrong with one field, in the page's words where the server's are meant for programs.
+ * @param {string} message @param {string} [code] of the whole refusal
+ */
+export function explainField(message, code = "") {
+  if (telling.has(code)) return sentence(code);
   const least = /length is lower than (\d+)/.exec(message)?.[1];
   if (least) return least === "1" ? "Please write something here." : `Please use at least ${least} characters.`;
   const most = /length is greater than (\d+)/.exec(message)?.[1];

@@ -4,8 +4,11 @@ import { explain } from "../words.js";
 import { byId, h, say, show } from "./dom.js";
 import { emailField, form, newPassword } from "./form.js";
 
-/** @param {{back: () => void, done: (email: string) => void}} parts `done`: the new password works */
-export function startForgot({ back, done }) {
+const byAdmin = "Please ask an admin of your school. They can make a code for you now, on their page “People”.";
+const byMail = "If this email has an account here, a mail is on its way to it.";
+
+/** @param {{email: string, back: () => void, done: (email: string) => void}} parts `done`: the new password works */
+export function showForgot({ email: known, back, done }) {
   const news = h("p", { class: "notice", role: "status", hidden: true });
   const tell = (/** @type {string} */ text) => {
     say(news, text);
@@ -15,7 +18,7 @@ export function startForgot({ back, done }) {
   const reset = form({
     intro: [h("p", {}, "Ask the person who looks after fynq at your school. They can make a code for you.")],
     fields: [
-      { ...emailField, name: "email", label: "Email", autocomplete: "username" },
+      { ...emailField, name: "email", label: "Email", value: known, autocomplete: "username" },
       { name: "code", label: "Code", longest: 64 },
       { ...newPassword, name: "new_password", label: "New password" },
     ],
@@ -34,8 +37,8 @@ export function startForgot({ back, done }) {
     }
     ask.disabled = true;
     try {
-      await forgotPassword(email.value.trim());
-      tell("We have told your school that you need a code. Ask for it there. If your school sends email, look in your mail too.");
+      const { next } = (await forgotPassword(email.value.trim())) ?? {};
+      tell(next === "email" ? byMail : byAdmin);
     } catch (problem) {
       tell(explain(problem));
     } finally {
@@ -43,12 +46,5 @@ export function startForgot({ back, done }) {
     }
   });
   const way = h("p", { class: "switch" }, h("button", { type: "button", class: "link", onclick: back }, "Back to sign in"));
-  byId("forgot").append(h("h2", {}, "Forgot your password?"), news, reset, way);
-}
-
-/** @param {string} email that was written where one signs in */
-export function offerReset(email) {
-  const box = byId("forgot").querySelector("input[name='email']");
-  if (email) box.value = email;
-  box.focus();
+  byId("forgot").replaceChildren(h("h2", {}, "Forgot your password?"), news, reset, way);
 }

@@ -68,7 +68,7 @@ function blame(inputs, refusal) {
   for (const { pointer, message } of refusal?.errors ?? []) {
     const name = String(pointer).split("/").at(-1);
     const input = inputs.find((each) => each.name === name);
-    input?.blame(explainField(message));
+    input?.blame(explainField(message, refusal.code));
     told ||= input !== undefined;
   }
   return told;

@@ -3,7 +3,7 @@ import { signIn, signUp } from "../net/api.js";
 import { readPlace } from "../places.js";
 import { explain, explainField } from "../words.js";
 import { byId, say, show } from "./dom.js";
-import { offerReset, startForgot } from "./forgot.js";
+import { showForgot } from "./forgot.js";
 
 /** @typedef {"sign-in" | "sign-up" | "forgot"} Mode */
 
@@ -23,14 +23,13 @@ export function startWelcome(entered) {
     submit(entered);
   });
   for (const name of fields) byId(name).addEventListener("input", () => blame(name, ""));
-  startForgot({ back: () => go("sign-in"), done: welcomeBack });
 }
 
 /** @param {boolean} shown @param {string} [note] why someone is here again */
 export function showWelcome(shown, note = "") {
   show(byId("welcome"), shown);
   byId("sign").reset();
-  byId("forgot").querySelector("form").reset();
+  byId("forgot").replaceChildren();
   if (!shown) return;
   document.title = "Sign in · fynq";
   followAddress();
@@ -54,8 +53,9 @@ function go(wanted) {
   const ours = !location.hash || screen === "forgot" || screen === "sign-up";
   if (ours) history.pushState(null, "", wanted === "sign-in" ? location.pathname : `#${wanted}`);
   choose(wanted);
-  if (wanted === "forgot") offerReset(byId("email").value.trim());
-  else byId(wanted === "sign-up" ? "name" : "email").focus();
+  /** @type {Record<Mode, string>} */
+  const first = { "sign-in": "#email", "sign-up": "#name", forgot: "#forgot input" };
+  /** @type {HTMLElement | null} */ (document.querySelector(first[wanted]))?.focus();
 }
 
 /** @param {Mode} wanted */
@@ -65,6 +65,8 @@ function choose(wanted) {
   const title = creating ? "Create an account" : "Sign in";
   show(byId("sign"), mode !== "forgot");
   show(byId("forgot"), mode === "forgot");
+  if (mode === "forgot") showForgot({ email: byId("email").value.trim(), back: () => go("sign-in"), done: welcomeBack });
+  else byId("forgot").replaceChildren();
   say(byId("sign-title"), title);
   say(byId("sign-submit"), creating ? "Create account" : title);
   say(byId("switch-text"), creating ? "Have an account already?" : "New here?");
@@ -134,7 +136,7 @@ function refuse(problem) {
     const last = String(pointer).split("/").at(-1) ?? "";
     const name = pointers[last] ?? last;
     if (!fields.includes(name)) continue;
-    blame(name, explainField(message));
+    blame(name, explainField(message, problem.code));
     if (!told) byId(name).focus();
     told = true;
   }

@@ -94,7 +94,7 @@ async function addSomebody(found, changed) {
     act: async (values) => {
       const wanted = values.who.toLowerCase();
       const person = (await listUsers({ search: wanted })).items.find((each) => each.email.toLowerCase() === wanted);
-      if (!person) throw new Problem(422, "invalid", { errors: [{ pointer: "/who", message: "Nobody at your school has this email." }] });
+      if (!person) throw new Problem(404, "nobody_there", { errors: [{ pointer: "/who", message: "" }] });
       await addMember(found.id, person.id, values.as);
       toast(`${person.display_name || person.email} is in the class now.`);
     },

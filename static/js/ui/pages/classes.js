@@ -1,4 +1,5 @@
 // The classes one belongs to: students join with a code, tutors make them.
+import { Problem } from "../../net/problem.js";
 import { createClass, joinClass, listClasses } from "../../net/school.js";
 import { h } from "../dom.js";
 import { askForm, form } from "../form.js";
@@ -31,7 +32,9 @@ function joining(code) {
       fields: [{ name: "code", label: "Class code", value: code, longest: 64 }],
       confirm: "Join",
       act: async (values) => {
-        const joined = await joinClass(values.code);
+        const joined = await joinClass(values.code).catch((problem) => {
+          throw problem.status === 404 ? new Problem(404, "no_such_class", { errors: [{ pointer: "/code", message: "" }] }) : problem;
+        });
         toast(`You are in “${joined.name}” now.`);
         location.hash = `classes/${joined.id}`;
       },

@@ -54,6 +54,7 @@ function signingIn({ email }, again) {
 async function newEmail(again) {
   const done = await askForm({
     title: "Change your email",
+    intro: [h("p", {}, "Everywhere else you are signed in, you will be signed out.")],
     fields: [{ ...emailField, name: "new_email", label: "New email", autocomplete: "email" }, ownPassword],
     confirm: "Change",
     act: async ({ password, new_email: email }) => rememberProfile(await changeEmail(password, email)),
