@@ -1,7 +1,7 @@
 // The calls about classes, and those of an admin.
 import { call } from "./api.js";
 
-/** @typedef {{id: string, name: string, join_code?: string, teaching: boolean, students: number, tutors: number, created_at: string}} Class */
+/** @typedef {{id: string, name: string, join_code?: string, teaching: boolean, students?: number, tutors: number, created_at: string}} Class */
 /** @typedef {{user_id: string, display_name: string, email?: string, as: "student" | "tutor", created_at: string}} Member */
 /** @typedef {{id: string, email: string, display_name: string, role: string, disabled: boolean, created_at: string}} Person */
 /** @typedef {{id: string, at: string, event: string, actor: {id: string, name: string} | null, subject: {kind: string, id: string} | null, address?: string, detail?: Record<string, any>}} Entry */

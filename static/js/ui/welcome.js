@@ -72,7 +72,7 @@ function choose(wanted) {
   say(byId("switch-text"), creating ? "Have an account already?" : "New here?");
   say(byId("switch"), creating ? "Sign in" : "Create an account");
   for (const id of ["name-field", "code-field", "password-hint"]) show(byId(id), creating);
-  show(byId("to-forgot"), !creating);
+  show(byId("forgot-way"), !creating);
   byId("password").autocomplete = creating ? "new-password" : "current-password";
   complain("");
   for (const name of fields) blame(name, "");

@@ -45,7 +45,7 @@ function joining(code) {
 /** @param {Class} found */
 function classRow({ id, name, teaching, students, tutors }) {
   const link = h("a", { href: `#classes/${id}`, class: "row-link" }, name);
-  return row({ title: link, tags: [teaching && "You teach this"], below: [many(students, "student"), many(tutors, "tutor")] });
+  return row({ title: link, tags: [teaching && "You teach this"], below: [...(students === undefined ? [] : [many(students, "student")]), many(tutors, "tutor")] });
 }
 
 async function makeClass() {

@@ -17,7 +17,8 @@ import { attempt, button, loaded, panel, row } from "./parts.js";
 export function settingsPage({ parts: { signOut, left } }) {
   const counted = async () => hasLimits(await usage());
   return [
-    panel("About you", loaded(profile, (found, again) => [aboutYou(found), signingIn(found, again)])),
+    panel("About you", loaded(profile, (found) => [aboutYou(found)])),
+    panel("How you sign in", loaded(profile, (found, again) => [signingIn(found, again)])),
     panel("Where you are signed in", loaded(signIns, (found, again) => devices(found, again, signOut))),
     panel("Who can read what you write", loaded(consent, permission, { absent: ({ status }) => status === 404 })),
     panel("What you have used", loaded(counted, used, { absent: ({ status }) => status === 404 })),
