@@ -26,6 +26,7 @@ const page = (items) => ok({ items, next_cursor: null });
 const empty = { status: 204 };
 
 export class School {
+  resetCode = "";
   password = "a long enough sentence";
   classes = [];
   consent = { required: true, state: "given", version: "2026-09", by: "guardian", at: minutesAgo(90_000) };
@@ -46,6 +47,11 @@ export class School {
     { id: id(), at: minutesAgo(300), event: "sign_in_refused", actor: null, subject: null, address: "2001:db8::17", detail: { reason: "wrong_password" } },
     { id: id(), at: minutesAgo(9_000), event: "observation_opened", actor: { id: id(), name: "Tara Okafor" }, subject: { kind: "session", id: id() }, detail: {} },
   ];
+
+  /** Somebody who signed up at the real server is known here too. @param {{email: string}} somebody */
+  meet({ email }) {
+    this.people.unshift({ id: id(), email, display_name: "Mia Berg", role: "student", disabled: false, created_at: minutesAgo(1) });
+  }
 
   /** Answers for what the server lacks. @param {import("playwright-core").BrowserContext} context @param {string[]} missing */
   async open(context, missing) {
@@ -81,8 +87,8 @@ export class School {
       case "POST /auth/password": return wrong(body.current_password, "current_password") || ((this.password = body.new_password), empty);
       case "POST /auth/email": return wrong(body.password, "password") || ok({ email: body.new_email, role: "student", display_name: "Mia Berg", locale: "en", grade: null });
       case "POST /auth/forgot": return { status: 202, body: { next: "admin" } };
-      case "POST /auth/reset": return body.code === "GOOD-CODE" ? empty : problem(422, "invalid_code", [{ pointer: "/code", message: "is not right" }]);
-      case "POST /admin/users/:id/reset-code": return { status: 201, body: { code: "K7QD-M2XH-9TPA", expires_at: minutesAgo(-60) } };
+      case "POST /auth/reset": return body.code === this.resetCode ? empty : problem(422, "invalid_code", [{ pointer: "/code", message: "is not right" }]);
+      case "POST /admin/users/:id/reset-code": return (this.resetCode = "K7QD-M2XH-9TPA"), { status: 201, body: { code: this.resetCode, expires_at: minutesAgo(-60) } };
       case "GET /classes": return page(this.classes.map(({ members, ...each }) => this.#seen({ ...each, members }, me)));
       case "POST /classes": return { status: 201, body: this.#seen(this.#make(body.name, me), me) };
       case "GET /classes/:id": return group ? ok(this.#seen(group, me)) : problem(404, "not_found");
