@@ -55,6 +55,7 @@ function forgetTraces(user) {
   pages.hide();
   screen.close();
   screen.sidebar.clear();
+  byId("who").replaceChildren();
   return wipeOutbox(user);
 }
 

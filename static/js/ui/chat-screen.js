@@ -73,6 +73,8 @@ export class ChatScreen {
     this.conversation = null;
     this.transcript.clear();
     this.composer.moveTo("new");
+    this.#entitle("");
+    this.#drawEmpty(false);
     this.announcer.silence();
     updateBanner(null, this.#bannerContext());
   }
