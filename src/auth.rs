@@ -2,13 +2,19 @@
 
 mod access;
 mod bearer;
+mod credentials;
+mod device;
 mod limits;
 mod password;
+mod reset;
+mod reset_code;
 mod secret;
 mod sign_in;
+mod sign_ins;
 mod standing;
 mod ticket;
 mod token;
+mod used;
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -25,13 +31,17 @@ use crate::store::Store;
 use crate::store::accounts::{Account, SignIn};
 
 pub use bearer::bearer;
+pub use device::device;
 pub use limits::Limits;
-pub use sign_in::SignedIn;
+pub use reset::{ResetCode, operators_reset_code};
+pub use sign_in::{NewStudent, SignedIn};
+pub use sign_ins::{SignInRow, SignInsAfter};
 pub use ticket::TICKET_LIFE;
 
 use password::Passwords;
 use standing::Standings;
 use token::Tokens;
+use used::Used;
 
 /// How often what has expired is forgotten, in memory and in the database.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -46,6 +56,8 @@ struct Inner {
     refresh_ttl: Duration,
     passwords: Passwords,
     standings: Standings,
+    used: Used,
+    open_registration: bool,
     limits: Limits,
     /// Whether the housekeeping task runs; it starts with the first call inside a runtime.
     housekeeping: std::sync::Once,
@@ -67,6 +79,8 @@ impl Auth {
             refresh_ttl: accounts.refresh_ttl,
             passwords: Passwords::new(),
             standings: Standings::default(),
+            used: Used::default(),
+            open_registration: accounts.open_registration,
             limits: Limits::new(settings.rate_limit),
             housekeeping: std::sync::Once::new(),
         })))
@@ -86,7 +100,9 @@ impl Auth {
         })?;
         let rows = self.0.store.sign_ins(&[claims.session_id]).await?;
         let row = rows.into_iter().find(|row| row.user_id == claims.sub);
-        self.principal(row, claims.expires_at())
+        let who = self.principal(row, claims.expires_at())?;
+        self.0.used.note(who.family, clock::now());
+        Ok(who)
     }
 
     fn principal(&self, sign_in: Option<SignIn>, expires_at: Timestamp) -> Result<Principal, Problem> {
@@ -127,6 +143,17 @@ impl Auth {
         let hash =
             hash.map_err(|problem| anyhow::anyhow!("hashing the admin's password: {}", problem.code()))?;
         Ok(self.0.store.ensure_admin(&email, &hash, clock::now()).await?)
+    }
+
+    /// How many passwords this process has hashed or compared; tests see by it that two answers cost
+    /// the same.
+    pub fn password_work(&self) -> u64 {
+        self.0.passwords.done()
+    }
+
+    /// Writes down when sign-ins were last used, as the housekeeping does every minute.
+    pub async fn write_used(&self) {
+        self.0.write_used().await;
     }
 
     /// The account of somebody whose token was verified.
@@ -170,8 +197,19 @@ impl Inner {
         }
     }
 
+    async fn write_used(&self) {
+        let (ids, times) = self.used.take();
+        if ids.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.sign_ins_used(&ids, &times).await {
+            tracing::debug!(%error, "when sign-ins were last used could not be written");
+        }
+    }
+
     async fn sweep(&self) {
         self.limits.sweep(Instant::now());
+        self.write_used().await;
         let now = clock::now();
         let oldest_token =
             now.saturating_sub(jiff::SignedDuration::try_from(self.tokens.ttl() * 2).unwrap_or_default());

@@ -71,6 +71,8 @@ pub struct Accounts {
     /// `None`: generated once and kept under `data_dir`.
     pub token_secret: Option<SecretString>,
     pub admin: Option<(String, SecretString)>,
+    /// Anybody may make an account; otherwise only who has the join code of a class.
+    pub open_registration: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +128,7 @@ impl Default for Settings {
                 refresh_ttl: Duration::from_secs(30 * 24 * 3600),
                 token_secret: None,
                 admin: None,
+                open_registration: true,
             },
             allowed_origins: Vec::new(),
             rate_limit: true,

@@ -20,6 +20,7 @@ pub mod telemetry;
 // Floor 1: words only, no IO.
 pub mod config;
 pub mod identity;
+pub mod password_rules;
 pub mod protocol;
 
 // Floor 2: adapters to the outside. Siblings never import each other.

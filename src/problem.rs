@@ -91,6 +91,12 @@ problems! {
     conflict = CONFLICT, "Conflict", "The state of the resource does not allow that.";
     payload_too_large = PAYLOAD_TOO_LARGE, "Payload too large", "The body is larger than 256 KiB.";
     unsupported_media_type = UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "The body must be application/json.";
+    /// `detail` says why, for whoever chose it.
+    weak_password = UNPROCESSABLE_ENTITY, "Weak password", "This password is too easy to guess.";
+    /// Asked for once more, of somebody who is signed in.
+    wrong_password = UNPROCESSABLE_ENTITY, "Wrong password", "The password is not right.";
+    /// A reset code or a join code.
+    invalid_code = UNPROCESSABLE_ENTITY, "Invalid code", "This code is not right, or it does not work any more.";
     invalid_input = UNPROCESSABLE_ENTITY, "Invalid input", "The request holds invalid fields.";
     text_too_long = UNPROCESSABLE_ENTITY, "Text too long", "The message is longer than 16 KiB.";
     rate_limited = TOO_MANY_REQUESTS, "Too many requests", "Too many requests in a short time.";
@@ -119,6 +125,13 @@ impl Problem {
     /// A 422 for one field.
     pub fn field(pointer: impl Into<String>, message: impl Into<String>) -> Problem {
         Problem::invalid(vec![FieldError { pointer: pointer.into(), message: message.into() }])
+    }
+
+    /// The field that it is about; `message` says what is wrong there.
+    #[must_use]
+    pub fn at(mut self, pointer: impl Into<String>, message: impl Into<String>) -> Problem {
+        self.errors.push(FieldError { pointer: pointer.into(), message: message.into() });
+        self
     }
 
     /// A sentence of ours instead of the usual one. Never upstream's words.

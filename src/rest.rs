@@ -7,11 +7,13 @@
 mod accounts;
 mod asyncapi;
 mod chat;
+mod credentials;
 mod docs;
 mod health;
 mod input;
 mod page;
 mod sessions;
+mod sign_ins;
 
 use std::any::Any;
 use std::time::{Duration, Instant};
@@ -92,6 +94,14 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(accounts::logout))
         .routes(routes!(accounts::me, accounts::change_me))
         .routes(routes!(accounts::socket_ticket))
+        .routes(routes!(credentials::change_password))
+        .routes(routes!(credentials::change_email))
+        .routes(routes!(credentials::forgot))
+        .routes(routes!(credentials::reset))
+        .routes(routes!(credentials::issue_reset_code))
+        .routes(routes!(sign_ins::list))
+        .routes(routes!(sign_ins::end))
+        .routes(routes!(sign_ins::end_others))
         .routes(routes!(sessions::list, sessions::create))
         .routes(routes!(sessions::get, sessions::change, sessions::delete))
         .routes(routes!(sessions::messages))

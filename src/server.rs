@@ -84,6 +84,11 @@ impl Server {
         &self.app
     }
 
+    /// Said before `shutdown`: sockets are closed with 1001 and not with 1012.
+    pub fn by_hand(&self) {
+        self.trigger.by_hand();
+    }
+
     /// Ends the drain early: what still runs is interrupted now.
     pub fn hurry(&self) -> impl FnOnce() + Send + 'static {
         let trigger = Arc::clone(&self.trigger);
@@ -138,18 +143,20 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let server = tokio::select! {
         server = Server::start(settings) => server?,
         // What was half started ends with this process, the private PostgreSQL too.
-        () = signals.next() => return Ok(()),
+        _ = signals.next() => return Ok(()),
     };
     println!("{}", greeting(&server));
     tracing::info!(ms = started.elapsed().as_millis() as u64, "started");
-    signals.next().await;
+    if signals.next().await == Told::ByHand {
+        server.by_hand();
+    }
     tracing::info!("stopping: running answers may finish, nothing new is taken");
     let hurry = server.hurry();
     let stopping = server.shutdown();
     tokio::pin!(stopping);
     tokio::select! {
         () = &mut stopping => return Ok(()),
-        () = signals.next() => hurry(),
+        _ = signals.next() => hurry(),
     }
     stopping.await;
     Ok(())
@@ -171,7 +178,7 @@ pub async fn demo_model(listen: SocketAddr) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     tokio::select! {
         served = practice::serve(listener, practice::Options::from_env()) => served?,
-        () = signals.next() => {}
+        _ = signals.next() => {}
     }
     Ok(())
 }
@@ -251,7 +258,15 @@ fn raise_file_limit() {
     }
 }
 
-/// SIGTERM, or Ctrl-C.
+/// Who wants an end.
+#[derive(PartialEq, Eq)]
+enum Told {
+    /// SIGTERM: a supervisor, which starts it again or starts another.
+    BySupervisor,
+    /// Ctrl-C.
+    ByHand,
+}
+
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
@@ -266,7 +281,10 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
-        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::BySupervisor,
+            _ = self.interrupt.recv() => Told::ByHand,
+        }
     }
 }

@@ -5,12 +5,14 @@
 
 pub mod accounts;
 mod chat;
+pub mod credentials;
 pub mod local;
 mod messages;
 pub mod migrate;
 mod pool;
 mod scope;
 mod sessions;
+pub mod sign_ins;
 mod writer;
 
 use std::path::Path;
@@ -33,7 +35,7 @@ pub(crate) use messages::ASSISTANT;
 pub use messages::{MessagesFrom, Reached};
 pub use pool::Address;
 use scope::{Actor, Scope, Scopes};
-pub use sessions::{NewSession, Page, Session, SessionChange, SessionsOf};
+pub use sessions::{Listed, NewSession, Page, Session, SessionChange, SessionsOf};
 pub use writer::Writer;
 
 /// How long a door's query may take before its caller is told that the database is away.
@@ -93,6 +95,14 @@ impl Store {
         if ran > 0 {
             tracing::info!(ran, version = migrate::newest(), "the database's schema is up to date");
         }
+        let address = match &local {
+            // The private server's owner is a superuser: nobody serves as that one.
+            Some(_) => {
+                migrate::open_login(&address).await?;
+                address.as_login(migrate::LOGIN)
+            }
+            None => address,
+        };
         let scopes = Scopes::new(address.pool(settings.pool_size)?);
         let writer = Writer::start(address.clone());
         Ok(Store(Arc::new(Parts { address, scopes, writer, local: Mutex::new(local) })))
@@ -137,7 +147,6 @@ impl Store {
     }
 
     /// As the admin of an organisation.
-    #[expect(dead_code, reason = "what an admin does comes with the classes")]
     fn as_admin(&self, id: Uuid) -> Scope<'_> {
         self.0.scopes.of(Actor::Admin(id))
     }
@@ -212,6 +221,8 @@ pub struct Woken {
     pub student_name: String,
     pub title: Option<String>,
     pub hand_raised: bool,
+    /// Commands without a message that took effect, the newest first.
+    pub done: Vec<Uuid>,
     /// The highest `ord` in the conversation, superseded messages included; 0 when there is none.
     pub last_ord: i64,
     /// Messages in `ord` order, so the queued ones last. `edits`: for those, the one it supersedes.

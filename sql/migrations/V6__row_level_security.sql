@@ -34,8 +34,15 @@ BEGIN
                 IF name <> 'fynq_policy' AND NOT pg_has_role('fynq_app', name, 'MEMBER') THEN
                     EXECUTE format('GRANT %I TO fynq_app', name);
                 END IF;
+                -- The owner may take each role, and has none of their rights without taking it. (Before
+                -- PostgreSQL 16 that is a property of the owner: NOINHERIT.)
                 IF NOT pg_has_role(current_user, name, 'MEMBER') THEN
-                    EXECUTE format('GRANT %I TO CURRENT_USER', name);
+                    EXECUTE format(
+                        CASE WHEN current_setting('server_version_num')::int >= 160000
+                            THEN 'GRANT %I TO CURRENT_USER WITH INHERIT FALSE, SET TRUE'
+                            ELSE 'GRANT %I TO CURRENT_USER'
+                        END, name
+                    );
                 END IF;
                 EXIT;
             EXCEPTION WHEN internal_error OR unique_violation THEN
@@ -253,7 +260,7 @@ CREATE POLICY changed ON sessions FOR UPDATE TO fynq_user
 CREATE POLICY deleted ON sessions FOR DELETE TO fynq_user USING (student_id = (SELECT auth.uid()));
 GRANT SELECT, INSERT, UPDATE (title, subject, updated_at), DELETE ON sessions TO fynq_user;
 CREATE POLICY kept ON sessions TO fynq_task USING (true) WITH CHECK (true);
-GRANT SELECT, UPDATE (title, updated_at, control, hand_raised) ON sessions TO fynq_task;
+GRANT SELECT, UPDATE (title, updated_at, control, hand_raised, done) ON sessions TO fynq_task;
 
 -- Messages: of the sessions that one sees. Only the tasks write them.
 CREATE POLICY seen ON messages FOR SELECT TO fynq_user

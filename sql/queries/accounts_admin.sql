@@ -5,7 +5,8 @@ WITH admin AS (
     INSERT INTO users (id, email, password_hash, role, display_name, created_at, updated_at)
     VALUES ($1, $2, $3, 'admin', '', $4, $4)
     ON CONFLICT (email) DO UPDATE
-    SET role = 'admin', password_hash = $3, disabled_at = NULL, updated_at = $4
+    SET role = 'admin', password_hash = $3, disabled_at = NULL, updated_at = $4,
+        credentials_no = users.credentials_no + 1
     WHERE users.role <> 'admin'
     RETURNING id
 ), ended AS (

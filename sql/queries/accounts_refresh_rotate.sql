@@ -2,7 +2,8 @@
 -- moment one comes second and sees `used`; that one ends the sign-in.
 WITH token AS MATERIALIZED (
     SELECT r.hash, r.sign_in_id, u.id AS user_id, u.email, u.role, r.used_at IS NOT NULL AS used,
-           r.used_at IS NULL AND r.expires_at > $3 AND s.ended_at IS NULL AND u.disabled_at IS NULL AS good
+           r.used_at IS NULL AND r.expires_at > $3 AND s.ended_at IS NULL AND u.disabled_at IS NULL
+               AND s.credentials_no = u.credentials_no AS good
     FROM refresh_tokens r
     JOIN sign_ins s ON s.id = r.sign_in_id
     JOIN users u ON u.id = s.user_id
@@ -15,6 +16,10 @@ WITH token AS MATERIALIZED (
 ), next AS (
     INSERT INTO refresh_tokens (hash, sign_in_id, created_at, expires_at)
     SELECT $2, token.sign_in_id, $3, $4 FROM token WHERE token.good
+), seen AS (
+    UPDATE sign_ins SET last_used_at = $3
+    FROM token
+    WHERE sign_ins.id = token.sign_in_id AND token.good
 ), ended AS (
     UPDATE sign_ins SET ended_at = $3
     FROM token

@@ -5,7 +5,8 @@ WITH ticket AS (
 )
 SELECT ticket.user_id, ticket.sign_in_id, ticket.origin, ticket.token_expires_at, ticket.expires_at,
        u.org_id, u.role, coalesce(nullif(u.display_name, ''), split_part(u.email, '@', 1)) AS name,
-       s.ended_at IS NOT NULL AS ended, u.disabled_at IS NOT NULL AS disabled
+       s.ended_at IS NOT NULL OR s.credentials_no <> u.credentials_no AS ended,
+       u.disabled_at IS NOT NULL AS disabled
 FROM ticket
 JOIN sign_ins s ON s.id = ticket.sign_in_id AND s.user_id = ticket.user_id
 JOIN users u ON u.id = s.user_id

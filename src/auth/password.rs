@@ -1,6 +1,7 @@
 //! Passwords: argon2id, off the runtime's threads and only a few at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -33,6 +34,7 @@ const NOBODY: &str =
 pub(super) struct Passwords {
     turns: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    done: Arc<AtomicU64>,
 }
 
 impl Passwords {
@@ -40,7 +42,13 @@ impl Passwords {
         Passwords {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             places: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
+            done: Arc::default(),
         }
+    }
+
+    /// How many were hashed or compared so far.
+    pub(super) fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
     }
 
     /// The PHC string to keep.
@@ -78,6 +86,7 @@ impl Passwords {
         let _place = self.places.try_acquire().map_err(|_| Problem::overloaded())?;
         let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned());
         let turn = turn.await.ok().and_then(Result::ok).ok_or_else(Problem::overloaded)?;
+        self.done.fetch_add(1, Ordering::Relaxed);
         let done = tokio::task::spawn_blocking(move || {
             let outcome = work();
             // Given back when the work ends, not when the request that asked for it hangs up.
@@ -92,6 +101,13 @@ impl Passwords {
             }
         }
     }
+}
+
+/// Whether a kept hash was made under other parameters than today's.
+pub(super) fn is_outdated(kept: &str) -> bool {
+    let Ok(hash) = PasswordHash::new(kept) else { return true };
+    let params = Params::try_from(&hash).map(|params| (params.m_cost(), params.t_cost(), params.p_cost()));
+    hash.algorithm.as_str() != "argon2id" || params.ok() != Some((MEMORY_KIB, PASSES, LANES))
 }
 
 fn argon2() -> anyhow::Result<Argon2<'static>> {
@@ -112,6 +128,19 @@ mod tests {
         assert!(passwords.matches("correct horse".into(), Some(hash.clone())).await.unwrap());
         assert!(!passwords.matches("correct horsf".into(), Some(hash)).await.unwrap());
         assert!(!passwords.matches("correct horse".into(), None).await.unwrap());
+    }
+
+    #[test]
+    fn a_hash_of_other_parameters_is_outdated() {
+        assert!(!is_outdated(NOBODY));
+        for old in [
+            NOBODY.replace("m=19456", "m=4096"),
+            NOBODY.replace("t=2", "t=1"),
+            NOBODY.replace("argon2id", "argon2i"),
+            "nonsense".into(),
+        ] {
+            assert!(is_outdated(&old), "{old}");
+        }
     }
 
     #[test]

@@ -8,10 +8,32 @@ use crate::clock;
 use crate::id::{self, Uuid};
 use crate::identity::{Principal, Role, Standing};
 use crate::problem::Problem;
-use crate::store::accounts::{NewAccount, Rotation};
+use crate::store::accounts::{Created, NewAccount, NewSignIn, Rotation};
 
+use super::password::is_outdated;
 use super::secret::{self, Secret};
 use super::{Auth, later};
+
+/// Somebody who signs up.
+pub struct NewStudent<'a> {
+    pub email: &'a str,
+    pub password: SecretString,
+    /// May be empty.
+    pub display_name: &'a str,
+    /// Of the class that they come to; without it they need open registration.
+    pub join_code: Option<&'a str>,
+    /// What they will know this sign-in by.
+    pub device: &'a str,
+}
+
+/// Who signs in, with what and from where, once the password was right.
+struct Known {
+    user: Uuid,
+    email: String,
+    role: Role,
+    /// Of the credentials, as they were when they were looked at.
+    number: i32,
+}
 
 /// What a client holds after signing in.
 pub struct SignedIn {
@@ -24,53 +46,99 @@ pub struct SignedIn {
 }
 
 impl Auth {
-    /// A new student, signed in.
-    pub async fn register(
-        &self,
-        email: &str,
-        password: SecretString,
-        display_name: &str,
-    ) -> Result<SignedIn, Problem> {
-        let email = email.to_lowercase();
-        let password_hash = self.0.passwords.hash(password).await?;
-        let new = NewAccount {
+    /// A new student, signed in; with a join code a member of its class from the first moment.
+    pub async fn register(&self, new: NewStudent<'_>) -> Result<SignedIn, Problem> {
+        let email = new.email.to_lowercase();
+        if new.join_code.is_none() && !self.0.open_registration {
+            return Err(Problem::field("/join_code", "is required"));
+        }
+        let join_code = new.join_code.map(as_kept);
+        let join_code = join_code.as_deref();
+        let place = self.0.store.place(join_code).await?.ok_or_else(Problem::internal)?;
+        if join_code.is_some() && place.class.is_none() {
+            return Err(no_class());
+        }
+        let class = place.class.as_deref().unwrap_or_default();
+        self.check_password(
+            "/password",
+            &new.password,
+            &[&email, new.display_name, &place.organisation, class],
+        )?;
+        let password_hash = self.0.passwords.hash(new.password).await?;
+        let account = NewAccount {
             id: id::new(),
             email: &email,
             password_hash: &password_hash,
             role: Role::Student,
-            display_name,
+            display_name: new.display_name,
+            join_code,
             now: clock::now(),
         };
-        let account = self.0.store.create_account(new).await?.ok_or_else(Problem::email_taken)?;
+        let account = match self.0.store.create_account(account).await? {
+            Created::Done(account) => account,
+            Created::Taken => return Err(Problem::email_taken()),
+            Created::NoClass => return Err(no_class()),
+        };
         tracing::info!(user = %account.id, "registered");
-        self.begin(account.id, account.email, account.role).await
+        let known = Known { user: account.id, email: account.email, role: account.role, number: 0 };
+        self.begin(known, new.device).await
     }
 
     /// One answer for an unknown address, a wrong password and a disabled account, after the same time.
-    pub async fn login(&self, email: &str, password: SecretString) -> Result<SignedIn, Problem> {
+    pub async fn login(
+        &self,
+        email: &str,
+        password: SecretString,
+        device: &str,
+    ) -> Result<SignedIn, Problem> {
         let email = email.to_lowercase();
         let limits = self.limits();
         limits.may_try(&email, Instant::now())?;
         let known = self.0.store.credentials(&email).await?;
         let kept = known.as_ref().and_then(|known| known.password_hash.clone());
-        let matches = self.0.passwords.matches(password, kept).await?;
+        let matches = self.0.passwords.matches(password.clone(), kept).await?;
         let known = known.filter(|known| matches && !known.disabled);
         limits.tried(&email, known.is_some(), Instant::now())?;
         let Some(known) = known else {
             tracing::info!("a sign-in failed");
             return Err(Problem::invalid_credentials());
         };
-        tracing::info!(user = %known.account.id, "signed in");
-        self.begin(known.account.id, known.account.email, known.account.role).await
+        let account = known.account;
+        if let Some(old) = known.password_hash.filter(|hash| is_outdated(hash)) {
+            self.rehash(account.id, &old, password).await;
+        }
+        let known =
+            Known { user: account.id, email: account.email, role: account.role, number: known.number };
+        let signed_in = self.begin(known, device).await?;
+        tracing::info!(user = %signed_in.user, "signed in");
+        Ok(signed_in)
     }
 
-    async fn begin(&self, user: Uuid, email: String, role: Role) -> Result<SignedIn, Problem> {
+    /// Keeps a password that was right under today's parameters. The sign-in does not hang on it.
+    async fn rehash(&self, user: Uuid, old: &str, password: SecretString) {
+        let Ok(new) = self.0.passwords.hash(password).await else { return };
+        if let Err(error) = self.0.store.rehash(user, old, &new).await {
+            tracing::debug!(%error, "a password could not be hashed anew");
+        }
+    }
+
+    async fn begin(&self, known: Known, device: &str) -> Result<SignedIn, Problem> {
         let now = clock::now();
-        let family = id::new();
         let refresh = Secret::new();
-        let expires_at = later(now, self.0.refresh_ttl);
-        self.0.store.start_sign_in(family, user, &refresh.hash(), now, expires_at).await?;
-        self.signed_in(user, email, role, family, refresh)
+        let new = NewSignIn {
+            id: id::new(),
+            user: known.user,
+            number: known.number,
+            label: device,
+            refresh: &refresh.hash(),
+            now,
+            expires_at: later(now, self.0.refresh_ttl),
+        };
+        // The password was changed, or the account disabled, while it was compared.
+        if !self.0.store.start_sign_in(&new).await? {
+            return Err(Problem::invalid_credentials());
+        }
+        self.signed_in(known.user, known.email, known.role, new.id, refresh)
     }
 
     fn signed_in(
@@ -120,4 +188,14 @@ impl Auth {
         tracing::info!(user = %who.user_id, "signed out");
         Ok(())
     }
+}
+
+/// A join code as it is kept: without what makes it readable, in upper case.
+fn as_kept(typed: &str) -> String {
+    let letters = typed.chars().filter(|c| !c.is_whitespace() && *c != '-');
+    letters.map(|c| c.to_ascii_uppercase()).collect()
+}
+
+fn no_class() -> Problem {
+    Problem::invalid_code().at("/join_code", "is not the code of a class")
 }

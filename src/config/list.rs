@@ -91,6 +91,12 @@ pub const SETTINGS: &[Setting] = &[
         "a-long-password",
         "the first administrator's password; both of the two or none",
     ),
+    set(
+        "FYNQ_OPEN_REGISTRATION",
+        "on",
+        "off",
+        "anybody may make a student's account; off: only who has the join code of a class",
+    ),
     set("FYNQ_TOKEN_TTL_S", "3600", "3600", "life of an access token, in seconds"),
     set("FYNQ_REFRESH_TTL_S", "2592000", "2592000", "life of a refresh token, in seconds"),
     secret(

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::password_rules::{self, Weak};
+
 use super::list::{ABSENT, SETTINGS};
 use super::{Accounts, Database, LogFormat, Model, Session, Settings, Socket};
 
@@ -67,11 +69,7 @@ pub(super) fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Se
         model: model(&from, defaults.model)?,
         accounts: accounts(&from, defaults.accounts)?,
         allowed_origins: from.or("FYNQ_ALLOWED_ORIGINS", defaults.allowed_origins, origins)?,
-        rate_limit: from.or("FYNQ_RATE_LIMIT", defaults.rate_limit, |text| match text {
-            "on" => Ok(true),
-            "off" => Ok(false),
-            _ => Err("must be on or off".to_owned()),
-        })?,
+        rate_limit: from.or("FYNQ_RATE_LIMIT", defaults.rate_limit, on_or_off)?,
         log: from.or("FYNQ_LOG", defaults.log, |text| match text {
             "pretty" => Ok(LogFormat::Pretty),
             "json" => Ok(LogFormat::Json),
@@ -145,7 +143,13 @@ fn accounts(from: &Reader<'_>, defaults: Accounts) -> Result<Accounts, SettingEr
         }
     })?;
     let password = from.secret("FYNQ_ADMIN_PASSWORD", |text| {
-        if text.chars().count() >= 8 { Ok(()) } else { Err("shorter than 8 characters") }
+        let address = email.as_deref().unwrap_or_default();
+        password_rules::check(text, &[address]).map_err(|weak| match weak {
+            Weak::Short => "shorter than 8 characters",
+            Weak::Long => "longer than 128 characters",
+            Weak::Common => "is one of the passwords that are tried first",
+            Weak::Personal => "is made of the address or of the product's name",
+        })
     })?;
     let admin = match (email, password) {
         (Some(email), Some(password)) => Some((email, password)),
@@ -164,6 +168,7 @@ fn accounts(from: &Reader<'_>, defaults: Accounts) -> Result<Accounts, SettingEr
             if text.len() >= 32 { Ok(()) } else { Err("shorter than 32 bytes") }
         })?,
         admin,
+        open_registration: from.or("FYNQ_OPEN_REGISTRATION", defaults.open_registration, on_or_off)?,
     })
 }
 
@@ -188,6 +193,14 @@ fn socket(from: &Reader<'_>, defaults: Socket) -> Result<Socket, SettingError> {
         return Err(bad("FYNQ_SILENT_S", "must be longer than FYNQ_PING_S"));
     }
     Ok(socket)
+}
+
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be on or off".to_owned()),
+    }
 }
 
 struct Reader<'a> {

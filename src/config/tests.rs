@@ -125,6 +125,29 @@ fn a_bad_setting_is_one_line_with_its_name_the_fault_and_an_example() {
 }
 
 #[test]
+fn the_admins_password_obeys_the_rules_of_all_passwords() {
+    for (password, fault) in [
+        ("hunter2", "shorter than 8"),
+        ("Password1", "tried first"),
+        ("fynq-2026", "made of"),
+        ("principal!", "made of"),
+        (&"x".repeat(129), "longer than 128"),
+    ] {
+        let line = refused(&[("FYNQ_ADMIN_EMAIL", "principal@b.example"), ("FYNQ_ADMIN_PASSWORD", password)]);
+        assert!(line.starts_with("FYNQ_ADMIN_PASSWORD: ") && line.contains(fault), "{line}");
+        assert!(!line.contains(password), "{line}");
+    }
+}
+
+#[test]
+fn registration_is_open_unless_it_is_said_otherwise() {
+    let open = |text| Settings::from_env(&vars(&[("FYNQ_OPEN_REGISTRATION", text)])).unwrap();
+    assert!(Settings::default().accounts.open_registration);
+    assert!(open("on").accounts.open_registration && !open("off").accounts.open_registration);
+    assert!(refused(&[("FYNQ_OPEN_REGISTRATION", "no")]).contains("must be on or off"));
+}
+
+#[test]
 fn the_admin_needs_both_halves() {
     assert!(refused(&[("FYNQ_ADMIN_EMAIL", "a@b.example")]).starts_with("FYNQ_ADMIN_PASSWORD: missing"));
     let line = refused(&[("FYNQ_ADMIN_PASSWORD", "hunter2-hunter2")]);

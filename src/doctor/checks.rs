@@ -98,6 +98,7 @@ pub(super) async fn database(settings: &Settings) -> Vec<Check> {
 async fn ask(client: &tokio_postgres::Client, shown: &str) -> anyhow::Result<Vec<Check>> {
     let row = client.query_typed_one(include_str!("../../sql/queries/doctor.sql"), &[]).await?;
     let (version, commit, read_only): (i32, String, bool) = (row.get(0), row.get(1), row.get(2));
+    let mighty: bool = row.get(3);
     let major = version / 10_000;
     let mut checks = vec![if major >= 15 {
         Check::new("database", Good, format!("{shown} is PostgreSQL {major}"))
@@ -109,6 +110,12 @@ async fn ask(client: &tokio_postgres::Client, shown: &str) -> anyhow::Result<Vec
             Check::new("database", Bad, "it takes no writes").next("DATABASE_URL must name the primary"),
         );
     }
+    checks.push(if mighty {
+        Check::new("rights", Note, "the database's role owns the tables or passes by their policies")
+            .next("fynq takes narrower roles in every transaction; to serve with nothing more: fynq migrate as this one, then ALTER ROLE fynq_app LOGIN PASSWORD '…' and DATABASE_URL with fynq_app")
+    } else {
+        Check::new("rights", Good, "the database's role owns nothing and is held by every policy")
+    });
     if commit == "off" {
         checks.push(
             Check::new(

@@ -117,8 +117,10 @@ impl Serialize for ErrorCode {
 pub enum CloseCode {
     /// 1000: the client said goodbye first.
     Normal,
-    /// 1001: this server goes away for good.
+    /// 1001: stopped by hand; nobody promised that it comes back.
     ShuttingDown,
+    /// 1002: a frame that breaks RFC 6455.
+    Protocol,
     /// 1003: a binary frame.
     Unsupported,
     /// 1009: a frame over 64 KiB.
@@ -146,6 +148,7 @@ impl CloseCode {
         match self {
             CloseCode::Normal => 1000,
             CloseCode::ShuttingDown => 1001,
+            CloseCode::Protocol => 1002,
             CloseCode::Unsupported => 1003,
             CloseCode::TooBig => 1009,
             CloseCode::Internal => 1011,
@@ -163,6 +166,7 @@ impl CloseCode {
         match self {
             CloseCode::Normal => "bye",
             CloseCode::ShuttingDown => "shutting down",
+            CloseCode::Protocol => "not the WebSocket protocol",
             CloseCode::Unsupported => "text frames only",
             CloseCode::TooBig => "frame over 64 KiB",
             CloseCode::Internal => "internal error",

@@ -37,8 +37,8 @@ pub struct Message {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Author {
-    /// Absent for the assistant.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// `null` for the assistant.
+    #[schema(required)]
     pub id: Option<Uuid>,
     pub name: String,
     pub kind: AuthorKind,

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use garde::Validate;
-use http::header::ORIGIN;
+use http::header::{ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::app::App;
-use crate::auth::{SignedIn, TICKET_LIFE};
+use crate::auth::{self, NewStudent, SignedIn, TICKET_LIFE};
 use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
 use crate::identity::{Principal, Role};
@@ -32,6 +32,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
     }
 }
 
+/// What the owner of a sign-in will know it by.
+pub(super) struct Device(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Device {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let named = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+        Ok(Device(auth::device(named)))
+    }
+}
+
 pub(super) fn peer(extensions: &http::Extensions) -> IpAddr {
     let info = extensions.get::<ConnectInfo<SocketAddr>>();
     info.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
@@ -44,7 +56,7 @@ pub(super) struct Register {
     #[garde(length(bytes, max = 254), email, custom(no_nul))]
     #[schema(format = Email, max_length = 254)]
     email: String,
-    /// 8 to 128 characters, any of them.
+    /// 8 to 128 characters, any of them; not one of those that are tried first.
     #[garde(custom(good_password))]
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
     password: SecretString,
@@ -52,6 +64,11 @@ pub(super) struct Register {
     #[garde(length(chars, min = 1, max = 80), custom(optional_line))]
     #[schema(min_length = 1, max_length = 80)]
     display_name: Option<String>,
+    /// Of a class: the account belongs to its organisation, and to it as a student.
+    #[serde(default)]
+    #[garde(length(chars, min = 1, max = 64), custom(optional_line))]
+    #[schema(min_length = 1, max_length = 64)]
+    join_code: Option<String>,
 }
 
 #[derive(Deserialize, Validate, utoipa::ToSchema)]
@@ -73,12 +90,12 @@ pub(super) struct Refresh {
     refresh_token: SecretString,
 }
 
-fn good_password(password: &SecretString, (): &()) -> garde::Result {
+pub(super) fn good_password(password: &SecretString, (): &()) -> garde::Result {
     length(password, 8)
 }
 
 /// An account may be older than today's rules.
-fn some_password(password: &SecretString, (): &()) -> garde::Result {
+pub(super) fn some_password(password: &SecretString, (): &()) -> garde::Result {
     length(password, 1)
 }
 
@@ -129,16 +146,27 @@ impl From<SignedIn> for Tokens {
 /// Makes an account for a student and signs it in.
 #[utoipa::path(
     post, path = "/auth/register", tag = "accounts", security(()), request_body = Register,
-    responses((status = 201, body = Tokens), (status = 409, description = "`email_taken`"))
+    responses(
+        (status = 201, body = Tokens),
+        (status = 409, description = "`email_taken`"),
+        (status = 422, description = "A field is invalid; `errors` points at each. `weak_password`, `invalid_code`")
+    )
 )]
 pub(super) async fn register(
     State(app): State<App>,
     Peer(peer): Peer,
+    Device(device): Device,
     Valid(new): Valid<Register>,
 ) -> Result<(StatusCode, Json<Tokens>), Problem> {
     app.auth.limits().sign_in(peer)?;
-    let name = new.display_name.as_deref().unwrap_or_default().trim();
-    let signed_in = app.auth.register(&new.email, new.password, name).await?;
+    let new = NewStudent {
+        email: &new.email,
+        password: new.password,
+        display_name: new.display_name.as_deref().unwrap_or_default().trim(),
+        join_code: new.join_code.as_deref().map(str::trim),
+        device: &device,
+    };
+    let signed_in = app.auth.register(new).await?;
     Ok((StatusCode::CREATED, Json(signed_in.into())))
 }
 
@@ -150,10 +178,11 @@ pub(super) async fn register(
 pub(super) async fn login(
     State(app): State<App>,
     Peer(peer): Peer,
+    Device(device): Device,
     Valid(login): Valid<Login>,
 ) -> Result<Json<Tokens>, Problem> {
     app.auth.limits().sign_in(peer)?;
-    let signed_in = app.auth.login(login.email.trim(), login.password).await?;
+    let signed_in = app.auth.login(login.email.trim(), login.password, &device).await?;
     Ok(Json(signed_in.into()))
 }
 

@@ -193,6 +193,14 @@ mod tests {
             "post /api/v1/auth/login",
             "post /api/v1/auth/refresh",
             "post /api/v1/auth/logout",
+            "post /api/v1/auth/logout-others",
+            "post /api/v1/auth/password",
+            "post /api/v1/auth/email",
+            "post /api/v1/auth/forgot",
+            "post /api/v1/auth/reset",
+            "post /api/v1/admin/users/{id}/reset-code",
+            "get /api/v1/users/me/sign-ins",
+            "delete /api/v1/users/me/sign-ins/{id}",
             "get /api/v1/users/me",
             "put /api/v1/users/me",
             "post /api/v1/sessions",
@@ -226,9 +234,11 @@ mod tests {
                 "get /health/live",
                 "get /health/ready",
                 "get /metrics",
+                "post /api/v1/auth/forgot",
                 "post /api/v1/auth/login",
                 "post /api/v1/auth/refresh",
                 "post /api/v1/auth/register",
+                "post /api/v1/auth/reset",
             ]
         );
     }

@@ -10,7 +10,7 @@ use crate::problem::Problem;
 use crate::store;
 
 const DEFAULT_LIMIT: u32 = 50;
-/// The longest of ours has about 190 bytes.
+/// The longest of ours has about 210 bytes.
 const MAX_CURSOR: usize = 256;
 
 #[derive(Debug, Default, Deserialize, Validate, utoipa::IntoParams)]

@@ -12,7 +12,7 @@ use crate::id::Uuid;
 use crate::identity::{Principal, Role};
 use crate::problem::Problem;
 use crate::protocol::Message;
-use crate::store::{self, MessagesFrom, NewSession, SessionChange, SessionsOf};
+use crate::store::{self, Listed, MessagesFrom, NewSession, SessionChange, SessionsOf};
 
 use super::input::{Id, Valid, ValidQuery, given, no_nul, one_line};
 use super::page::{ListQuery, Page};
@@ -102,6 +102,11 @@ fn optional_no_nul(text: &Option<String>, context: &()) -> garde::Result {
 }
 
 /// The sessions that one may see, the last changed first: one's own; an admin sees all.
+///
+/// What is said or changed in a session while the list is paged moves it away from its place. Such
+/// sessions come on the last page (and further ones, if they are many), the last changed last: none is
+/// missed, and one that an earlier page had comes once more, as it is now. A client keeps the later of
+/// the two and sorts by `updated_at`.
 #[utoipa::path(
     get, path = "/sessions", tag = "sessions", params(SessionsQuery),
     responses((status = 200, body = Page<Session>))
@@ -112,7 +117,7 @@ pub(super) async fn list(
     ValidQuery(query): ValidQuery<SessionsQuery>,
 ) -> Result<Json<Page<Session>>, Problem> {
     let list = ListQuery { limit: query.limit, cursor: query.cursor };
-    let after: Option<(Timestamp, Uuid)> = list.after()?;
+    let after: Option<Listed> = list.after()?;
     let of = match who.role {
         Role::Admin => SessionsOf::Everyone,
         Role::Student | Role::Tutor => SessionsOf::Student(who.user_id),
@@ -184,9 +189,7 @@ pub(super) async fn delete(
     Id(session): Id,
 ) -> Result<StatusCode, Problem> {
     app.auth.own_session(&who, session).await?;
-    // First the task, so that nothing is written for a session whose row is gone.
-    let _asleep = app.sessions.remove(session).await;
-    app.store.delete_session(who.user_id, session).await?;
+    app.sessions.delete(who.user_id, session).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -105,10 +105,10 @@ impl State {
         match self.run.as_deref_mut() {
             Some(run) if matches!(run.phase, Phase::Beginning { .. }) => {
                 run.phase = Phase::Beginning { stopped: true };
-                self.done(command);
+                self.done(out, command);
             }
             Some(run) if matches!(run.phase, Phase::Speaking { .. }) => {
-                self.done(command);
+                self.done(out, command);
                 self.end_early(out, Early::Stopped);
             }
             _ => refuse(out, reply, Refused::plain(ErrorCode::NoActiveRun), command),
@@ -130,7 +130,7 @@ impl State {
         if let Err(refused) = storage {
             return refuse(out, reply, refused, command);
         }
-        self.done(command);
+        self.done(out, command);
         self.hand_raised = raised;
         out.commit(Token::Note, vec![Op::RaiseHand { session_id: self.session, raised }], Patience::Insist);
         self.announce(out);
@@ -194,8 +194,9 @@ impl State {
         command.is_some_and(|id| self.done.contains(&id))
     }
 
-    pub(super) fn done(&mut self, command: Option<Uuid>) {
+    pub(super) fn done(&mut self, out: &mut impl Out, command: Option<Uuid>) {
         let Some(id) = command else { return };
+        out.remember(id);
         if self.done.len() == MAX_DONE {
             self.done.pop_front();
         }

@@ -21,7 +21,15 @@ pub(super) enum Request {
     Snapshot(ConnId, oneshot::Sender<Attachment>),
     Detach(ConnId),
     Command(Viewer, Command, Option<Asking>),
-    Remove,
+    Hold(Hold),
+}
+
+/// Keeps a session still while its row is deleted.
+pub(super) struct Hold {
+    /// Answered when it does.
+    pub(super) still: oneshot::Sender<()>,
+    /// The row is gone; dropped: that failed.
+    pub(super) gone: oneshot::Receiver<()>,
 }
 
 pub(super) type Asking = oneshot::Sender<Result<Following, Refused>>;

@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config;
 use crate::gemini::Model;
 use crate::id::Uuid;
 use crate::shutdown::Shutdown;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
-use super::handle::{Handle, Request};
+use super::handle::{Handle, Hold, Request};
 use super::task;
 
 /// Requests that may wait for a session's task; when they are more, whoever asks waits.
@@ -47,7 +47,7 @@ pub(super) struct Inner {
     pub(super) model: Model,
     pub(super) settings: config::Session,
     pub(super) shutdown: Shutdown,
-    /// Runs that are active now; the drain waits for none.
+    /// Runs that are active now, and commands that are being noted; the drain waits for none.
     pub(super) running: watch::Sender<usize>,
 }
 
@@ -88,7 +88,8 @@ impl Registry {
         }
         let removing = self.inner.removing();
         if removing.contains_key(&id) {
-            return Err(OpenError::NotFound);
+            // Soon it is known whether it is still there.
+            return Err(OpenError::Unavailable);
         }
         let wake = || {
             let (mailbox, requests) = mpsc::channel(MAILBOX);
@@ -108,18 +109,22 @@ impl Registry {
         Ok(Handle { id, mailbox })
     }
 
-    /// Ends a session that is being deleted: its run stops, its sockets close with 4404. It is not
-    /// woken again while the returned guard lives.
-    pub async fn remove(&self, id: Uuid) -> Removing {
-        *self.inner.removing().entry(id).or_default() += 1;
-        let guard = Removing { inner: Arc::clone(&self.inner), id };
-        let mailbox = self.inner.sessions.get(&id).map(|entry| entry.value().clone());
-        if let Some(mailbox) = mailbox {
-            // A closed mailbox is a task that has ended already.
-            let _ = mailbox.send(Box::new(Request::Remove)).await;
-            mailbox.closed().await;
-        }
-        guard
+    /// Deletes a session with its messages: its run stops, its sockets close with 4404. When PostgreSQL
+    /// cannot take that, nothing has happened. `who`: its student.
+    pub async fn delete(&self, who: Uuid, id: Uuid) -> Result<(), StoreError> {
+        let inner = Arc::clone(&self.inner);
+        // In a task of its own: whoever asked may hang up in the middle of it.
+        let deletion = tokio::spawn(async move {
+            let _removing = Removing::new(&inner, id);
+            // First the task, so that nothing is written for a session whose row is gone.
+            let held = inner.hold(id).await;
+            inner.store.delete_session(who, id).await?;
+            if let Some(held) = held {
+                held.end().await;
+            }
+            Ok(())
+        });
+        deletion.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
     /// Resolves when no run is active.
@@ -130,9 +135,16 @@ impl Registry {
 }
 
 /// Keeps a session from waking while its row is deleted.
-pub struct Removing {
+struct Removing {
     inner: Arc<Inner>,
     id: Uuid,
+}
+
+impl Removing {
+    fn new(inner: &Arc<Inner>, id: Uuid) -> Removing {
+        *inner.removing().entry(id).or_default() += 1;
+        Removing { inner: Arc::clone(inner), id }
+    }
 }
 
 impl Drop for Removing {
@@ -147,7 +159,34 @@ impl Drop for Removing {
     }
 }
 
+/// A session's task that holds still. Dropped, it goes on.
+struct Held {
+    gone: oneshot::Sender<()>,
+    mailbox: mpsc::Sender<Box<Request>>,
+}
+
+impl Held {
+    async fn end(self) {
+        // A task that has ended meanwhile is what is wanted.
+        let _ = self.gone.send(());
+        self.mailbox.closed().await;
+    }
+}
+
 impl Inner {
+    /// `None`: it is not in memory.
+    async fn hold(&self, id: Uuid) -> Option<Held> {
+        let mailbox = self.sessions.get(&id).map(|entry| entry.value().clone())?;
+        let ((still, is_still), (gone, is_gone)) = (oneshot::channel(), oneshot::channel());
+        let hold = Request::Hold(Hold { still, gone: is_gone });
+        if mailbox.send(Box::new(hold)).await.is_ok() && is_still.await.is_ok() {
+            return Some(Held { gone, mailbox });
+        }
+        // It was about to leave.
+        mailbox.closed().await;
+        None
+    }
+
     fn removing(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, usize>> {
         self.removing.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

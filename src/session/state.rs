@@ -40,6 +40,8 @@ pub(super) trait Out {
     fn ask_model(&mut self, prompt: Prompt);
     /// Closes the upstream call; what it used until then.
     fn hush_model(&mut self) -> Option<(Usage, Option<String>)>;
+    /// Keeps over a restart that a command without a message took effect.
+    fn remember(&mut self, command: Uuid);
     fn now(&self) -> Timestamp;
 }
 
@@ -132,7 +134,7 @@ impl State {
             watchers: Vec::new(),
             window: Window::new(woken.has_more),
             gone: Vec::new(),
-            done: VecDeque::new(),
+            done: woken.done.into_iter().rev().collect(),
             unseen: false,
             ord: woken.last_ord,
             waiting: WAITING,

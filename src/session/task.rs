@@ -20,7 +20,7 @@ use crate::shutdown::Phase;
 use crate::store::{Past, WriteError};
 
 use super::Refused;
-use super::handle::{Asking, Attachment, Call, Request, Viewer};
+use super::handle::{Asking, Attachment, Call, Hold, Request, Viewer};
 use super::log::Audience;
 use super::registry::{Inner, OpenError};
 use super::state::{Out, ReplyTo, State, Token, refuse};
@@ -92,6 +92,9 @@ enum Happening {
     Model(gemini::Event),
     LookedUp(Box<LookedUp>),
     LookedBack(Uuid, Option<Box<Past>>),
+    Remembered,
+    /// Whether the session is still in PostgreSQL.
+    FoundOut(bool),
     Alarm,
     Phase(Phase),
 }
@@ -126,18 +129,27 @@ impl<'a> Task<'a> {
     async fn serve(&mut self, requests: &mut mpsc::Receiver<Box<Request>>) {
         loop {
             match self.next(requests).await {
-                Happening::Request(request) => {
-                    if let Request::Remove = *request {
-                        return;
+                Happening::Request(request) => match *request {
+                    Request::Hold(hold) => {
+                        if self.is_gone(hold).await {
+                            return;
+                        }
                     }
-                    self.request(*request);
-                }
+                    request => self.request(request),
+                },
                 Happening::Committed(token, result) => self.committed(token, result),
                 Happening::Model(event) => self.model(event),
                 Happening::LookedUp(looked_up) => self.looked_up(*looked_up),
                 Happening::LookedBack(run, past) => {
                     self.effects.unsettled -= 1;
                     self.state.looked_back(&mut self.effects, run, past.map(|past| *past));
+                }
+                Happening::Remembered => self.effects.unsettled -= 1,
+                Happening::FoundOut(is_there) => {
+                    self.effects.unsettled -= 1;
+                    if !is_there {
+                        return;
+                    }
                 }
                 Happening::Alarm => {
                     if self.alarm() {
@@ -197,8 +209,29 @@ impl<'a> Task<'a> {
             }
             Request::Detach(conn) => self.state.unwatch(&mut self.effects, conn),
             Request::Command(viewer, command, reply) => self.command(viewer, command, reply),
-            Request::Remove => {}
+            Request::Hold(_) => {}
         }
+    }
+
+    /// Holds still until a deletion is over; `true`: the session is gone.
+    async fn is_gone(&mut self, hold: Hold) -> bool {
+        // Whoever deletes may have given up.
+        let _ = hold.still.send(());
+        if hold.gone.await.is_ok() {
+            return true;
+        }
+        // It failed; but a DELETE whose answer was lost may have gone through.
+        let (store, session) = (self.inner.store.clone(), self.state.session);
+        self.effects.expect(async move {
+            loop {
+                match store.session_exists(session).await {
+                    Ok(is_there) => return Happening::FoundOut(is_there),
+                    Err(error) => tracing::debug!(%session, %error, "not known whether it is still there"),
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        });
+        false
     }
 
     fn attach(&mut self, viewer: Viewer, position: Option<(Uuid, u64)>) -> Attachment {

@@ -196,7 +196,7 @@ impl State {
             self.forget(cut.gone);
         }
         if repeats {
-            self.done(Some(id));
+            self.done(out, Some(id));
         }
         self.announce(out);
         if stopped || self.cutting {

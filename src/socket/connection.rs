@@ -1,14 +1,11 @@
 //! One open socket: what the log says goes out, what the person says goes in.
 
-use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use rand::Rng;
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
@@ -17,20 +14,17 @@ use tokio::time::{Instant, Sleep};
 use crate::app::App;
 use crate::clock;
 use crate::id::Uuid;
-use crate::identity::{Principal, Role, Standing};
+use crate::identity::{Principal, Standing};
 use crate::protocol::{BadFrame, CloseCode, Command, Control, ErrorCode, MAX_FRAME, parse_command};
 use crate::session::{Attachment, Behind, Cursor, Handle, Item, Viewer};
 use crate::shutdown::{Phase, Shutdown};
 
-use super::outgoing::{self, Lost};
+use super::end::{End, rights_end, unreadable};
+use super::outgoing;
+use super::pace::{Pace, Spoken};
 
 /// At most about this much is taken from the log for one write.
 const BATCH: usize = 64 * 1024;
-/// Commands: a burst, and what a person may keep up.
-const COMMAND_BURST: u32 = 60;
-const COMMANDS_PER_SECOND: u32 = 20;
-/// Refused commands in a row after which the socket is closed with 4429.
-const COMMAND_PATIENCE: u32 = 200;
 /// `auth_expiring` comes this long before the token's end.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
 /// Draining clients come back spread over this long.
@@ -41,15 +35,6 @@ pub(super) struct Connection {
     pub(super) who: Principal,
     pub(super) viewer: Viewer,
     pub(super) handle: Handle,
-}
-
-/// Why the socket ends.
-enum End {
-    Close(CloseCode),
-    /// The peer said goodbye first.
-    Answered,
-    /// The peer went away, or cannot be reached.
-    Lost,
 }
 
 pub(super) async fn serve(connection: Connection, socket: WebSocket, position: Option<(Uuid, u64)>) {
@@ -79,8 +64,7 @@ struct Open {
     shutdown: Shutdown,
     seen: Phase,
     outside: FuturesUnordered<Watch>,
-    limit: Option<DefaultDirectRateLimiter>,
-    refused: u32,
+    pace: Pace,
     heard: Instant,
     next_ping: Instant,
     /// When the token's end is told, then when it is meant.
@@ -108,8 +92,6 @@ impl Open {
     fn new(connection: Connection, socket: WebSocket, cursor: Cursor) -> Open {
         let (app, who) = (&connection.app, &connection.who);
         let now = Instant::now();
-        let quota =
-            Quota::per_second(at_least_one(COMMANDS_PER_SECOND)).allow_burst(at_least_one(COMMAND_BURST));
         // The first ping comes at a random point, so that ten thousand do not come at once.
         let phase = rand::rng().random_range(0.0..1.0);
         Open {
@@ -117,8 +99,7 @@ impl Open {
             shutdown: app.shutdown.clone(),
             seen: Phase::Serving,
             outside: FuturesUnordered::new(),
-            limit: app.settings.rate_limit.then(|| RateLimiter::direct(quota)),
-            refused: 0,
+            pace: Pace::new(app.settings.rate_limit),
             heard: now,
             next_ping: now + app.settings.socket.ping_every.mul_f64(phase),
             expiry: now + remaining(who).saturating_sub(EXPIRY_NOTICE),
@@ -203,14 +184,17 @@ impl Open {
         }
     }
 
-    /// Rights that end, end also while a slow peer keeps a write waiting.
     async fn write(&mut self, frames: impl IntoIterator<Item = bytes::Bytes>) -> Result<(), End> {
+        self.deliver(frames.into_iter().map(outgoing::text)).await
+    }
+
+    /// Rights that end, end also while a slow peer keeps a write waiting.
+    async fn deliver(&mut self, frames: impl IntoIterator<Item = Message>) -> Result<(), End> {
         let role = self.connection.who.role;
         let patience = self.connection.app.settings.socket.write_timeout;
-        let frames = frames.into_iter().map(outgoing::text);
         tokio::select! {
             biased;
-            written = outgoing::write(&mut self.socket, frames, patience) => written.map_err(lost),
+            written = outgoing::write(&mut self.socket, frames, patience) => written.map_err(End::from),
             end = rights_end(&mut self.standing, role) => Err(end),
         }
     }
@@ -236,7 +220,7 @@ impl Open {
         let text = match frame {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(_))) => return Err(End::Close(CloseCode::BadFrame)),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return self.protocols_own(),
             Some(Ok(Message::Close(_))) => return Err(End::Answered),
             Some(Err(error)) => return Err(unreadable(&error)),
             None => return Err(End::Lost),
@@ -248,10 +232,11 @@ impl Open {
         if matches!(parsed, Err(BadFrame::Malformed)) {
             return Err(End::Close(CloseCode::BadFrame));
         }
-        if let Some(wait) = self.over_limit() {
-            return self.too_fast(wait, &parsed).await;
+        match self.pace.spoken() {
+            Spoken::Fine => {}
+            Spoken::TooFast(wait) => return self.too_fast(wait, &parsed).await,
+            Spoken::TooMuch => return Err(End::Close(CloseCode::TooMany)),
         }
-        self.refused = 0;
         match parsed {
             Ok(Command::Ping(t)) => self.say(Control::Pong { t: t.as_deref() }).await,
             Ok(Command::Auth(token)) => Box::pin(self.renew(token)).await,
@@ -268,16 +253,16 @@ impl Open {
         }
     }
 
-    fn over_limit(&self) -> Option<Duration> {
-        let not_until = self.limit.as_ref()?.check().err()?;
-        Some(not_until.wait_time_from(DefaultClock::default().now()))
+    /// A ping, which the library answers, or a pong: they cost as much as a command, and nobody waits for
+    /// a refusal.
+    fn protocols_own(&mut self) -> Result<(), End> {
+        match self.pace.spoken() {
+            Spoken::Fine | Spoken::TooFast(_) => Ok(()),
+            Spoken::TooMuch => Err(End::Close(CloseCode::TooMany)),
+        }
     }
 
     async fn too_fast(&mut self, wait: Duration, parsed: &Result<Command, BadFrame>) -> Result<(), End> {
-        self.refused += 1;
-        if self.refused > COMMAND_PATIENCE {
-            return Err(End::Close(CloseCode::TooMany));
-        }
         let id = match parsed {
             Ok(command) => command.id().map(|id| id.to_string()),
             Err(BadFrame::Invalid { command_id, .. }) => command_id.clone(),
@@ -318,9 +303,9 @@ impl Open {
 
     async fn alarm(&mut self) -> Result<(), End> {
         let now = Instant::now();
-        let (ping_every, silent_after, patience) = {
+        let (ping_every, silent_after) = {
             let socket = &self.connection.app.settings.socket;
-            (socket.ping_every, socket.silent_after, socket.write_timeout)
+            (socket.ping_every, socket.silent_after)
         };
         if now >= self.heard + silent_after {
             return Err(End::Lost);
@@ -336,8 +321,7 @@ impl Open {
         }
         if now >= self.next_ping {
             self.next_ping = now + ping_every;
-            let ping = Message::Ping(bytes::Bytes::new());
-            outgoing::write(&mut self.socket, [ping], patience).await.map_err(lost)?;
+            self.deliver([Message::Ping(bytes::Bytes::new())]).await?;
         }
         Ok(())
     }
@@ -370,50 +354,22 @@ impl Open {
         while self.cursor.has_more() {
             self.forward(items).await?;
         }
-        Err(End::Close(CloseCode::Restarting))
+        Err(End::Close(self.stopped()))
     }
 
     /// The session's log has ended: the session was deleted, or the server stops.
     fn farewell(&self) -> CloseCode {
-        if self.shutdown.is_draining() { CloseCode::Restarting } else { CloseCode::NoSession }
+        if self.shutdown.is_draining() { self.stopped() } else { CloseCode::NoSession }
     }
-}
 
-/// Resolves when the sign-in, the account or the role that opened the socket is no more.
-async fn rights_end(standing: &mut watch::Receiver<Standing>, role: Role) -> End {
-    let lost =
-        standing.wait_for(|standing| *standing != Standing::Good(role)).await.map(|standing| *standing);
-    match lost {
-        Ok(Standing::SignedOut) => End::Close(CloseCode::Unauthenticated),
-        Ok(Standing::Good(_) | Standing::Disabled) => End::Close(CloseCode::Forbidden),
-        // Nobody watches over this sign-in any more: that happens only while the server stops.
-        Err(_) => std::future::pending().await,
-    }
-}
-
-fn lost(why: Lost) -> End {
-    match why {
-        Lost::Gone => End::Lost,
-        Lost::TooSlow => End::Close(CloseCode::TooSlow),
+    /// A supervisor starts another server; a person may not.
+    fn stopped(&self) -> CloseCode {
+        if self.shutdown.is_by_hand() { CloseCode::ShuttingDown } else { CloseCode::Restarting }
     }
 }
 
 fn remaining(who: &Principal) -> Duration {
     Duration::try_from(who.expires_at.duration_since(clock::now())).unwrap_or_default()
-}
-
-fn at_least_one(number: u32) -> NonZeroU32 {
-    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
-}
-
-fn unreadable(error: &axum::Error) -> End {
-    use tokio_tungstenite::tungstenite::Error;
-    match std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>()) {
-        Some(Error::Capacity(_)) => End::Close(CloseCode::TooBig),
-        // Text that is no text is no JSON object.
-        Some(Error::Utf8(_)) => End::Close(CloseCode::BadFrame),
-        _ => End::Lost,
-    }
 }
 
 /// Counts open sockets for as long as it lives.

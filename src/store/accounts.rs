@@ -30,7 +30,19 @@ pub struct NewAccount<'a> {
     pub password_hash: &'a str,
     pub role: Role,
     pub display_name: &'a str,
+    /// Of the class, and so of the organisation, that the account is born in.
+    pub join_code: Option<&'a str>,
     pub now: Timestamp,
+}
+
+/// What became of a new account.
+#[derive(Debug)]
+pub enum Created {
+    Done(Account),
+    /// The address has an account.
+    Taken,
+    /// No class has that join code.
+    NoClass,
 }
 
 /// An account with what a sign-in is checked against.
@@ -38,7 +50,23 @@ pub struct Credentials {
     pub account: Account,
     /// `None`: this account has no password here.
     pub password_hash: Option<String>,
+    /// Rises with every change of them; a sign-in belongs to one number.
+    pub number: i32,
     pub disabled: bool,
+}
+
+/// A sign-in that begins.
+#[derive(Debug)]
+pub struct NewSignIn<'a> {
+    pub id: Uuid,
+    pub user: Uuid,
+    /// `Credentials::number`, as it was when they were looked at.
+    pub number: i32,
+    /// What its owner knows the device by.
+    pub label: &'a str,
+    pub refresh: &'a [u8],
+    pub now: Timestamp,
+    pub expires_at: Timestamp,
 }
 
 /// `None` leaves a value as it is.
@@ -95,8 +123,7 @@ pub struct Ticket {
 }
 
 impl Store {
-    /// `None`: the address is taken.
-    pub async fn create_account(&self, new: NewAccount<'_>) -> Result<Option<Account>, StoreError> {
+    pub async fn create_account(&self, new: NewAccount<'_>) -> Result<Created, StoreError> {
         let rows = self
             .at_the_door()
             .change(
@@ -108,10 +135,16 @@ impl Store {
                     (&new.role.as_str(), Type::TEXT),
                     (&new.display_name, Type::TEXT),
                     (&new.now, Type::TIMESTAMPTZ),
+                    (&new.join_code, Type::TEXT),
                 ],
             )
             .await?;
-        rows.first().map(read_account).transpose()
+        let Some(row) = rows.first() else { return Ok(Created::Taken) };
+        Ok(match (row.try_get::<_, Option<Uuid>>("id")?, row.try_get("code_known")?) {
+            (Some(_), _) => Created::Done(read_account(row)?),
+            (None, true) => Created::Taken,
+            (None, false) => Created::NoClass,
+        })
     }
 
     pub async fn account(&self, who: Uuid, id: Uuid) -> Result<Option<Account>, StoreError> {
@@ -127,6 +160,7 @@ impl Store {
         Ok(Some(Credentials {
             account: read_account(&row)?,
             password_hash: row.try_get("password_hash")?,
+            number: row.try_get("credentials_no")?,
             disabled: row.try_get("disabled")?,
         }))
     }
@@ -156,28 +190,25 @@ impl Store {
         rows.first().map(read_account).transpose()
     }
 
-    /// A sign-in with its first refresh token.
-    pub async fn start_sign_in(
-        &self,
-        id: Uuid,
-        user: Uuid,
-        refresh: &[u8],
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.at_the_door()
+    /// A sign-in with its first refresh token. False: the account was disabled, or what one signs in
+    /// with was changed, since it was looked at.
+    pub async fn start_sign_in(&self, new: &NewSignIn<'_>) -> Result<bool, StoreError> {
+        let begun = self
+            .at_the_door()
             .execute(
                 include_str!("../../sql/queries/accounts_sign_in.sql"),
                 &[
-                    (&id, Type::UUID),
-                    (&user, Type::UUID),
-                    (&refresh, Type::BYTEA),
-                    (&now, Type::TIMESTAMPTZ),
-                    (&expires_at, Type::TIMESTAMPTZ),
+                    (&new.id, Type::UUID),
+                    (&new.user, Type::UUID),
+                    (&new.refresh, Type::BYTEA),
+                    (&new.now, Type::TIMESTAMPTZ),
+                    (&new.expires_at, Type::TIMESTAMPTZ),
+                    (&new.label, Type::TEXT),
+                    (&new.number, Type::INT4),
                 ],
             )
             .await?;
-        Ok(())
+        Ok(begun > 0)
     }
 
     /// Those of these sign-ins that exist.
@@ -253,12 +284,13 @@ impl Store {
         }))
     }
 
-    /// Forgets tickets, refresh tokens and sign-ins that can mean nothing any more. `oldest_token`:
+    /// Forgets tickets, refresh tokens, reset codes and sign-ins that can mean nothing any more. `oldest_token`:
     /// access tokens made before then have expired.
     pub async fn sweep_sign_ins(&self, now: Timestamp, oldest_token: Timestamp) -> Result<(), StoreError> {
         for (sql, limit) in [
             (include_str!("../../sql/queries/accounts_sweep_tickets.sql"), now),
             (include_str!("../../sql/queries/accounts_sweep_refresh.sql"), now),
+            (include_str!("../../sql/queries/accounts_sweep_resets.sql"), now),
             (include_str!("../../sql/queries/accounts_sweep_sign_ins.sql"), oldest_token),
         ] {
             self.as_jobs().execute(sql, &[(&limit, Type::TIMESTAMPTZ)]).await?;
@@ -289,7 +321,7 @@ impl Store {
     }
 }
 
-fn read_account(row: &Row) -> Result<Account, StoreError> {
+pub(super) fn read_account(row: &Row) -> Result<Account, StoreError> {
     Ok(Account {
         id: row.try_get("id")?,
         email: row.try_get("email")?,

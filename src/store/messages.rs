@@ -64,6 +64,7 @@ impl Store {
             student_name: row.try_get("student_name")?,
             title: row.try_get("title")?,
             hand_raised: row.try_get("hand_raised")?,
+            done: row.try_get("done")?,
             last_ord: row.try_get("last_ord")?,
             messages,
             has_more,
@@ -126,6 +127,22 @@ impl Store {
     pub async fn question_stands(&self, session: Uuid, message: Uuid) -> Result<bool, StoreError> {
         let sql = include_str!("../../sql/queries/question_stands.sql");
         let row = self.as_task().read_opt(sql, &[(&session, Type::UUID), (&message, Type::UUID)]).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+    }
+
+    /// Notes that a command without a message took effect; the newest `most` are kept.
+    pub async fn remember_command(&self, session: Uuid, id: Uuid, most: usize) -> Result<(), StoreError> {
+        let sql = include_str!("../../sql/queries/session_remember.sql");
+        let most = i32::try_from(most).unwrap_or(i32::MAX);
+        let task = self.as_task();
+        task.execute(sql, &[(&session, Type::UUID), (&id, Type::UUID), (&most, Type::INT4)]).await?;
+        Ok(())
+    }
+
+    /// Whether there is such a session, whoever's it is.
+    pub async fn session_exists(&self, session: Uuid) -> Result<bool, StoreError> {
+        let sql = include_str!("../../sql/queries/session_exists.sql");
+        let row = self.as_task().read_opt(sql, &[(&session, Type::UUID)]).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
     }
 

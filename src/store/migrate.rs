@@ -19,6 +19,10 @@ mod embedded {
 /// Any number of ours: the lock that all processes of fynq agree on ("fynq" in ASCII).
 const LOCK: i64 = 0x66_79_6e_71;
 
+/// The login role that the migrations make: it owns nothing, and may only take the roles of
+/// `V6__row_level_security.sql`.
+pub const LOGIN: &str = "fynq_app";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schema {
     Current,
@@ -88,6 +92,14 @@ pub async fn run(address: &Address) -> anyhow::Result<usize> {
     };
     lock.rollback().await.context("releasing the schema's lock")?;
     Ok(ran)
+}
+
+/// Lets the login role in; for a server of our own, where nobody else decides that.
+pub async fn open_login(address: &Address) -> anyhow::Result<()> {
+    let (client, _carrier) = address.connect().await.context("connecting to open the login role")?;
+    let sql = include_str!("../../sql/queries/login_open.sql");
+    client.execute_typed(sql, &[]).await.context("opening the login role")?;
+    Ok(())
 }
 
 fn settled(schema: Schema) -> anyhow::Result<bool> {

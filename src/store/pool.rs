@@ -90,6 +90,14 @@ impl Address {
             .context("the connection pool")
     }
 
+    /// The same server and database as another login without a password: only the private server lets
+    /// one in like that.
+    pub(super) fn as_login(&self, name: &str) -> Address {
+        let mut config = (*self.config).clone();
+        config.user(name);
+        Address { config: Arc::new(config), tls: self.tls.clone() }
+    }
+
     /// The address without its password, for people.
     pub fn shown(&self) -> String {
         let host = match self.config.get_hosts().first() {

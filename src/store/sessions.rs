@@ -1,5 +1,6 @@
 //! Sessions, as the doors ask for them.
 
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -42,6 +43,35 @@ pub enum SessionsOf {
     Everyone,
 }
 
+/// A session's place in the list: when it was touched last, and its id.
+type Place = (Timestamp, Uuid);
+
+fn place(session: &Session) -> Place {
+    (session.updated_at, session.id)
+}
+
+/// How far a list of sessions has come.
+///
+/// A student looks for what they did last, so the list goes by activity, as every list of chats does;
+/// but then a session that is touched between two pages leaves its place for the front, where it was
+/// perhaps not yet when the first page was read. So the list goes down from `top`, the newest of its
+/// first page, and ends with what has been touched since: upwards, where nothing that moves is passed
+/// by. Nothing is missed (touches are committed in the order of their times, but for milliseconds), and
+/// what was listed before it was touched comes once more. While more sessions are touched than pages hold, the list
+/// goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    top: Place,
+    /// The last one on the way down; none when only what was touched since is left.
+    below: Option<Place>,
+}
+
+/// Which sessions a list shows.
+struct Wanted {
+    student: Option<Uuid>,
+    pattern: Option<String>,
+}
+
 /// One page of a list. `next` is the place of its last row, when more rows follow.
 #[derive(Clone, Debug)]
 pub struct Page<T, At> {
@@ -75,35 +105,76 @@ impl Store {
         self.as_user(who).read_opt(sql, &[(&id, Type::UUID)]).await?.as_ref().map(session).transpose()
     }
 
-    /// The most recently active first; `search` looks into title and subject, whatever the case.
+    /// The most recently active first; `search` looks into title and subject, whatever the case. Then,
+    /// on the last page, what was touched since the first one: see `Listed`.
     pub async fn list_sessions(
         &self,
         who: Uuid,
         of: SessionsOf,
         search: Option<&str>,
-        after: Option<(Timestamp, Uuid)>,
+        after: Option<Listed>,
         limit: usize,
-    ) -> Result<Page<Session, (Timestamp, Uuid)>, StoreError> {
-        let student = match of {
-            SessionsOf::Student(id) => Some(id),
-            SessionsOf::Everyone => None,
+    ) -> Result<Page<Session, Listed>, StoreError> {
+        let of = Wanted {
+            student: match of {
+                SessionsOf::Student(id) => Some(id),
+                SessionsOf::Everyone => None,
+            },
+            pattern: search.map(pattern_for),
         };
-        let pattern = search.map(pattern_for);
-        let (at, id) = after.unzip();
+        let down = include_str!("../../sql/queries/session_list.sql");
+        let up = include_str!("../../sql/queries/session_list_touched.sql");
+        let (top, mut items) = match after {
+            None => {
+                let page = self.part_of_list(who, down, &of, None, limit).await?;
+                let top = page.items.first().map(place);
+                let next = page.next.zip(top).map(|(last, top)| Listed { top, below: Some(last) });
+                return Ok(Page { items: page.items, next });
+            }
+            Some(Listed { top, below: Some(below) }) => {
+                let page = self.part_of_list(who, down, &of, Some(below), limit).await?;
+                if page.next.is_some() {
+                    let next = page.next.map(|last| Listed { top, below: Some(last) });
+                    return Ok(Page { items: page.items, next });
+                }
+                (top, page.items)
+            }
+            Some(Listed { top, below: None }) => (top, Vec::new()),
+        };
+        let room = limit - items.len();
+        // With no room at all, one is looked for to know whether another page follows.
+        let mut touched = self.part_of_list(who, up, &of, Some(top), room.max(1)).await?;
+        let more = touched.next.is_some() || touched.items.len() > room;
+        touched.items.truncate(room);
+        let top = touched.items.last().map_or(top, place);
+        items.retain(|item| !touched.items.iter().any(|touched| touched.id == item.id));
+        items.extend(touched.items);
+        Ok(Page { items, next: more.then_some(Listed { top, below: None }) })
+    }
+
+    async fn part_of_list(
+        &self,
+        who: Uuid,
+        sql: &str,
+        of: &Wanted,
+        from: Option<Place>,
+        limit: usize,
+    ) -> Result<Page<Session, Place>, StoreError> {
+        let (at, id) = from.unzip();
         let rows = self
             .as_user(who)
             .read(
-                include_str!("../../sql/queries/session_list.sql"),
+                sql,
                 &[
-                    (&student, Type::UUID),
-                    (&pattern, Type::TEXT),
+                    (&of.student, Type::UUID),
+                    (&of.pattern, Type::TEXT),
                     (&at, Type::TIMESTAMPTZ),
                     (&id, Type::UUID),
                     (&one_more(limit), Type::INT8),
                 ],
             )
             .await?;
-        page(rows, limit, session, |session| (session.updated_at, session.id))
+        page(rows, limit, session, place)
     }
 
     /// `None` when there is no such session.

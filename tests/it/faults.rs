@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::app::{Builder, Scene, TestApp};
 use crate::support::model::Call;
 use crate::support::pg;
+use crate::support::socket::new_id;
 
 fn impatient() -> Builder {
     TestApp::builder().settings(|s| {
@@ -182,6 +183,53 @@ async fn while_the_database_is_away_commands_are_refused_and_a_running_answer_go
     scene.socket.run_end().await;
 }
 
+/// What waits for a database that is away is refused, whatever the command; afterwards it has left no trace,
+/// and the same command is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_a_repetition_and_a_raised_hand_are_refused_while_the_database_is_away() {
+    let mut scene = Scene::of(TestApp::builder().database_proxy()).await;
+    let first = scene.turn("one", "1").await;
+    let before = scene.ada.messages(&scene.session).await;
+    let head = scene.socket.log.seq;
+    let database = scene.app.database_proxy.take().unwrap();
+    database.refuse();
+    scene.app.database_is_up(false).await;
+    let [edit, regenerate, raise] = [new_id(), new_id(), new_id()];
+    let commands = [
+        (&edit, json!({"type": "edit", "id": edit, "message": first, "text": "uno"})),
+        (&regenerate, json!({"type": "regenerate", "id": regenerate})),
+        (&raise, json!({"type": "raise_hand", "id": raise})),
+    ];
+    for (id, command) in &commands {
+        scene.socket.send(command.clone()).await;
+        let refused = scene.socket.refusal(id).await;
+        assert_eq!(refused["code"], "storage_unavailable", "{command}");
+        assert!(refused["retry_after_ms"].as_u64().unwrap() > 0, "{refused}");
+    }
+    database.heal();
+    scene.app.database_is_up(true).await;
+    scene.socket.round_trip().await;
+    assert_eq!(scene.socket.log.seq, head);
+    assert!(!scene.app.model.was_called());
+    assert_eq!(scene.ada.messages(&scene.session).await, before);
+    assert_eq!(scene.app.count("SELECT count(*) FROM messages").await, 2);
+    assert_eq!(scene.app.count("SELECT count(*) FROM sessions WHERE hand_raised").await, 0);
+    assert_eq!(scene.second().await.ready["state"]["hand_raised"], false);
+
+    for (_, command) in commands {
+        scene.socket.send(command).await;
+    }
+    scene.socket.accepted(&edit).await;
+    for answer in ["uno", "eins"] {
+        scene.app.model.call().await.answer(answer).await;
+        scene.socket.run_end().await;
+    }
+    let contents: Vec<Value> =
+        scene.ada.messages(&scene.session).await.into_iter().map(|m| m["content"].clone()).collect();
+    assert_eq!(contents, ["uno", "eins"]);
+    assert_eq!(scene.second().await.ready["state"]["hand_raised"], true);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_killed_in_mid_run_loses_nothing_that_was_said() {
     let database = pg::PrivatePg::start().await;
@@ -225,4 +273,98 @@ async fn a_database_that_hangs_does_not_hold_up_the_stop() {
     scene.app.stop().await;
     // What comes after the drain: 3 s to write, 2.5 for sockets, 0.5 for requests, 3 for the database.
     assert!(begun.elapsed() < Duration::from_millis(9_500), "{:?}", begun.elapsed());
+}
+
+/// A run with its words so far on the screen.
+async fn speaking(builder: Builder) -> (Scene, Call) {
+    let mut scene = Scene::of(builder).await;
+    scene.socket.ask("Hello?").await;
+    let mut call = scene.app.model.call().await;
+    call.text("I ").await;
+    scene.socket.answer_so_far("I ").await;
+    (scene, call)
+}
+
+/// The run goes on to its end, and what was shown is what is stored.
+async fn goes_on(scene: &mut Scene, mut call: Call) {
+    assert!(call.text("go on").await, "the upstream call was closed");
+    call.finish("STOP").await;
+    assert_eq!(scene.socket.run_end().await["type"], "RUN_FINISHED");
+    let answer = &scene.ada.messages(&scene.session).await[1];
+    assert_eq!((&answer["content"], &answer["status"]), (&json!("I go on"), &json!("complete")));
+    assert_eq!(scene.socket.log.answer().text, "I go on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_the_database_cannot_take_changes_nothing() {
+    let (mut scene, call) = speaking(TestApp::builder()).await;
+    scene
+        .app
+        .execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE 'no room' USING ERRCODE = 'disk_full'; END $$;
+             CREATE TRIGGER full_disk BEFORE DELETE ON sessions EXECUTE FUNCTION full_disk()",
+        )
+        .await;
+    let path = format!("/sessions/{}", scene.session);
+    scene.ada.delete(&path).await.assert_problem(503, "storage_unavailable");
+    goes_on(&mut scene, call).await;
+    scene.app.execute("DROP TRIGGER full_disk ON sessions").await;
+    scene.ada.delete(&path).await.ok(204);
+    assert_eq!(scene.socket.closed().await, 4404);
+}
+
+/// The connection ends under a deletion that waits: for the rows, or, `deleted`, inside its COMMIT,
+/// which then still takes effect.
+async fn cut_in_mid_deletion(deleted: bool) -> (Scene, Call) {
+    let (scene, call) = speaking(TestApp::builder().database_proxy()).await;
+    let mut sql = scene.app.database.client().await;
+    sql.batch_execute(
+        "CREATE TABLE gate (); \
+         CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS \
+         'BEGIN LOCK TABLE gate; RETURN NULL; END'; \
+         CREATE CONSTRAINT TRIGGER pass AFTER DELETE ON sessions DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW EXECUTE FUNCTION pass()",
+    )
+    .await
+    .unwrap();
+    let lock = sql.transaction().await.unwrap();
+    let (table, statement) = if deleted { ("gate", "COMMIT") } else { ("sessions", "DELETE FROM sessions%") };
+    lock.batch_execute(&format!("LOCK TABLE {table} IN SHARE MODE")).await.unwrap();
+    let (ada, path) = (scene.ada.clone(), format!("/sessions/{}", scene.session));
+    let deletion = tokio::spawn(async move { ada.delete(&path).await });
+    let waiting = format!(
+        "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' \
+         AND query LIKE '{statement}'"
+    );
+    while scene.app.count(&format!("SELECT count(*) {waiting}")).await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    scene.app.database_proxy.as_ref().unwrap().refuse();
+    deletion.await.unwrap().assert_problem(503, "storage_unavailable");
+    if !deleted {
+        scene.app.count(&format!("SELECT count(pg_terminate_backend(pid)) {waiting}")).await;
+    }
+    lock.rollback().await.unwrap();
+    while scene.app.count(&format!("SELECT count(*) {waiting}")).await > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    scene.app.database_proxy.as_ref().unwrap().heal();
+    (scene, call)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_is_cut_off_loses_nothing_of_what_was_said() {
+    let (mut scene, call) = cut_in_mid_deletion(false).await;
+    goes_on(&mut scene, call).await;
+}
+
+/// Nobody was told that it went through, so the session has to find out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_went_through_unseen_ends_the_session() {
+    let (mut scene, mut call) = cut_in_mid_deletion(true).await;
+    assert_eq!(scene.socket.closed().await, 4404);
+    call.hung_up().await;
+    assert_eq!(scene.app.count("SELECT count(*) FROM sessions").await, 0);
+    scene.ada.delete(&format!("/sessions/{}", scene.session)).await.assert_problem(404, "not_found");
 }

@@ -7,9 +7,8 @@ use serde_json::json;
 
 use crate::support::app::Scratch;
 use crate::support::client::Client;
-use crate::support::model::Model;
 use crate::support::pg;
-use crate::support::process::Process;
+use crate::support::process::{Process, Stage};
 
 fn fynq(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     let scratch = Scratch::new();
@@ -104,30 +103,11 @@ async fn the_doctor_knows_a_database_from_an_unmigrated_one() {
     assert_eq!(look(url).await["verdict"], "note");
 }
 
-/// Settings of a fynq whose model is in the test's hands.
-fn settings(database: &pg::Db, model: &Model, dir: &Scratch) -> Vec<(&'static str, String)> {
-    vec![
-        ("DATABASE_URL", database.url().to_owned()),
-        ("GEMINI_BASE_URL", model.url()),
-        ("FYNQ_DATA_DIR", dir.0.display().to_string()),
-        ("FYNQ_RATE_LIMIT", "off".to_owned()),
-        ("FYNQ_CHECKPOINT_S", "0.05".to_owned()),
-        ("FYNQ_MODEL_ATTEMPTS", "1".to_owned()),
-    ]
-}
-
-fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
-    settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_in_mid_run_it_comes_back_with_everything_that_was_acknowledged() {
-    let (database, mut model, dir) = (pg::Db::new().await, Model::start().await, Scratch::new());
-    let settings = settings(&database, &model, &dir);
-    let mut process = Process::start(&borrowed(&settings)).await;
-    let ada = Client::register(process.addr, "ada").await;
-    let session = ada.session().await;
-    let mut socket = ada.socket(&session).await;
+    let mut stage = Stage::start().await;
+    let Stage { process, model, ada, session, .. } = &mut stage;
+    let mut socket = ada.socket(session).await;
     let asked = socket.ask("What is light?").await;
     let mut call = model.call().await;
     call.text("A wave, ").await;
@@ -137,7 +117,7 @@ async fn killed_in_mid_run_it_comes_back_with_everything_that_was_acknowledged()
     socket.accepted(&waiting).await;
     // The checkpoint is on its way; a crash may cost what comes after it.
     let saved = async {
-        while !ada.messages(&session).await.iter().any(|message| message["content"] == "A wave, and a ") {
+        while !ada.messages(session).await.iter().any(|message| message["content"] == "A wave, and a ") {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -152,12 +132,12 @@ async fn killed_in_mid_run_it_comes_back_with_everything_that_was_acknowledged()
     let turns: Vec<String> = call.turns().into_iter().map(|(_, text)| text).collect();
     assert_eq!(turns.last().map(String::as_str), Some("Which?"), "{turns:?}");
     call.answer("Both").await;
-    let mut socket = ada.resume(&session, &epoch, seen).await;
+    let mut socket = ada.resume(session, &epoch, seen).await;
     assert_eq!(socket.ready["resumed"], false);
     if socket.ready["state"]["run"].is_string() {
         socket.run_end().await;
     }
-    let messages = ada.messages(&session).await;
+    let messages = ada.messages(session).await;
     let told: Vec<_> =
         messages.iter().map(|m| (m["content"].as_str().unwrap(), m["status"].as_str().unwrap())).collect();
     assert_eq!(
@@ -183,12 +163,9 @@ async fn killed_in_mid_run_it_comes_back_with_everything_that_was_acknowledged()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn told_to_stop_it_finishes_what_runs_and_ends_with_0() {
-    let (database, mut model, dir) = (pg::Db::new().await, Model::start().await, Scratch::new());
-    let settings = settings(&database, &model, &dir);
-    let mut process = Process::start(&borrowed(&settings)).await;
-    let ada = Client::register(process.addr, "ada").await;
-    let session = ada.session().await;
-    let mut socket = ada.socket(&session).await;
+    let mut stage = Stage::start().await;
+    let Stage { process, model, ada, session, .. } = &mut stage;
+    let mut socket = ada.socket(session).await;
     socket.ask("Last words?").await;
     let mut call = model.call().await;
     call.text("Good").await;
@@ -205,18 +182,14 @@ async fn told_to_stop_it_finishes_what_runs_and_ends_with_0() {
     // Nothing was left to wait for: it did not sit out its time.
     assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
     process.restart().await;
-    assert_eq!(ada.messages(&session).await[1]["content"], "Goodbye");
+    assert_eq!(ada.messages(session).await[1]["content"], "Goodbye");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn told_to_stop_it_ends_within_30_seconds_whatever_runs() {
-    let (database, mut model, dir) = (pg::Db::new().await, Model::start().await, Scratch::new());
-    let mut settings = settings(&database, &model, &dir);
-    settings.push(("FYNQ_MODEL_IDLE_TIMEOUT_S", "120".to_owned()));
-    let mut process = Process::start(&borrowed(&settings)).await;
-    let ada = Client::register(process.addr, "ada").await;
-    let session = ada.session().await;
-    let mut socket = ada.socket(&session).await;
+    let mut stage = Stage::with(&[("FYNQ_MODEL_IDLE_TIMEOUT_S", "120")]).await;
+    let Stage { process, model, ada, session, .. } = &mut stage;
+    let mut socket = ada.socket(session).await;
     socket.ask("For ever?").await;
     let mut call = model.call().await;
     call.text("And ever ").await;
@@ -228,6 +201,41 @@ async fn told_to_stop_it_ends_within_30_seconds_whatever_runs() {
     let end = socket.run_end().await;
     assert_eq!(end["code"], "interrupted");
     assert_eq!(socket.closed().await, 1012);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_twice_to_stop_it_does_not_wait_for_what_runs() {
+    let mut stage = Stage::start().await;
+    let Stage { process, model, ada, session, .. } = &mut stage;
+    let mut socket = ada.socket(session).await;
+    socket.ask("For ever?").await;
+    let mut call = model.call().await;
+    call.text("And ever ").await;
+    socket.answer_so_far("And ever ").await;
+    process.terminate();
+    socket.control("draining").await;
+    process.terminate();
+    // The drain alone would take 20 s.
+    let status = process.ended(Duration::from_secs(10)).await;
+    assert_eq!(status.code(), Some(0), "{}", process.output());
+    assert_eq!(socket.run_end().await["code"], "interrupted");
+    assert_eq!(socket.closed().await, 1012);
+    process.restart().await;
+    let answer = &ada.messages(session).await[1];
+    assert_eq!((&answer["content"], &answer["status"]), (&json!("And ever "), &json!("interrupted")));
+}
+
+/// SIGTERM is a supervisor's, which starts it again; Ctrl-C is a person's, who promised nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_by_hand_it_says_1001() {
+    let mut stage = Stage::start().await;
+    let Stage { process, ada, session, .. } = &mut stage;
+    let mut socket = ada.socket(session).await;
+    process.interrupt();
+    assert!(socket.control("draining").await["retry_after_ms"].is_u64());
+    assert_eq!(socket.closed().await, 1001);
+    let status = process.ended(Duration::from_secs(30)).await;
+    assert_eq!(status.code(), Some(0), "{}", process.output());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -283,6 +291,7 @@ async fn two_at_once_on_one_data_directory_do_not_start() {
     let mut second = Process::spawn(&[("FYNQ_DATA_DIR", dir.to_str().unwrap())]);
     let status = second.ended(Duration::from_secs(20)).await;
     assert_eq!(status.code(), Some(1), "{}", second.output());
+    assert!(second.output().contains("another fynq"), "{}", second.output());
     drop(process);
     let there = dir.clone();
     let gone = tokio::task::spawn_blocking(move || {

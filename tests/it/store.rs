@@ -1,6 +1,7 @@
 //! The store against a real PostgreSQL.
 
 mod local;
+mod locks;
 mod outage;
 mod queries;
 mod relay;

@@ -7,6 +7,7 @@ use crate::protocol::{CloseCode, MAX_TEXT};
 pub(super) const CLOSE_CODES: &[CloseCode] = &[
     CloseCode::Normal,
     CloseCode::ShuttingDown,
+    CloseCode::Protocol,
     CloseCode::Unsupported,
     CloseCode::TooBig,
     CloseCode::Internal,
@@ -24,7 +25,8 @@ pub(super) const EVENTS: &[(&str, &[&str], &str)] = &[
     (
         "RUN_STARTED",
         &["threadId", "runId"],
-        "A run begins. `metadata.fynq.supersedes`: the messages that an edit or a regeneration replaces.",
+        "A run begins. `metadata.fynq.supersedes`: the messages that an edit or a regeneration replaces, oldest \
+         first; of more than 4096 the newest.",
     ),
     (
         "TEXT_MESSAGE_START",
@@ -107,7 +109,8 @@ pub(super) const COMMANDS: &[(&str, Fields, Fields, &str)] = &[
         "edit",
         &[("id", Shape::Id), ("message", Shape::Id), ("text", Shape::Said)],
         &[],
-        "Student. `message` and all after it are superseded by a new message.",
+        "Student. `message`, a question of this session however far back, and all after it are superseded by a \
+         new message.",
     ),
     ("raise_hand", &[], &[("id", Shape::Id)], "Student. Asks for a human."),
     ("lower_hand", &[], &[("id", Shape::Id)], "Student, tutor."),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::clock::{self, Timestamp};
@@ -13,7 +14,7 @@ use crate::id::Uuid;
 use crate::protocol::{Control, Event, Usage};
 use crate::session::log::{Audience, Log};
 use crate::session::registry::Inner;
-use crate::session::state::{Out, Token};
+use crate::session::state::{MAX_DONE, Out, Token};
 use crate::session::window::{MAX_BYTES, MAX_MESSAGES, MAX_NAMED};
 use crate::shutdown::Phase;
 use crate::store::{Op, Patience};
@@ -90,7 +91,36 @@ impl Out for Effects<'_> {
         Some((answer.usage(), answer.model().map(str::to_owned)))
     }
 
+    fn remember(&mut self, command: Uuid) {
+        let (store, session) = (self.inner.store.clone(), self.session);
+        let busy = Busy::new(&self.inner.running);
+        self.expect(async move {
+            if let Err(error) = store.remember_command(session, command, MAX_DONE).await {
+                // As long as the session is in memory it is known all the same.
+                tracing::debug!(%session, %error, "a command could not be noted");
+            }
+            drop(busy);
+            Happening::Remembered
+        });
+    }
+
     fn now(&self) -> Timestamp {
         clock::now()
+    }
+}
+
+/// Counts among the active runs for as long as it lives.
+struct Busy(watch::Sender<usize>);
+
+impl Busy {
+    fn new(running: &watch::Sender<usize>) -> Busy {
+        running.send_modify(|count| *count += 1);
+        Busy(running.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }

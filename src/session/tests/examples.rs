@@ -203,6 +203,7 @@ fn a_stop_sent_again_spares_the_next_run() {
     assert!(rig.world.speaking, "the second run");
     rig.state.stop(&mut rig.world, ReplyTo::Conn(CONN), Some(id));
     assert!(rig.world.speaking, "stopped by a command that had its effect");
+    assert_eq!(rig.world.remembered, [id], "it is kept for after a restart, once");
     rig.settle();
 }
 

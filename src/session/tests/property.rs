@@ -104,6 +104,13 @@ proptest! {
             rig.world.rows.iter().filter(|(_, row)| row.superseded).map(|(id, _)| *id).collect();
         gone.sort_unstable();
         prop_assert_eq!(named, gone);
+        // What was edited does not stand, wherever it was when the edit began. (A message whose own
+        // commit failed then may have come again behind its edit.)
+        for edit in rig.world.rows.values() {
+            let edited = edit.edits.and_then(|edited| rig.world.rows.get(&edited));
+            let stands = edited.is_some_and(|row| !row.superseded && row.ord < edit.ord);
+            prop_assert!(!stands, "{:?} was edited and stands", edit.edits);
+        }
         // A snapshot is the end of what PostgreSQL lists, and says whether there is more.
         let listed: Vec<String> = rig.world.listed().iter().map(|(id, _)| id.to_string()).collect();
         let shown: Vec<String> = rig.snapshot().iter().map(|m| m["id"].as_str().unwrap().to_owned()).collect();

@@ -35,6 +35,7 @@ pub(super) struct World {
     pub(super) prompt: Option<Prompt>,
     pub(super) speaking: bool,
     pub(super) rows: HashMap<Uuid, Row>,
+    pub(super) remembered: Vec<Uuid>,
     /// What an edit asks about the past.
     pub(super) looking: Option<(Uuid, Uuid)>,
 }
@@ -64,6 +65,9 @@ impl Out for World {
     }
     fn hush_model(&mut self) -> Option<(Usage, Option<String>)> {
         std::mem::take(&mut self.speaking).then(|| (Usage::default(), None))
+    }
+    fn remember(&mut self, command: Uuid) {
+        self.remembered.push(command);
     }
     fn now(&self) -> Timestamp {
         Timestamp::UNIX_EPOCH
@@ -286,6 +290,7 @@ pub(super) fn nothing() -> Woken {
         student_name: "Ada".into(),
         title: None,
         hand_raised: false,
+        done: Vec::new(),
         last_ord: 0,
         messages: Vec::new(),
         has_more: false,

@@ -1,4 +1,5 @@
 // The list of conversations: by day, searched as one types, each with its own small menu.
+import { addPage } from "../chat/sessions.js";
 import { deleteSession, listSessions, renameSession } from "../net/api.js";
 import { explain } from "../words.js";
 import { ask, field } from "./dialog.js";
@@ -6,7 +7,7 @@ import { byId, h, icon, show } from "./dom.js";
 import { openMenu } from "./menu.js";
 import { toast } from "./toast.js";
 
-/** @typedef {{id: string, title: string | null, updated_at: string}} Session */
+/** @typedef {import("../chat/sessions.js").Session} Session */
 
 export class Sidebar {
   /** @type {Session[]} */
@@ -46,8 +47,7 @@ export class Sidebar {
 
   async #loadMore() {
     const page = await listSessions({ cursor: this.#more ?? "" });
-    const known = new Set(this.sessions.map((session) => session.id));
-    this.sessions = [...this.sessions, ...page.items.filter((/** @type {Session} */ each) => !known.has(each.id))];
+    this.sessions = addPage(this.sessions, page.items);
     this.#more = page.next_cursor;
     this.draw();
   }

@@ -2,7 +2,9 @@
 
 use fynq::id;
 use fynq::protocol::{AuthorKind, Status};
-use fynq::store::{MessagesFrom, NewMessage, NewSession, Op, Patience, SessionChange, SessionsOf, WAITING};
+use fynq::store::{
+    Listed, MessagesFrom, NewMessage, NewSession, Op, Patience, SessionChange, SessionsOf, WAITING,
+};
 use tokio_postgres::types::Type;
 
 use super::{Fixture, add_student, answer, question};
@@ -46,6 +48,89 @@ async fn sessions_are_listed_searched_and_paged() {
     let all = f.store.list_sessions(f.student, SessionsOf::Everyone, None, None, 10).await.unwrap();
     assert_eq!(all.items.len(), 5);
     assert!(all.items.iter().all(|session| session.id != foreign));
+}
+
+/// Sessions named by a letter, the first one touched longest ago.
+async fn lettered(f: &Fixture, letters: &str) {
+    for letter in letters.chars() {
+        let title = letter.to_string();
+        let new = NewSession { student_id: f.student, title: Some(&title), subject: None };
+        f.store.create_session(new).await.unwrap();
+    }
+}
+
+/// Somebody speaks in these, one after another.
+async fn touch(f: &Fixture, letters: &str) {
+    for letter in letters.chars() {
+        let sql = "UPDATE sessions SET updated_at = greatest(clock_timestamp(), \
+                   (SELECT max(updated_at) FROM sessions) + interval '1 us') WHERE title = $1";
+        f.sql.execute_typed(sql, &[(&letter.to_string(), Type::TEXT)]).await.unwrap();
+    }
+}
+
+/// The next page's letters.
+async fn page_of(f: &Fixture, after: &mut Option<Listed>, limit: usize) -> String {
+    let page =
+        f.store.list_sessions(f.student, SessionsOf::Student(f.student), None, *after, limit).await.unwrap();
+    assert!(page.items.len() <= limit);
+    *after = page.next;
+    page.items.into_iter().filter_map(|session| session.title).collect()
+}
+
+#[tokio::test]
+async fn a_session_that_is_touched_while_the_list_is_paged_is_not_missed() {
+    let f = Fixture::new().await;
+    lettered(&f, "abcdefg").await;
+    let mut after = None;
+    assert_eq!(page_of(&f, &mut after, 3).await, "gfe");
+    // Not listed yet, listed already, and new: the pages go on as before and end with these.
+    touch(&f, "bf").await;
+    lettered(&f, "h").await;
+    assert_eq!(page_of(&f, &mut after, 3).await, "dca", "and this page is full");
+    assert_eq!(page_of(&f, &mut after, 2).await, "bf");
+    // Touched again before it came.
+    touch(&f, "bh").await;
+    assert_eq!(page_of(&f, &mut after, 2).await, "bh");
+    assert_eq!(after, None);
+
+    // On one page with the last ones that stayed in their places.
+    assert_eq!(page_of(&f, &mut after, 5).await, "hbfge");
+    touch(&f, "a").await;
+    assert_eq!(page_of(&f, &mut after, 5).await, "dca");
+    assert_eq!(after, None);
+    // With nobody speaking each comes once, and there is no empty page at the end.
+    assert_eq!(page_of(&f, &mut after, 4).await, "ahbf");
+    assert_eq!(page_of(&f, &mut after, 4).await, "gedc");
+    assert_eq!(after, None);
+}
+
+#[tokio::test]
+async fn whoever_speaks_while_the_list_is_paged_every_session_comes() {
+    let f = Fixture::new().await;
+    let all = "abcdefghijklmno";
+    lettered(&f, all).await;
+    let mut chance = 1_u32;
+    let mut dice = move |sides: u32| {
+        chance = chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (chance >> 16) % sides
+    };
+    for _ in 0..40 {
+        let (mut after, mut seen, mut pages) = (None, String::new(), 0);
+        loop {
+            seen += &page_of(&f, &mut after, 1 + dice(4) as usize).await;
+            if after.is_none() {
+                break;
+            }
+            pages += 1;
+            // At first many speak, then it becomes quiet: who always speaks is listed without an end.
+            for _ in 0..if pages < 8 { dice(4) } else { 0 } {
+                let at = dice(15) as usize;
+                touch(&f, &all[at..=at]).await;
+            }
+        }
+        let missed: String = all.chars().filter(|letter| !seen.contains(*letter)).collect();
+        assert_eq!(missed, "", "listed: {seen}");
+    }
 }
 
 #[tokio::test]

@@ -255,15 +255,27 @@ async fn a_flush_resolves_after_all_that_was_queued() {
     let session = f.session().await;
     let writer = f.store.writer().clone();
     let asked = question(session, 1);
+    // The commit takes as long as the test wants.
+    let mut sql = f.db.client().await;
+    let lock = sql.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE messages IN SHARE MODE").await.unwrap();
     let commit = {
         let (writer, asked) = (writer.clone(), asked.clone());
         tokio::spawn(async move { writer.commit(vec![Op::Insert(asked)], Patience::Refuse).await })
     };
-    // On this single thread it has queued its request once it has run.
+    let flush = tokio::spawn(async move { writer.flush().await });
+    // On this single thread both have queued their requests once they have run, in this order.
     tokio::task::yield_now().await;
     // Nobody waits for the answer any more: the request stands all the same.
     commit.abort();
-    writer.flush().await;
+    let stuck = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                 WHERE NOT l.granted AND d.datname = current_database()";
+    while f.sql.query_typed_one(stuck, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(!flush.is_finished(), "before the commit");
+    lock.rollback().await.unwrap();
+    flush.await.unwrap();
     assert!(f.store.message_exists(session, asked.id).await.unwrap());
 }
 

@@ -127,7 +127,7 @@ impl Builder {
         let database = pg::Db::new().await;
         let model = Model::start().await;
         let own = self.settings.database.url.take().map(|url| url.expose_secret().to_owned());
-        let url = own.unwrap_or_else(|| database.url().to_owned());
+        let url = own.unwrap_or_else(|| database.app_url());
         let (url, database_proxy) = match self.database_proxy {
             true => proxied(&url).await,
             false => (url, None),

@@ -56,9 +56,18 @@ impl Db {
         &self.url
     }
 
-    /// The settings that lead to it.
+    /// The settings that lead to it, as the login role that owns nothing.
     pub(crate) fn settings(&self) -> config::Database {
-        settings_for(&self.url)
+        settings_for(&self.app_url())
+    }
+
+    /// The address of the login role. Another server than ours may want a password of it: there the
+    /// given one serves.
+    pub(crate) fn app_url(&self) -> String {
+        match std::env::var_os("TEST_DATABASE_URL") {
+            Some(_) => self.url.clone(),
+            None => with_user(&self.url, fynq::store::migrate::LOGIN),
+        }
     }
 
     /// A connection outside of everything that is tested.
@@ -250,11 +259,14 @@ async fn prepare(url: String, stale: Duration) -> String {
         let half = template.replace("tpl_", "half_");
         client.batch_execute(&format!("CREATE DATABASE {half}")).await.unwrap();
         let config = with_database(&url, &half).parse().unwrap();
-        fynq::store::migrate::run(&Address::new(config, None).unwrap()).await.unwrap();
+        let address = Address::new(config, None).unwrap();
+        fynq::store::migrate::run(&address).await.unwrap();
         wait_for_nobody(&client, &half).await;
         client.batch_execute(&format!("ALTER DATABASE {half} ALLOW_CONNECTIONS false")).await.unwrap();
         client.batch_execute(&format!("ALTER DATABASE {half} RENAME TO {template}")).await.unwrap();
     }
+    let open = format!("ALTER ROLE {} LOGIN", fynq::store::migrate::LOGIN);
+    client.batch_execute(&open).await.unwrap();
     template
 }
 
@@ -297,6 +309,16 @@ fn with_database(url: &str, name: &str) -> String {
         url.split_once('?').map_or((url, String::new()), |(base, query)| (base, format!("?{query}")));
     let (server, _) = base.rsplit_once('/').unwrap();
     format!("{server}/{name}{query}")
+}
+
+/// Of our own server's address, which names the user last.
+pub(crate) fn with_user(url: &str, name: &str) -> String {
+    let (base, query) = url.split_once('?').unwrap();
+    let parts: Vec<String> = query
+        .split('&')
+        .map(|part| if part.starts_with("user=") { format!("user={name}") } else { part.to_owned() })
+        .collect();
+    format!("{base}?{}", parts.join("&"))
 }
 
 fn open(path: &Path) -> File {

@@ -8,6 +8,10 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
+use super::app::Scratch;
+use super::client::Client;
+use super::model::Model;
+use super::pg;
 use super::socket::PATIENCE;
 
 pub(crate) struct Process {
@@ -74,15 +78,62 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
+    /// What a supervisor does.
     pub(crate) fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        self.signal(rustix::process::Signal::INT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let id = rustix::process::Pid::from_raw(self.id().cast_signed()).unwrap();
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
     }
 
     /// Waits for its end.
     pub(crate) async fn ended(&mut self, within: Duration) -> ExitStatus {
         let ended = tokio::time::timeout(within, self.child.wait()).await;
         ended.unwrap_or_else(|_| panic!("fynq does not end:\n{}", self.output())).unwrap()
+    }
+}
+
+/// The binary with a database of its own, a model in the test's hands, and a student's session.
+pub(crate) struct Stage {
+    // Dropped first: it uses the others.
+    pub(crate) process: Process,
+    pub(crate) model: Model,
+    pub(crate) ada: Client,
+    pub(crate) session: String,
+    _scratch: Scratch,
+    _database: pg::Db,
+}
+
+impl Stage {
+    pub(crate) async fn start() -> Stage {
+        Stage::with(&[]).await
+    }
+
+    /// With more settings.
+    pub(crate) async fn with(more: &[(&str, &str)]) -> Stage {
+        let (database, model, scratch) = (pg::Db::new().await, Model::start().await, Scratch::new());
+        let (base_url, dir) = (model.url(), scratch.0.display().to_string());
+        let url = database.app_url();
+        let mut settings = vec![
+            ("DATABASE_URL", url.as_str()),
+            ("GEMINI_BASE_URL", &base_url),
+            ("FYNQ_DATA_DIR", &dir),
+            ("FYNQ_RATE_LIMIT", "off"),
+            ("FYNQ_CHECKPOINT_S", "0.05"),
+            ("FYNQ_MODEL_ATTEMPTS", "1"),
+        ];
+        settings.extend(more);
+        let process = Process::start(&settings).await;
+        let ada = Client::register(process.addr, "ada").await;
+        let session = ada.session().await;
+        Stage { process, model, ada, session, _scratch: scratch, _database: database }
     }
 }
 

@@ -1,0 +1,1 @@
+DELETE FROM reset_codes WHERE expires_at < $1

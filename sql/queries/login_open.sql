@@ -1,0 +1,1 @@
+ALTER ROLE fynq_app LOGIN

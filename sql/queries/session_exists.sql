@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT FROM sessions WHERE id = $1)

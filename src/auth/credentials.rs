@@ -1,0 +1,106 @@
+//! The password shown once more, and changed; the address changed.
+
+use std::time::Instant;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::clock;
+use crate::id::Uuid;
+use crate::identity::Principal;
+use crate::password_rules;
+use crate::problem::Problem;
+use crate::store::StoreError;
+use crate::store::accounts::Account;
+use crate::store::credentials::Change;
+
+use super::Auth;
+
+impl Auth {
+    /// Whether a password may be chosen: the same rules at every door. `pointer`: the field that it came
+    /// in; `about`: what others know of its owner (names, the address, the school, the classes).
+    pub fn check_password(
+        &self,
+        pointer: &str,
+        password: &SecretString,
+        about: &[&str],
+    ) -> Result<(), Problem> {
+        let checked = password_rules::check(password.expose_secret(), about);
+        checked.map_err(|weak| Problem::weak_password().because(weak.why()).at(pointer, weak.why()))
+    }
+
+    /// As `check_password`, about somebody who has an account.
+    pub(super) async fn check_password_of(
+        &self,
+        user: Uuid,
+        pointer: &str,
+        password: &SecretString,
+    ) -> Result<(), Problem> {
+        let words = self.0.store.words(user).await?.ok_or_else(Problem::unauthorized)?;
+        let mut about = vec![words.email.as_str(), &words.display_name, &words.organisation];
+        about.extend(words.classes.iter().map(String::as_str));
+        self.check_password(pointer, password, &about)
+    }
+
+    /// That whoever is signed in here knows the password, too. Gives the hash that it was checked
+    /// against. Counted like a sign-in: a stolen token must not serve to guess it.
+    pub(super) async fn prove(
+        &self,
+        who: &Principal,
+        password: SecretString,
+        pointer: &str,
+    ) -> Result<String, Problem> {
+        let known = self.0.store.proof(who.user_id).await?.ok_or_else(Problem::unauthorized)?;
+        let limits = self.limits();
+        limits.may_try(&known.email, Instant::now())?;
+        let matches = self.0.passwords.matches(password, known.password_hash.clone()).await?;
+        limits.tried(&known.email, matches, Instant::now())?;
+        match known.password_hash {
+            Some(hash) if matches => Ok(hash),
+            _ => {
+                tracing::info!(target: "fynq::security", event = "password_refused", user = %who.user_id);
+                Err(wrong(pointer))
+            }
+        }
+    }
+
+    /// A new password in the place of the old one; every other sign-in ends.
+    pub async fn change_password(
+        &self,
+        who: &Principal,
+        current: SecretString,
+        new: SecretString,
+    ) -> Result<(), Problem> {
+        let proof = self.prove(who, current, "/current_password").await?;
+        self.check_password_of(who.user_id, "/new_password", &new).await?;
+        let hash = self.0.passwords.hash(new).await?;
+        let change = Change { user: who.user_id, sign_in: who.family, proof: &proof, now: clock::now() };
+        let ended = self.0.store.change_password(&change, &hash).await?;
+        self.ended(&ended.ok_or_else(|| wrong("/current_password"))?);
+        tracing::info!(target: "fynq::security", event = "password_changed", user = %who.user_id);
+        Ok(())
+    }
+
+    /// Another address; every other sign-in ends.
+    pub async fn change_email(
+        &self,
+        who: &Principal,
+        password: SecretString,
+        email: &str,
+    ) -> Result<Account, Problem> {
+        let proof = self.prove(who, password, "/password").await?;
+        let email = email.to_lowercase();
+        let change = Change { user: who.user_id, sign_in: who.family, proof: &proof, now: clock::now() };
+        let changed = self.0.store.change_email(&change, &email).await.map_err(|error| match error {
+            StoreError::Exists => Problem::email_taken(),
+            other => other.into(),
+        })?;
+        let (account, ended) = changed.ok_or_else(|| wrong("/password"))?;
+        self.ended(&ended);
+        tracing::info!(target: "fynq::security", event = "email_changed", user = %who.user_id);
+        Ok(account)
+    }
+}
+
+fn wrong(pointer: &str) -> Problem {
+    Problem::wrong_password().at(pointer, "is not right")
+}

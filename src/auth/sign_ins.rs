@@ -1,0 +1,78 @@
+//! One's own sign-ins: seen and ended.
+
+use secrecy::SecretString;
+
+use crate::clock::{self, Timestamp};
+use crate::id::Uuid;
+use crate::identity::{Principal, Standing};
+use crate::problem::Problem;
+use crate::store::Page;
+use crate::store::sign_ins::OwnSignIn;
+
+use super::{Auth, device};
+
+/// The place where a page of the list ended.
+pub type SignInsAfter = (Timestamp, Uuid);
+
+/// A sign-in as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct SignInRow {
+    pub id: Uuid,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+    pub label: String,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+impl Auth {
+    /// One's own, newest first.
+    pub async fn own_sign_ins(
+        &self,
+        who: &Principal,
+        after: Option<SignInsAfter>,
+        limit: usize,
+    ) -> Result<Page<SignInRow, SignInsAfter>, Problem> {
+        let page = self.0.store.own_sign_ins(who.user_id, after, limit).await?;
+        let items = page.items.into_iter().map(|row| self.seen(who, row)).collect();
+        Ok(Page { items, next: page.next })
+    }
+
+    fn seen(&self, who: &Principal, row: OwnSignIn) -> SignInRow {
+        // What has not been written yet is newer.
+        let noted = self.0.used.of(row.id).unwrap_or(row.last_used_at);
+        SignInRow {
+            id: row.id,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at.max(noted),
+            label: if row.label.is_empty() { device(None) } else { row.label },
+            current: row.id == who.family,
+        }
+    }
+
+    /// Ends one of one's own.
+    pub async fn end_sign_in(&self, who: &Principal, id: Uuid) -> Result<(), Problem> {
+        if !self.0.store.end_own_sign_in(who.user_id, id, clock::now()).await? {
+            return Err(Problem::not_found());
+        }
+        self.ended(&[id]);
+        tracing::info!(target: "fynq::security", event = "sign_in_ended", user = %who.user_id, sign_in = %id);
+        Ok(())
+    }
+
+    /// Ends all of one's own but the one that asks, which shows the password once more.
+    pub async fn logout_others(&self, who: &Principal, password: SecretString) -> Result<(), Problem> {
+        self.prove(who, password, "/password").await?;
+        let ended = self.0.store.end_other_sign_ins(who.user_id, who.family, clock::now()).await?;
+        self.ended(&ended);
+        tracing::info!(target: "fynq::security", event = "other_sign_ins_ended", user = %who.user_id, count = ended.len());
+        Ok(())
+    }
+
+    /// This process knows at once; the others see it within a second.
+    pub(super) fn ended(&self, sign_ins: &[Uuid]) {
+        for sign_in in sign_ins {
+            self.0.standings.set(*sign_in, Standing::SignedOut);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Why a socket ends.
+
+use tokio::sync::watch;
+
+use crate::identity::{Role, Standing};
+use crate::protocol::CloseCode;
+
+use super::outgoing::Lost;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Close(CloseCode),
+    /// The peer said goodbye first.
+    Answered,
+    /// The peer went away, or cannot be reached.
+    Lost,
+}
+
+impl From<Lost> for End {
+    fn from(why: Lost) -> End {
+        match why {
+            Lost::Gone => End::Lost,
+            Lost::TooSlow => End::Close(CloseCode::TooSlow),
+        }
+    }
+}
+
+/// Resolves when the sign-in, the account or the role that opened the socket is no more.
+pub(super) async fn rights_end(standing: &mut watch::Receiver<Standing>, role: Role) -> End {
+    let lost =
+        standing.wait_for(|standing| *standing != Standing::Good(role)).await.map(|standing| *standing);
+    match lost {
+        Ok(Standing::SignedOut) => End::Close(CloseCode::Unauthenticated),
+        Ok(Standing::Good(_) | Standing::Disabled) => End::Close(CloseCode::Forbidden),
+        // Nobody watches over this sign-in any more: that happens only while the server stops.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// What the library could not read.
+pub(super) fn unreadable(error: &axum::Error) -> End {
+    use tokio_tungstenite::tungstenite::Error;
+    use tokio_tungstenite::tungstenite::error::ProtocolError;
+    match std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>()) {
+        Some(Error::Capacity(_)) => End::Close(CloseCode::TooBig),
+        // Text that is no text is no JSON object. (The reason in a close may be meant as well: the
+        // library does not say where it met the bytes.)
+        Some(Error::Utf8(_)) => End::Close(CloseCode::BadFrame),
+        // The peer hung up, which the library counts as a fault, too.
+        Some(Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::ReceivedAfterClosing,
+        )) => End::Lost,
+        Some(Error::Protocol(_)) => End::Close(CloseCode::Protocol),
+        _ => End::Lost,
+    }
+}
