@@ -2,9 +2,11 @@
 
 mod access;
 mod bearer;
+pub mod code;
 mod credentials;
 mod device;
 mod limits;
+mod origin;
 mod password;
 mod reset;
 mod reset_code;
@@ -30,14 +32,16 @@ use crate::problem::Problem;
 use crate::store::Store;
 use crate::store::accounts::{Account, SignIn};
 
+pub use access::to_class;
 pub use bearer::bearer;
 pub use device::device;
-pub use limits::Limits;
+pub use limits::{Attempt, LEFT, Limits, POLICY, Place, quota, tallied};
 pub use reset::{ResetCode, operators_reset_code};
 pub use sign_in::{NewStudent, SignedIn};
 pub use sign_ins::{SignInRow, SignInsAfter};
 pub use ticket::TICKET_LIFE;
 
+use origin::Origins;
 use password::Passwords;
 use standing::Standings;
 use token::Tokens;
@@ -59,6 +63,7 @@ struct Inner {
     used: Used,
     open_registration: bool,
     limits: Limits,
+    origins: Origins,
     /// Whether the housekeeping task runs; it starts with the first call inside a runtime.
     housekeeping: std::sync::Once,
 }
@@ -79,9 +84,10 @@ impl Auth {
             refresh_ttl: accounts.refresh_ttl,
             passwords: Passwords::new(),
             standings: Standings::default(),
+            limits: Limits::new(settings.rate_limit, &settings.limits),
+            origins: Origins::new(settings),
             used: Used::default(),
             open_registration: accounts.open_registration,
-            limits: Limits::new(settings.rate_limit),
             housekeeping: std::sync::Once::new(),
         })))
     }
@@ -132,6 +138,35 @@ impl Auth {
         self.0.standings.listen(family, role)
     }
 
+    /// Resolves when the sign-in, the account or the role of somebody who is answered for a while is no
+    /// more, within five seconds of it.
+    pub fn rights_end(&self, who: &Principal) -> impl Future<Output = ()> + Send + use<> {
+        let mut standing = self.standing(who.family, who.user_id, who.role);
+        let role = who.role;
+        async move {
+            // Nobody watches over this sign-in any more: that happens only while the server stops.
+            if standing.wait_for(|standing| *standing != Standing::Good(role)).await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Live rights of whoever watches a session: `false` within five seconds of being shut out of it.
+    pub fn observing(&self, who: &Principal, session: Uuid) -> watch::Receiver<bool> {
+        self.start_housekeeping();
+        self.0.standings.observe(who.family, session)
+    }
+
+    /// A new code that joins a class.
+    pub fn join_code(&self) -> String {
+        code::new()
+    }
+
+    /// The hash of a password for an account that somebody else makes.
+    pub async fn hash(&self, password: SecretString) -> Result<String, Problem> {
+        self.0.passwords.hash(password).await
+    }
+
     /// Makes the first admin that the settings name. True when there was something to do.
     pub async fn ensure_admin(&self, email: &str, password: &SecretString) -> anyhow::Result<bool> {
         let email = email.trim().to_lowercase();
@@ -168,6 +203,16 @@ impl Auth {
     }
 }
 
+/// The hash of a password, where no server runs.
+pub async fn hash_password(password: SecretString) -> Result<String, Problem> {
+    Passwords::new().hash(password).await
+}
+
+/// A password that nobody chose: 256 bits.
+pub fn random_password() -> SecretString {
+    secret::Secret::new().into_text().into()
+}
+
 /// Looks at watched sign-ins every two seconds and sweeps every minute; ends with the last `Auth`.
 async fn housekeeping(auth: Weak<Inner>) {
     let mut ticks = tokio::time::interval(standing::EVERY);
@@ -186,14 +231,22 @@ async fn housekeeping(auth: Weak<Inner>) {
 
 impl Inner {
     async fn look_at_standings(&self) {
-        let asked = self.standings.listened();
-        if asked.is_empty() {
-            return;
+        let (asked, watched) = (self.standings.listened(), self.standings.watched());
+        let sign_ins =
+            async { if asked.is_empty() { Ok(Vec::new()) } else { self.store.sign_ins(&asked).await } };
+        let observed =
+            async { if watched.is_empty() { Ok(Vec::new()) } else { self.store.observed(&watched).await } };
+        let looks = async { tokio::join!(sign_ins, observed) };
+        let Ok((sign_ins, observed)) = tokio::time::timeout(standing::EVERY, looks).await else {
+            return tracing::debug!("checking the sign-ins of open sockets took too long");
+        };
+        match sign_ins {
+            Ok(found) => self.standings.apply(&asked, &found),
+            Err(error) => tracing::debug!(%error, "sign-ins of open sockets could not be checked"),
         }
-        match tokio::time::timeout(standing::EVERY, self.store.sign_ins(&asked)).await {
-            Ok(Ok(found)) => self.standings.apply(&asked, &found),
-            Ok(Err(error)) => tracing::debug!(%error, "sign-ins of open sockets could not be checked"),
-            Err(_) => tracing::debug!("checking the sign-ins of open sockets took too long"),
+        match observed {
+            Ok(found) => self.standings.apply_observed(&watched, &found),
+            Err(error) => tracing::debug!(%error, "what is watched could not be checked"),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Every setting, as plain values. Reading them from the environment is `Settings::from_env`.
 
+mod limits;
 mod list;
 mod read;
 #[cfg(test)]
@@ -9,8 +10,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
+pub use limits::{Limits, Rate};
 pub use list::{ABSENT, SETTINGS, Setting, help_text, markdown};
 pub use read::{SettingError, Vars, warnings};
 
@@ -23,8 +26,15 @@ pub struct Settings {
     pub database: Database,
     pub model: Model,
     pub accounts: Accounts,
+    /// Where browsers find this server, as an origin; `None`: any name that leads here.
+    pub public_url: Option<String>,
     pub allowed_origins: Vec<String>,
+    /// Whose word on a client's address and scheme is believed.
+    pub trusted_proxies: Vec<IpNet>,
     pub rate_limit: bool,
+    pub limits: Limits,
+    /// How long the head of a request may take to arrive, and a connection to ask for something.
+    pub header_timeout: Duration,
     pub log: LogFormat,
     /// Which log lines, as tracing's filter directives.
     pub log_filter: String,
@@ -130,8 +140,12 @@ impl Default for Settings {
                 admin: None,
                 open_registration: true,
             },
+            public_url: None,
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             rate_limit: true,
+            limits: Limits::default(),
+            header_timeout: Duration::from_secs(65),
             log: LogFormat::Pretty,
             log_filter: "info".into(),
             session: Session {

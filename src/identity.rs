@@ -32,6 +32,32 @@ impl Role {
     }
 }
 
+/// As what somebody is in a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberAs {
+    Student,
+    /// Teaches the class, as long as their role is tutor or admin.
+    Tutor,
+}
+
+impl MemberAs {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MemberAs::Student => "student",
+            MemberAs::Tutor => "tutor",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<MemberAs> {
+        match text {
+            "student" => Some(MemberAs::Student),
+            "tutor" => Some(MemberAs::Tutor),
+            _ => None,
+        }
+    }
+}
+
 /// A person whose token was verified just now.
 #[derive(Clone, Debug)]
 pub struct Principal {
@@ -53,6 +79,15 @@ pub enum Access {
     Owner,
     /// Somebody who may watch it.
     Observer,
+}
+
+/// What a person is to one class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClassAccess {
+    /// Is in it, and sees its name and its tutors.
+    Member,
+    /// Teaches it, or is the admin of its organisation.
+    Runs,
 }
 
 /// Whether a sign-in still carries rights; checked again and again while a socket is open.

@@ -34,6 +34,7 @@ pub mod session;
 // Floor 4: what the doors share.
 pub mod app;
 pub mod auth;
+pub mod caller;
 pub mod problem;
 
 // Floor 5: the doors. They never import each other.
@@ -42,5 +43,6 @@ pub mod rest;
 pub mod socket;
 
 // Floor 6: put the parts together.
+pub mod admin;
 pub mod doctor;
 pub mod server;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use fynq::config::{LogFormat, Settings, Vars, help_text, warnings};
-use fynq::{doctor, server, telemetry};
+use fynq::{admin, doctor, server, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -30,6 +30,11 @@ enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Make admins and organisations, in the database itself
+    Admin {
+        #[command(subcommand)]
+        order: admin::Order,
     },
     /// Print the OpenAPI description of the REST API
     Openapi,
@@ -82,6 +87,7 @@ fn main() -> ExitCode {
     }
     run(async move {
         match command {
+            Command::Admin { order } => return admin::run(&settings, order).await,
             Command::Migrate => server::migrate(settings).await?,
             Command::DemoModel { listen } => server::demo_model(listen).await?,
             _ => server::serve(settings).await?,

@@ -1,10 +1,11 @@
-//! The page: the files of `static/`, with the headers that keep a model's words from doing harm.
+//! The page: the files of `static/`, with the policy that keeps a model's words from doing harm.
 
 use std::path::{Path, PathBuf};
 
 use axum::Router;
 use axum::response::{Html, IntoResponse as _, Response};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
@@ -12,6 +13,7 @@ use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::config::Settings;
+use crate::problem::Problem;
 
 /// Nothing from elsewhere, no inline script, and no text ever becomes markup: the page builds what it
 /// shows node by node. KaTeX sets its styles through the DOM, which `style-src` does not forbid.
@@ -21,11 +23,6 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 const HEADERS: &[(&str, &str)] = &[
     ("content-security-policy", CONTENT_SECURITY_POLICY),
-    ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "no-referrer"),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("cross-origin-resource-policy", "same-origin"),
-    ("permissions-policy", "camera=(), microphone=(), geolocation=()"),
     // Kept, but asked about each time: a new version of the page is seen at once, an unchanged
     // file costs one 304. No name here holds a hash of its content, so none is immutable.
     ("cache-control", "no-cache"),
@@ -47,12 +44,19 @@ pub fn directory(settings: &Settings) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("static")
 }
 
-/// Serves the files of `directory`; a path that is no file gives the page's own 404.
+/// Serves the files of `directory`; a path that is no file gives the page's own 404, to whoever asks for
+/// a page.
 pub fn router(directory: &Path) -> Router {
     let missing = directory.join("404.html");
-    let not_found = tower::service_fn(move |_request: axum::extract::Request| {
-        let missing = missing.clone();
-        async move { Ok::<_, std::convert::Infallible>(not_found(&missing).await) }
+    let not_found = tower::service_fn(move |request: axum::extract::Request| {
+        let missing = wants_a_page(request.headers()).then(|| missing.clone());
+        async move {
+            let response = match missing {
+                Some(page) => not_found(&page).await,
+                None => Problem::not_found().into_response(),
+            };
+            Ok::<_, std::convert::Infallible>(response)
+        }
     });
     let files = ServeDir::new(directory).fallback(not_found);
     let compressible = DefaultPredicate::new().and(NotForContentType::const_new("font/"));
@@ -64,6 +68,13 @@ pub fn router(directory: &Path) -> Router {
         router = router.layer(SetResponseHeaderLayer::overriding(name, value));
     }
     router
+}
+
+/// A browser that goes somewhere asks for HTML by name; scripts and programs do not.
+fn wants_a_page(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let mut types = lines.flat_map(|line| line.split(',')).filter_map(|range| range.split(';').next());
+    types.any(|media_type| media_type.trim().eq_ignore_ascii_case("text/html"))
 }
 
 async fn not_found(file: &Path) -> Response {
@@ -147,13 +158,27 @@ mod tests {
     async fn an_unknown_path_gives_the_pages_own_404() {
         let site = Site::new(&[("index.html", "hello"), ("404.html", "nothing here")]);
         for path in ["/nowhere", "/js/", "/../Cargo.toml", "/%2e%2e/Cargo.toml"] {
-            let response = site.get(path, &[]).await;
+            let response = site.get(path, &BROWSER).await;
             assert_eq!(response.status(), 404, "{path}");
             assert!(response.headers().contains_key("content-security-policy"));
             assert_eq!(text(response).await, "nothing here", "{path}");
         }
         let bare = Site::new(&[("index.html", "hello")]);
-        assert!(text(bare.get("/nowhere", &[]).await).await.contains("<h1>Not found</h1>"));
+        assert!(text(bare.get("/nowhere", &BROWSER).await).await.contains("<h1>Not found</h1>"));
+    }
+
+    /// What a browser sends with a navigation.
+    const BROWSER: [(&str, &str); 1] = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+
+    #[tokio::test]
+    async fn what_is_not_looking_for_a_page_gets_a_problem() {
+        let site = Site::new(&[("404.html", "nothing here")]);
+        for accept in [&[][..], &[("accept", "*/*")], &[("accept", "application/json")]] {
+            let response = site.get("/js/nowhere.js", accept).await;
+            assert_eq!(response.status(), 404);
+            assert_eq!(response.headers()["content-type"], "application/problem+json", "{accept:?}");
+            assert!(text(response).await.contains("\"not_found\""));
+        }
     }
 
     #[test]

@@ -89,6 +89,8 @@ problems! {
     email_taken = CONFLICT, "E-mail taken", "There is an account with this e-mail address already.";
     queue_full = CONFLICT, "Queue full", "Four messages are already waiting for an answer.";
     conflict = CONFLICT, "Conflict", "The state of the resource does not allow that.";
+    /// A change that would leave an organisation with nobody to run it.
+    last_admin = CONFLICT, "Last admin", "This is the last admin of the organisation.";
     payload_too_large = PAYLOAD_TOO_LARGE, "Payload too large", "The body is larger than 256 KiB.";
     unsupported_media_type = UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "The body must be application/json.";
     /// `detail` says why, for whoever chose it.
@@ -108,6 +110,23 @@ problems! {
 }
 
 impl Problem {
+    /// The problem that a bare status stands for, if there is one that says no more than it.
+    pub fn of_status(status: StatusCode) -> Option<Problem> {
+        Some(match status {
+            StatusCode::BAD_REQUEST => Problem::bad_request(),
+            StatusCode::UNAUTHORIZED => Problem::unauthorized(),
+            StatusCode::FORBIDDEN => Problem::forbidden(),
+            StatusCode::NOT_FOUND => Problem::not_found(),
+            StatusCode::METHOD_NOT_ALLOWED => Problem::method_not_allowed(),
+            StatusCode::NOT_ACCEPTABLE => Problem::not_acceptable(),
+            StatusCode::REQUEST_TIMEOUT => Problem::request_timeout(),
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::payload_too_large(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::unsupported_media_type(),
+            StatusCode::INTERNAL_SERVER_ERROR => Problem::internal(),
+            _ => return None,
+        })
+    }
+
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: &'static str) -> Problem {
         // Whoever is told to come back is told when.
         let retry_after = match status {
@@ -155,6 +174,11 @@ impl Problem {
         self.code
     }
 
+    /// How long to wait, of those that pass.
+    pub fn wait(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     pub fn errors(&self) -> &[FieldError] {
         &self.errors
     }
@@ -199,6 +223,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Unavailable => Problem::storage_unavailable(),
             StoreError::Exists => Problem::conflict(),
+            StoreError::Missing => Problem::not_found(),
             refused @ StoreError::Refused(_) => {
                 tracing::error!(error = %refused, "the database refused a statement");
                 Problem::internal()

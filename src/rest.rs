@@ -1,12 +1,14 @@
 //! The REST door: requests in, JSON or a problem out.
 //!
 //! ```text
-//! request ─ name ─ headers ─ CORS ─ panic ─ limit per address ─ route ─ who ─ input ─ handler
+//! request ─ CORS ─ panic ─ limit per address ─ route ─ who ─ limit per account ─ input ─ handler
 //! ```
 
 mod accounts;
+mod admin;
 mod asyncapi;
 mod chat;
+mod classes;
 mod credentials;
 mod docs;
 mod health;
@@ -23,19 +25,17 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
-};
-use http::{HeaderName, Method};
+use http::Method;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
-use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::auth::Auth;
+use crate::auth::{self, Auth};
+use crate::caller::Caller;
 use crate::problem::{self, Problem};
 use crate::telemetry;
 
@@ -46,7 +46,7 @@ impl FromRef<App> for Auth {
 }
 
 /// Everything under `/api`, the health checks, the metrics and the documents. Paths outside of these
-/// are left to whoever mounts it.
+/// are left to whoever mounts it, and so are the headers that every answer has.
 pub fn router(app: App) -> Router {
     let (routes, openapi) = described().split_for_parts();
     let cors = cors(&app.settings.allowed_origins);
@@ -65,12 +65,6 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), limit))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors)
-        .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(SetResponseHeaderLayer::overriding(
-            X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
-        .layer(middleware::from_fn(problem::name_request))
         .with_state(app)
 }
 
@@ -106,7 +100,17 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(sessions::get, sessions::change, sessions::delete))
         .routes(routes!(sessions::messages))
         .routes(routes!(chat::message))
-        .routes(routes!(chat::history));
+        .routes(routes!(chat::history))
+        .routes(routes!(classes::list, classes::create))
+        .routes(routes!(classes::join))
+        .routes(routes!(classes::get, classes::rename, classes::delete))
+        .routes(routes!(classes::new_join_code))
+        .routes(routes!(classes::members, classes::add_member))
+        .routes(routes!(classes::remove_member))
+        .routes(routes!(admin::users, admin::create_user))
+        .routes(routes!(admin::change_user))
+        .routes(routes!(admin::sign_out))
+        .routes(routes!(admin::organisation, admin::rename_organisation));
     OpenApiRouter::with_openapi(docs::frame())
         .nest("/api/v1", api)
         .routes(routes!(health::live))
@@ -150,7 +154,7 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 
 /// Requests per address.
 async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
-    match app.auth.limits().request(accounts::peer(request.extensions())) {
+    match app.auth.limits().request(Caller::of(request.extensions()).address) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
@@ -178,6 +182,6 @@ fn cors(origins: &[String]) -> CorsLayer {
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE, problem::REQUEST_ID])
-        .expose_headers([problem::REQUEST_ID, RETRY_AFTER, HeaderName::from_static("www-authenticate")])
+        .expose_headers([problem::REQUEST_ID, RETRY_AFTER, WWW_AUTHENTICATE, auth::LEFT, auth::POLICY])
         .max_age(Duration::from_secs(600))
 }

@@ -1,5 +1,7 @@
 //! Put the parts together, start, drain, stop.
 
+mod answers;
+mod listen;
 mod preflight;
 
 use std::net::SocketAddr;
@@ -8,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -18,7 +19,7 @@ use crate::auth::Auth;
 use crate::config::Settings;
 use crate::gemini::Model;
 use crate::session::Registry;
-use crate::shutdown::{self, Phase, Shutdown, Trigger};
+use crate::shutdown::{self, Phase, Trigger};
 use crate::store::Store;
 use crate::{pages, practice, rest, socket, telemetry};
 
@@ -67,12 +68,12 @@ impl Server {
             model,
             sessions,
             auth,
-            shutdown: shutdown.clone(),
+            shutdown,
             sockets: tokio::sync::watch::Sender::new(0),
         });
         wake_waiting(&app).await?;
         let metrics = tokio::spawn(telemetry::fold_metrics(telemetry::metrics()?));
-        let http = tokio::spawn(serve_http(listener, router(&app), shutdown));
+        let http = tokio::spawn(listen::serve(listener, router(&app), Arc::clone(&app)));
         Ok(Server { address, app, trigger: Arc::new(trigger), http, metrics, practice })
     }
 
@@ -218,23 +219,11 @@ async fn wake_waiting(app: &App) -> anyhow::Result<()> {
 }
 
 fn router(app: &App) -> Router {
-    Router::new()
+    let doors = Router::new()
         .merge(socket::router(app.clone()))
         .merge(rest::router(app.clone()))
-        .fallback_service(pages::router(&pages::directory(&app.settings)))
-}
-
-async fn serve_http(listener: TcpListener, router: Router, mut shutdown: Shutdown) {
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was not set");
-        }
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let stopped = async move { shutdown.reached(Phase::Stopped).await };
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
-        tracing::error!(%error, "the HTTP server stopped");
-    }
+        .fallback_service(pages::router(&pages::directory(&app.settings)));
+    answers::dressed(doors, &app.settings)
 }
 
 /// The one line that a person starting fynq needs.

@@ -5,10 +5,12 @@
 
 pub mod accounts;
 mod chat;
+pub mod classes;
 pub mod credentials;
 pub mod local;
 mod messages;
 pub mod migrate;
+pub mod people;
 mod pool;
 mod scope;
 mod sessions;
@@ -35,7 +37,7 @@ pub(crate) use messages::ASSISTANT;
 pub use messages::{MessagesFrom, Reached};
 pub use pool::Address;
 use scope::{Actor, Scope, Scopes};
-pub use sessions::{Listed, NewSession, Page, Session, SessionChange, SessionsOf};
+pub use sessions::{Listed, NewSession, Page, SeenPerson, SeenSession, Session, SessionChange, SessionsOf};
 pub use writer::Writer;
 
 /// How long a door's query may take before its caller is told that the database is away.
@@ -66,6 +68,9 @@ pub enum StoreError {
     /// Something unique is there already (SQLSTATE 23505).
     #[error("it exists already")]
     Exists,
+    /// It names something that is not there, or that is not for whoever asks.
+    #[error("there is no such row for them")]
+    Missing,
     /// A fault of ours or of the schema.
     #[error("the database refused: {0}")]
     Refused(String),
@@ -78,6 +83,12 @@ impl From<tokio_postgres::Error> for StoreError {
             None if error.is_closed() || writer::is_io(&error) => StoreError::Unavailable,
             None => StoreError::Refused(error.to_string()),
             Some(said) if *said.code() == SqlState::UNIQUE_VIOLATION => StoreError::Exists,
+            // Whether the other row is not there or somebody else's is not to be told.
+            Some(said) if *said.code() == SqlState::FOREIGN_KEY_VIOLATION => StoreError::Missing,
+            Some(said) if *said.code() == SqlState::INSUFFICIENT_PRIVILEGE => {
+                tracing::error!(error = said.message(), "row level security refused a statement");
+                StoreError::Missing
+            }
             Some(said) if writer::is_data_fault(said.code()) => {
                 StoreError::Refused(format!("{} ({})", said.message(), said.code().code()))
             }

@@ -1,17 +1,21 @@
-//! What a person is to a session. The single place that decides it, for every door.
+//! What a person is to a session, to another person and to a class. The single place that decides it,
+//! for every door. The database decides the same once more, by row level security: neither relies on the
+//! other.
 
 use crate::id::Uuid;
-use crate::identity::{Access, Principal, Role};
+use crate::identity::{Access, ClassAccess, MemberAs, Principal, Role};
 use crate::problem::Problem;
-use crate::store::Session;
+use crate::store::classes::Class;
+use crate::store::{SeenPerson, SeenSession, Session, SessionsOf};
 
 use super::Auth;
 
 impl Auth {
     /// The session and what this person is to it. Nothing, and what one may not see, are one answer.
     pub async fn access(&self, who: &Principal, session: Uuid) -> Result<(Session, Access), Problem> {
-        let row = self.0.store.get_session(who.user_id, session).await?.ok_or_else(Problem::not_found)?;
-        let access = decide(who, row.student_id).ok_or_else(Problem::not_found)?;
+        let seen = self.0.store.seen_session(who.user_id, session).await?;
+        let seen = seen.and_then(|seen| Some((to_session(who, &seen)?, seen.session)));
+        let (access, row) = seen.ok_or_else(|| refused(who, "session"))?;
         Ok((row, access))
     }
 
@@ -24,20 +28,78 @@ impl Auth {
     }
 
     /// Whether this person may read everything of that user.
-    pub fn may_read_user(&self, who: &Principal, user: Uuid) -> Result<(), Problem> {
-        decide(who, user).map(|_| ()).ok_or_else(Problem::not_found)
+    pub async fn may_read_user(&self, who: &Principal, user: Uuid) -> Result<(), Problem> {
+        let seen = self.0.store.seen_person(who.user_id, user).await?;
+        seen.and_then(|seen| to_person(who, seen)).map(|_| ()).ok_or_else(|| refused(who, "user"))
+    }
+
+    /// Whose sessions a list shows to this person beside their own.
+    pub fn sessions_of(&self, who: &Principal) -> SessionsOf {
+        match who.role {
+            Role::Student => SessionsOf::Nobody,
+            Role::Tutor => SessionsOf::Taught(who.org_id),
+            Role::Admin => SessionsOf::Organisation(who.org_id),
+        }
+    }
+
+    /// Whether the one who watches a session with this sign-in still may, at this moment.
+    pub async fn still_observes(&self, who: &Principal, session: Uuid) -> Result<bool, Problem> {
+        Ok(!self.0.store.observed(&[(who.family, session)]).await?.is_empty())
+    }
+
+    /// The class and what this person is to it.
+    pub async fn class(&self, who: &Principal, class: Uuid) -> Result<(Class, ClassAccess), Problem> {
+        let row = self.0.store.class(who.user_id, class).await?;
+        let seen = row.and_then(|row| Some((to_class(who, &row)?, row)));
+        let (access, row) = seen.ok_or_else(|| refused(who, "class"))?;
+        Ok((row, access))
+    }
+
+    /// As `class`, for what only whoever runs it may do.
+    pub async fn run_class(&self, who: &Principal, class: Uuid) -> Result<Class, Problem> {
+        match self.class(who, class).await? {
+            (row, ClassAccess::Runs) => Ok(row),
+            (_, ClassAccess::Member) => Err(Problem::forbidden()),
+        }
     }
 }
 
-/// What a person is to whatever belongs to this student. The tutors of a student's classes become
-/// observers here.
-fn decide(who: &Principal, student: Uuid) -> Option<Access> {
+/// Of somebody who asked for what is not there, or not theirs to see.
+fn refused(who: &Principal, what: &'static str) -> Problem {
+    tracing::info!(target: "fynq::security", event = "refused", user = %who.user_id, what);
+    Problem::not_found()
+}
+
+fn to_session(who: &Principal, seen: &SeenSession) -> Option<Access> {
+    decide(who, seen.session.student_id, seen.org_id, seen.taught)
+}
+
+fn to_person(who: &Principal, seen: SeenPerson) -> Option<Access> {
+    decide(who, seen.id, seen.org_id, seen.taught)
+}
+
+/// What a person is to whatever belongs to this student, of this organisation.
+fn decide(who: &Principal, student: Uuid, org: Uuid, taught: bool) -> Option<Access> {
     if who.user_id == student {
         return Some(Access::Owner);
     }
-    match who.role {
-        Role::Admin => Some(Access::Observer),
-        Role::Tutor | Role::Student => None,
+    let observes = match who.role {
+        Role::Admin => who.org_id == org,
+        Role::Tutor => who.org_id == org && taught,
+        Role::Student => false,
+    };
+    observes.then_some(Access::Observer)
+}
+
+/// What a person is to a class.
+pub fn to_class(who: &Principal, class: &Class) -> Option<ClassAccess> {
+    if who.org_id != class.org_id {
+        return None;
+    }
+    match (who.role, class.member_as) {
+        (Role::Admin, _) | (Role::Tutor, Some(MemberAs::Tutor)) => Some(ClassAccess::Runs),
+        (_, Some(_)) => Some(ClassAccess::Member),
+        (_, None) => None,
     }
 }
 
@@ -45,21 +107,56 @@ fn decide(who: &Principal, student: Uuid) -> Option<Access> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn owners_own_admins_watch_and_nobody_else_sees() {
-        let student = crate::id::new();
-        let person = |user_id, role| Principal {
-            user_id,
-            org_id: crate::id::new(),
+    fn person(role: Role, org_id: Uuid) -> Principal {
+        Principal {
+            user_id: crate::id::new(),
+            org_id,
             role,
             name: "P".into(),
             family: crate::id::new(),
             expires_at: crate::clock::now(),
-        };
-        assert_eq!(decide(&person(student, Role::Student), student), Some(Access::Owner));
-        assert_eq!(decide(&person(crate::id::new(), Role::Admin), student), Some(Access::Observer));
-        for role in [Role::Student, Role::Tutor] {
-            assert_eq!(decide(&person(crate::id::new(), role), student), None, "{role:?}");
         }
+    }
+
+    #[test]
+    fn owners_own_tutors_and_admins_watch_and_nobody_else_sees() {
+        let (here, elsewhere, student) = (crate::id::new(), crate::id::new(), crate::id::new());
+        for role in [Role::Student, Role::Tutor, Role::Admin] {
+            let own = Principal { user_id: student, ..person(role, here) };
+            assert_eq!(decide(&own, student, here, false), Some(Access::Owner), "{role:?}");
+            for (org, taught) in [(here, false), (here, true), (elsewhere, false), (elsewhere, true)] {
+                let sees = decide(&person(role, here), student, org, taught).is_some();
+                let should = org == here && (role == Role::Admin || (role == Role::Tutor && taught));
+                assert_eq!(sees, should, "{role:?} {taught} {}", org == here);
+            }
+        }
+    }
+
+    #[test]
+    fn a_class_is_run_by_its_tutors_and_admins() {
+        let (here, elsewhere) = (crate::id::new(), crate::id::new());
+        let class = |org_id, member_as| Class {
+            id: crate::id::new(),
+            org_id,
+            name: "7b".into(),
+            join_code: String::new(),
+            member_as,
+            students: 0,
+            tutors: 0,
+            created_at: crate::clock::now(),
+        };
+        let is = |role, org, member_as| to_class(&person(role, here), &class(org, member_as));
+        for role in [Role::Student, Role::Tutor, Role::Admin] {
+            for member_as in [None, Some(MemberAs::Student), Some(MemberAs::Tutor)] {
+                assert_eq!(is(role, elsewhere, member_as), None, "{role:?} {member_as:?}");
+            }
+        }
+        assert_eq!(is(Role::Admin, here, None), Some(ClassAccess::Runs));
+        assert_eq!(is(Role::Tutor, here, Some(MemberAs::Tutor)), Some(ClassAccess::Runs));
+        assert_eq!(is(Role::Tutor, here, Some(MemberAs::Student)), Some(ClassAccess::Member));
+        assert_eq!(is(Role::Tutor, here, None), None);
+        // A tutor no more.
+        assert_eq!(is(Role::Student, here, Some(MemberAs::Tutor)), Some(ClassAccess::Member));
+        assert_eq!(is(Role::Student, here, None), None);
     }
 }

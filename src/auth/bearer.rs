@@ -35,7 +35,10 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Principal, Problem> {
         let token = bearer(&parts.headers)?.ok_or_else(Problem::unauthorized)?;
-        Auth::from_ref(state).authenticate(token).await
+        let auth = Auth::from_ref(state);
+        let who = auth.authenticate(token).await?;
+        auth.limits().request_of(who.user_id)?;
+        Ok(who)
     }
 }
 

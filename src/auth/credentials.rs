@@ -1,5 +1,6 @@
 //! The password shown once more, and changed; the address changed.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -46,14 +47,15 @@ impl Auth {
     pub(super) async fn prove(
         &self,
         who: &Principal,
+        from: IpAddr,
         password: SecretString,
         pointer: &str,
     ) -> Result<String, Problem> {
         let known = self.0.store.proof(who.user_id).await?.ok_or_else(Problem::unauthorized)?;
         let limits = self.limits();
-        limits.may_try(&known.email, Instant::now())?;
+        let attempt = limits.may_try(&known.email, from, Instant::now())?;
         let matches = self.0.passwords.matches(password, known.password_hash.clone()).await?;
-        limits.tried(&known.email, matches, Instant::now())?;
+        limits.tried(attempt.as_ref(), matches, Instant::now())?;
         match known.password_hash {
             Some(hash) if matches => Ok(hash),
             _ => {
@@ -67,10 +69,11 @@ impl Auth {
     pub async fn change_password(
         &self,
         who: &Principal,
+        from: IpAddr,
         current: SecretString,
         new: SecretString,
     ) -> Result<(), Problem> {
-        let proof = self.prove(who, current, "/current_password").await?;
+        let proof = self.prove(who, from, current, "/current_password").await?;
         self.check_password_of(who.user_id, "/new_password", &new).await?;
         let hash = self.0.passwords.hash(new).await?;
         let change = Change { user: who.user_id, sign_in: who.family, proof: &proof, now: clock::now() };
@@ -84,10 +87,11 @@ impl Auth {
     pub async fn change_email(
         &self,
         who: &Principal,
+        from: IpAddr,
         password: SecretString,
         email: &str,
     ) -> Result<Account, Problem> {
-        let proof = self.prove(who, password, "/password").await?;
+        let proof = self.prove(who, from, password, "/password").await?;
         let email = email.to_lowercase();
         let change = Change { user: who.user_id, sign_in: who.family, proof: &proof, now: clock::now() };
         let changed = self.0.store.change_email(&change, &email).await.map_err(|error| match error {

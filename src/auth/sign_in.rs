@@ -1,5 +1,6 @@
 //! Signing up, in, on and out.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -12,7 +13,7 @@ use crate::store::accounts::{Created, NewAccount, NewSignIn, Rotation};
 
 use super::password::is_outdated;
 use super::secret::{self, Secret};
-use super::{Auth, later};
+use super::{Auth, code, later};
 
 /// Somebody who signs up.
 pub struct NewStudent<'a> {
@@ -52,7 +53,10 @@ impl Auth {
         if new.join_code.is_none() && !self.0.open_registration {
             return Err(Problem::field("/join_code", "is required"));
         }
-        let join_code = new.join_code.map(as_kept);
+        let join_code = match new.join_code {
+            Some(text) => Some(code::typed(text).ok_or_else(no_class)?),
+            None => None,
+        };
         let join_code = join_code.as_deref();
         let place = self.0.store.place(join_code).await?.ok_or_else(Problem::internal)?;
         if join_code.is_some() && place.class.is_none() {
@@ -89,16 +93,17 @@ impl Auth {
         &self,
         email: &str,
         password: SecretString,
+        from: IpAddr,
         device: &str,
     ) -> Result<SignedIn, Problem> {
         let email = email.to_lowercase();
         let limits = self.limits();
-        limits.may_try(&email, Instant::now())?;
+        let attempt = limits.may_try(&email, from, Instant::now())?;
         let known = self.0.store.credentials(&email).await?;
         let kept = known.as_ref().and_then(|known| known.password_hash.clone());
         let matches = self.0.passwords.matches(password.clone(), kept).await?;
         let known = known.filter(|known| matches && !known.disabled);
-        limits.tried(&email, known.is_some(), Instant::now())?;
+        limits.tried(attempt.as_ref(), known.is_some(), Instant::now())?;
         let Some(known) = known else {
             tracing::info!("a sign-in failed");
             return Err(Problem::invalid_credentials());
@@ -188,12 +193,6 @@ impl Auth {
         tracing::info!(user = %who.user_id, "signed out");
         Ok(())
     }
-}
-
-/// A join code as it is kept: without what makes it readable, in upper case.
-fn as_kept(typed: &str) -> String {
-    let letters = typed.chars().filter(|c| !c.is_whitespace() && *c != '-');
-    letters.map(|c| c.to_ascii_uppercase()).collect()
 }
 
 fn no_class() -> Problem {

@@ -1,5 +1,7 @@
 //! One's own sign-ins: seen and ended.
 
+use std::net::IpAddr;
+
 use secrecy::SecretString;
 
 use crate::clock::{self, Timestamp};
@@ -61,8 +63,13 @@ impl Auth {
     }
 
     /// Ends all of one's own but the one that asks, which shows the password once more.
-    pub async fn logout_others(&self, who: &Principal, password: SecretString) -> Result<(), Problem> {
-        self.prove(who, password, "/password").await?;
+    pub async fn logout_others(
+        &self,
+        who: &Principal,
+        from: IpAddr,
+        password: SecretString,
+    ) -> Result<(), Problem> {
+        self.prove(who, from, password, "/password").await?;
         let ended = self.0.store.end_other_sign_ins(who.user_id, who.family, clock::now()).await?;
         self.ended(&ended);
         tracing::info!(target: "fynq::security", event = "other_sign_ins_ended", user = %who.user_id, count = ended.len());

@@ -1,9 +1,10 @@
 //! Live rights of open sockets: whether the sign-in behind one still carries any.
 //!
 //! Every socket of one sign-in shares one `watch` channel, so ten thousand of them cost one row in
-//! the query that runs every two seconds while anybody listens.
+//! the query that runs every second while anybody listens. So does every pair of a sign-in and a session
+//! that it watches without owning it, in a second query.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -21,6 +22,8 @@ pub(super) struct Standings {
     /// As many entries as sign-ins with an open socket; an entry leaves at the first look after its
     /// last listener has gone.
     watched: DashMap<Uuid, watch::Sender<Standing>>,
+    /// Of a sign-in and a session that it watches: as many as sockets of tutors and admins, at most.
+    observed: DashMap<(Uuid, Uuid), watch::Sender<bool>>,
 }
 
 impl Standings {
@@ -32,6 +35,33 @@ impl Standings {
             change(&sender, Standing::Good(role));
         }
         sender.subscribe()
+    }
+
+    /// Listens to a sign-in's right to watch a session, which was good just now.
+    pub(super) fn observe(&self, family: Uuid, session: Uuid) -> watch::Receiver<bool> {
+        let sender = self.observed.entry((family, session)).or_insert_with(|| watch::Sender::new(true));
+        if sender.receiver_count() == 0 {
+            // As in `listen`.
+            sender.send_if_modified(|now| !std::mem::replace(now, true));
+        }
+        sender.subscribe()
+    }
+
+    /// What is watched and by whom. What nobody watches any more is forgotten.
+    pub(super) fn watched(&self) -> Vec<(Uuid, Uuid)> {
+        self.observed.retain(|_, sender| sender.receiver_count() > 0);
+        self.observed.iter().map(|entry| *entry.key()).collect()
+    }
+
+    /// Which of the pairs that were asked about the database still knows as good.
+    pub(super) fn apply_observed(&self, asked: &[(Uuid, Uuid)], found: &[(Uuid, Uuid)]) {
+        let found: HashSet<_> = found.iter().collect();
+        for pair in asked.iter().filter(|pair| !found.contains(pair)) {
+            if let Some(sender) = self.observed.get(pair) {
+                // Final for whoever listens now: a right that comes back opens a new socket.
+                sender.send_if_modified(|now| std::mem::replace(now, false));
+            }
+        }
     }
 
     /// This process has just learned it; no need to wait for the next look.
@@ -120,6 +150,24 @@ mod tests {
         standings.apply(&[ended, disabled, deleted], &found);
         let seen = sockets.map(|socket| *socket.borrow());
         assert_eq!(seen, [Standing::SignedOut, Standing::Disabled, Standing::Disabled]);
+    }
+
+    #[test]
+    fn a_right_to_watch_ends_for_one_pair_alone() {
+        let standings = Standings::default();
+        let [tutor, one, other] = [crate::id::new(), crate::id::new(), crate::id::new()];
+        let (lost, kept) = (standings.observe(tutor, one), standings.observe(tutor, other));
+        let second = standings.observe(tutor, one);
+        let asked = standings.watched();
+        assert_eq!(asked.len(), 2);
+        standings.apply_observed(&asked, &[(tutor, other)]);
+        assert_eq!((*lost.borrow(), *second.borrow(), *kept.borrow()), (false, false, true));
+        assert!(!kept.has_changed().unwrap());
+        drop((lost, second));
+        assert!(*standings.observe(tutor, one).borrow(), "asked anew, and good just now");
+        drop(kept);
+        standings.watched();
+        assert!(standings.observed.is_empty());
     }
 
     #[test]

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
 use crate::password_rules::{self, Weak};
 
 use super::list::{ABSENT, SETTINGS};
-use super::{Accounts, Database, LogFormat, Model, Session, Settings, Socket};
+use super::{Accounts, Database, Limits, LogFormat, Model, Rate, Session, Settings, Socket};
 
 /// Names and texts: the process environment over a `.env` file, or what a test supplies.
 pub type Vars = BTreeMap<String, String>;
@@ -68,8 +69,12 @@ pub(super) fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Se
         database: database(&from, defaults.database)?,
         model: model(&from, defaults.model)?,
         accounts: accounts(&from, defaults.accounts)?,
+        public_url: from.or("FYNQ_PUBLIC_URL", defaults.public_url, |text| origin(text).map(Some))?,
         allowed_origins: from.or("FYNQ_ALLOWED_ORIGINS", defaults.allowed_origins, origins)?,
+        trusted_proxies: from.or("FYNQ_TRUSTED_PROXIES", defaults.trusted_proxies, networks)?,
         rate_limit: from.or("FYNQ_RATE_LIMIT", defaults.rate_limit, on_or_off)?,
+        limits: limits(&from, defaults.limits)?,
+        header_timeout: from.seconds("FYNQ_HEADER_TIMEOUT_S", defaults.header_timeout)?,
         log: from.or("FYNQ_LOG", defaults.log, |text| match text {
             "pretty" => Ok(LogFormat::Pretty),
             "json" => Ok(LogFormat::Json),
@@ -169,6 +174,33 @@ fn accounts(from: &Reader<'_>, defaults: Accounts) -> Result<Accounts, SettingEr
         })?,
         admin,
         open_registration: from.or("FYNQ_OPEN_REGISTRATION", defaults.open_registration, on_or_off)?,
+    })
+}
+
+fn limits(from: &Reader<'_>, defaults: Limits) -> Result<Limits, SettingError> {
+    let rate = |name, default: Rate| {
+        from.or(name, default, |text| Rate::parse(text).map_err(|wrong| format!("{} {wrong}", shown(text))))
+    };
+    Ok(Limits {
+        requests_address: rate("FYNQ_LIMIT_REQUESTS_ADDRESS", defaults.requests_address)?,
+        requests_user: rate("FYNQ_LIMIT_REQUESTS_USER", defaults.requests_user)?,
+        handshakes_address: rate("FYNQ_LIMIT_HANDSHAKES_ADDRESS", defaults.handshakes_address)?,
+        handshakes_user: rate("FYNQ_LIMIT_HANDSHAKES_USER", defaults.handshakes_user)?,
+        sign_ins_address: rate("FYNQ_LIMIT_SIGN_INS_ADDRESS", defaults.sign_ins_address)?,
+        failures: rate("FYNQ_LIMIT_FAILURES", defaults.failures)?,
+        failures_address: rate("FYNQ_LIMIT_FAILURES_ADDRESS", defaults.failures_address)?,
+        failures_account: rate("FYNQ_LIMIT_FAILURES_ACCOUNT", defaults.failures_account)?,
+        sign_ups_address: rate("FYNQ_LIMIT_SIGN_UPS_ADDRESS", defaults.sign_ups_address)?,
+        refreshes_address: rate("FYNQ_LIMIT_REFRESHES_ADDRESS", defaults.refreshes_address)?,
+        commands_socket: rate("FYNQ_LIMIT_COMMANDS_SOCKET", defaults.commands_socket)?,
+        commands_user: rate("FYNQ_LIMIT_COMMANDS_USER", defaults.commands_user)?,
+        sockets_user: from.number("FYNQ_LIMIT_SOCKETS_USER", defaults.sockets_user, 1, 10_000)?,
+        connections_address: from.number(
+            "FYNQ_LIMIT_CONNECTIONS_ADDRESS",
+            defaults.connections_address,
+            1,
+            1_000_000,
+        )?,
     })
 }
 
@@ -317,6 +349,28 @@ fn origin(text: &str) -> Result<String, String> {
         Some(port) if port != own_port => format!("{scheme}://{}:{port}", authority.host()),
         _ => format!("{scheme}://{}", authority.host()),
     })
+}
+
+/// Networks as CIDR, or single addresses.
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(network).collect()
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let single = text.parse::<std::net::IpAddr>().map(IpNet::from);
+    let network = text.parse::<IpNet>().or(single);
+    let network = network.map_err(|_| format!("{} is not an address or a network (CIDR)", shown(text)))?;
+    // Then whoever comes could say that they come from anywhere.
+    if network.prefix_len() == 0 {
+        return Err(format!("{} would trust everybody", shown(text)));
+    }
+    match network {
+        // Addresses are compared in their IPv4 form: this would never match.
+        IpNet::V6(v6) if v6.network().to_ipv4_mapped().is_some() => {
+            Err(format!("{} has to be written as IPv4", shown(text)))
+        }
+        network => Ok(network.trunc()),
+    }
 }
 
 fn log_filter(text: &str) -> Result<String, String> {

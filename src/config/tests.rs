@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 
-use super::{ABSENT, LogFormat, SETTINGS, Setting, Settings, Vars, help_text, markdown, read, warnings};
+use super::{
+    ABSENT, LogFormat, Rate, SETTINGS, Setting, Settings, Vars, help_text, markdown, read, warnings,
+};
 
 fn vars(pairs: &[(&str, &str)]) -> Vars {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -70,6 +72,9 @@ fn values_arrive_where_they_belong() {
         ("FYNQ_MODEL_IDLE_TIMEOUT_S", "0.25"),
         ("FYNQ_MAX_OUTPUT_TOKENS", "300"),
         ("FYNQ_ALLOWED_ORIGINS", "https://A.example:443/, http://b.example:8000 ,"),
+        ("FYNQ_PUBLIC_URL", "HTTPS://School.example:443/"),
+        ("FYNQ_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.7,fd00::/8"),
+        ("FYNQ_LIMIT_SIGN_UPS_ADDRESS", "5/h"),
         ("FYNQ_RATE_LIMIT", "off"),
         ("FYNQ_LOG", " json "),
         ("RUST_LOG", "warn,fynq[span]=debug"),
@@ -85,6 +90,10 @@ fn values_arrive_where_they_belong() {
     assert_eq!(settings.model.idle_timeout, Duration::from_millis(250));
     assert_eq!(settings.model.max_output_tokens, Some(300));
     assert_eq!(settings.allowed_origins, ["https://a.example", "http://b.example:8000"]);
+    assert_eq!(settings.public_url.as_deref(), Some("https://school.example"));
+    let proxies: Vec<String> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.7/32", "fd00::/8"]);
+    assert_eq!(settings.limits.sign_ups_address, Rate::new(5, Duration::from_secs(3600)));
     assert!(!settings.rate_limit);
     assert_eq!(settings.log, LogFormat::Json);
     assert_eq!(settings.log_filter, "warn,fynq[span]=debug");
@@ -108,6 +117,15 @@ fn a_bad_setting_is_one_line_with_its_name_the_fault_and_an_example() {
         ("FYNQ_MODEL_ATTEMPTS", "three\nlines", "whole number from 1 to 10"),
         ("FYNQ_ALLOWED_ORIGINS", "https://a.example/page", "is not an origin"),
         ("FYNQ_ALLOWED_ORIGINS", "*", "is not an origin"),
+        ("FYNQ_PUBLIC_URL", "school.example", "is not an origin"),
+        ("FYNQ_PUBLIC_URL", "https://school.example/fynq", "is not an origin"),
+        ("FYNQ_TRUSTED_PROXIES", "10.0.0.0/33", "is not an address or a network"),
+        ("FYNQ_TRUSTED_PROXIES", "10.0.0.0/8,proxy.example", "is not an address or a network"),
+        ("FYNQ_TRUSTED_PROXIES", "0.0.0.0/0", "would trust everybody"),
+        ("FYNQ_TRUSTED_PROXIES", "::ffff:10.0.0.0/104", "has to be written as IPv4"),
+        ("FYNQ_LIMIT_SIGN_UPS_ADDRESS", "60 an hour", "is not a count and a time"),
+        ("FYNQ_LIMIT_SOCKETS_USER", "0", "whole number from 1"),
+        ("FYNQ_HEADER_TIMEOUT_S", "-1", "is not a number of seconds"),
         ("FYNQ_RATE_LIMIT", "no", "must be on or off"),
         ("FYNQ_LOG", "xml", "must be pretty or json"),
         ("RUST_LOG", "fynq=loud", "cannot be read"),

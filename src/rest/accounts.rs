@@ -1,17 +1,18 @@
 //! Signing up, in, on and out; one's own profile; tickets for sockets.
 
 use axum::Json;
-use axum::extract::{ConnectInfo, FromRequestParts, State};
+use axum::extract::{FromRequestParts, State};
 use garde::Validate;
-use http::header::{ORIGIN, USER_AGENT};
+use http::header::USER_AGENT;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::app::App;
 use crate::auth::{self, NewStudent, SignedIn, TICKET_LIFE};
+use crate::caller::Caller;
 use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
 use crate::identity::{Principal, Role};
@@ -20,15 +21,14 @@ use crate::store::accounts::{Account, ProfileChange};
 
 use super::input::{Valid, given, no_nul, one_line};
 
-/// The address at the other end of the connection. Behind a proxy that is the proxy: no header is
-/// believed, because anybody may send one.
+/// The client's address.
 pub(super) struct Peer(pub(super) IpAddr);
 
 impl<S: Send + Sync> FromRequestParts<S> for Peer {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Peer(peer(&parts.extensions)))
+        Ok(Peer(Caller::of(&parts.extensions).address))
     }
 }
 
@@ -42,11 +42,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Device {
         let named = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         Ok(Device(auth::device(named)))
     }
-}
-
-pub(super) fn peer(extensions: &http::Extensions) -> IpAddr {
-    let info = extensions.get::<ConnectInfo<SocketAddr>>();
-    info.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
 }
 
 #[derive(Deserialize, Validate, utoipa::ToSchema)]
@@ -107,7 +102,7 @@ fn length(password: &SecretString, least: usize) -> garde::Result {
     }
 }
 
-fn optional_line(text: &Option<String>, context: &()) -> garde::Result {
+pub(super) fn optional_line(text: &Option<String>, context: &()) -> garde::Result {
     text.as_ref().map_or(Ok(()), |text| one_line(text, context))
 }
 
@@ -158,7 +153,7 @@ pub(super) async fn register(
     Device(device): Device,
     Valid(new): Valid<Register>,
 ) -> Result<(StatusCode, Json<Tokens>), Problem> {
-    app.auth.limits().sign_in(peer)?;
+    app.auth.limits().sign_up(peer)?;
     let new = NewStudent {
         email: &new.email,
         password: new.password,
@@ -182,7 +177,7 @@ pub(super) async fn login(
     Valid(login): Valid<Login>,
 ) -> Result<Json<Tokens>, Problem> {
     app.auth.limits().sign_in(peer)?;
-    let signed_in = app.auth.login(login.email.trim(), login.password, &device).await?;
+    let signed_in = app.auth.login(login.email.trim(), login.password, peer, &device).await?;
     Ok(Json(signed_in.into()))
 }
 
@@ -193,17 +188,28 @@ pub(super) async fn login(
 )]
 pub(super) async fn refresh(
     State(app): State<App>,
+    Peer(peer): Peer,
     Valid(refresh): Valid<Refresh>,
 ) -> Result<Json<Tokens>, Problem> {
+    app.auth.limits().refresh(peer)?;
     Ok(Json(app.auth.refresh(&refresh.refresh_token).await?.into()))
 }
 
 /// Signs out: neither the access token nor the refresh token works after this.
 #[utoipa::path(post, path = "/auth/logout", tag = "accounts", responses((status = 204)))]
-pub(super) async fn logout(State(app): State<App>, who: Principal) -> Result<StatusCode, Problem> {
+pub(super) async fn logout(
+    State(app): State<App>,
+    who: Principal,
+) -> Result<(StatusCode, [(HeaderName, &'static str); 1]), Problem> {
     app.auth.logout(&who).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, [(CLEAR_SITE_DATA, WHAT_TO_CLEAR)]))
 }
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+/// Not `"storage"`: the page empties its own, at once and also when the server cannot be reached. The
+/// browser would do it later, under whoever signs in next: their outbox's database is closed and the
+/// theme that this computer's users chose is gone.
+const WHAT_TO_CLEAR: &str = "\"cache\"";
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Profile {
@@ -308,14 +314,22 @@ pub(super) struct SocketTicket {
 }
 
 /// A ticket that opens one socket, once, within 30 seconds; bound to the page that asks for it.
-#[utoipa::path(post, path = "/socket-tickets", tag = "accounts", responses((status = 201, body = SocketTicket)))]
+#[utoipa::path(
+    post, path = "/socket-tickets", tag = "accounts",
+    responses(
+        (status = 201, body = SocketTicket),
+        (status = 403, description = "The page that asks is of another origin than ours or a listed one")
+    )
+)]
 pub(super) async fn socket_ticket(
     State(app): State<App>,
     who: Principal,
+    caller: Caller,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<(StatusCode, Json<SocketTicket>), Problem> {
-    let origin = headers.get(ORIGIN).map(|value| value.to_str().map_err(|_| Problem::bad_request()));
-    let ticket = app.auth.ticket(&who, origin.transpose()?).await?;
+    let origin = app.auth.origin(&headers, &uri, caller)?;
+    let ticket = app.auth.ticket(&who, origin).await?;
     let body = SocketTicket { ticket: ticket.expose_secret().to_owned(), expires_in: TICKET_LIFE.as_secs() };
     Ok((StatusCode::CREATED, Json(body)))
 }

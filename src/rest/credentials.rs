@@ -88,7 +88,7 @@ pub(super) async fn change_password(
     Valid(change): Valid<PasswordChange>,
 ) -> Result<StatusCode, Problem> {
     app.auth.limits().sign_in(peer)?;
-    app.auth.change_password(&who, change.current_password, change.new_password).await?;
+    app.auth.change_password(&who, peer, change.current_password, change.new_password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -108,7 +108,7 @@ pub(super) async fn change_email(
     Valid(change): Valid<EmailChange>,
 ) -> Result<Json<Profile>, Problem> {
     app.auth.limits().sign_in(peer)?;
-    Ok(Json(app.auth.change_email(&who, change.password, &change.new_email).await?.into()))
+    Ok(Json(app.auth.change_email(&who, peer, change.password, &change.new_email).await?.into()))
 }
 
 /// How somebody who forgot the password goes on.

@@ -25,7 +25,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 
 /// What every operation may answer besides its own: status and what it means.
 const ALWAYS: &[(&str, &str)] = &[
-    ("429", "Too many requests; `Retry-After` says when to come back"),
+    ("429", "Too many requests; `Retry-After` says when to come back, `RateLimit` which limit it was"),
     ("500", "A fault of the server"),
     ("503", "The database is away or the server restarts; `Retry-After` says when to come back"),
 ];
@@ -212,6 +212,22 @@ mod tests {
             "post /api/v1/chat/message",
             "get /api/v1/chat/history/{user_id}",
             "post /api/v1/socket-tickets",
+            "get /api/v1/classes",
+            "post /api/v1/classes",
+            "get /api/v1/classes/{id}",
+            "patch /api/v1/classes/{id}",
+            "delete /api/v1/classes/{id}",
+            "post /api/v1/classes/{id}/join-code",
+            "post /api/v1/classes/join",
+            "get /api/v1/classes/{id}/members",
+            "post /api/v1/classes/{id}/members",
+            "delete /api/v1/classes/{id}/members/{user_id}",
+            "get /api/v1/admin/users",
+            "post /api/v1/admin/users",
+            "patch /api/v1/admin/users/{id}",
+            "post /api/v1/admin/users/{id}/sign-out",
+            "get /api/v1/admin/organisation",
+            "patch /api/v1/admin/organisation",
         ] {
             assert!(seen.iter().any(|known| known == route), "{route} is missing from {seen:#?}");
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::HttpBody;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::response::IntoResponse;
@@ -37,6 +38,10 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(&request) {
             return Err(Problem::unsupported_media_type());
+        }
+        // What says itself that it is too large is not waited for; what does not is cut off there.
+        if request.body().size_hint().lower() > MAX_BODY as u64 {
+            return Err(Problem::payload_too_large());
         }
         let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
         let body = body.map_err(|_| Problem::request_timeout())?.map_err(unread)?;
@@ -156,6 +161,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
         let Path(text) =
             Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
         parse_id(&text).map(Id).ok_or_else(Problem::not_found)
+    }
+}
+
+/// Two ids in the path, as `Id`.
+pub(super) struct Ids(pub(super) Uuid, pub(super) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for Ids {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((first, second)) = path.map_err(|_| Problem::not_found())?;
+        let ids = parse_id(&first).zip(parse_id(&second));
+        ids.map(|(first, second)| Ids(first, second)).ok_or_else(Problem::not_found)
     }
 }
 

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::id::Uuid;
-use crate::identity::{Principal, Role};
+use crate::identity::Principal;
 use crate::problem::Problem;
 use crate::protocol::Message;
-use crate::store::{self, Listed, MessagesFrom, NewSession, SessionChange, SessionsOf};
+use crate::store::{self, Listed, MessagesFrom, NewSession, SessionChange};
 
 use super::input::{Id, Valid, ValidQuery, given, no_nul, one_line};
 use super::page::{ListQuery, Page};
@@ -101,7 +101,8 @@ fn optional_no_nul(text: &Option<String>, context: &()) -> garde::Result {
     text.as_ref().map_or(Ok(()), |text| no_nul(text, context))
 }
 
-/// The sessions that one may see, the last changed first: one's own; an admin sees all.
+/// The sessions that one may see, the last changed first: one's own, a tutor's students', and to an admin
+/// the organisation's.
 ///
 /// What is said or changed in a session while the list is paged moves it away from its place. Such
 /// sessions come on the last page (and further ones, if they are many), the last changed last: none is
@@ -118,10 +119,7 @@ pub(super) async fn list(
 ) -> Result<Json<Page<Session>>, Problem> {
     let list = ListQuery { limit: query.limit, cursor: query.cursor };
     let after: Option<Listed> = list.after()?;
-    let of = match who.role {
-        Role::Admin => SessionsOf::Everyone,
-        Role::Student | Role::Tutor => SessionsOf::Student(who.user_id),
-    };
+    let of = app.auth.sessions_of(&who);
     let search = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
     let page = app.store.list_sessions(who.user_id, of, search, after, list.limit()).await?;
     Ok(Json(Page::of(page, Session::from)))

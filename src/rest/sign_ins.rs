@@ -92,6 +92,6 @@ pub(super) async fn end_others(
     Valid(proof): Valid<LogoutOthers>,
 ) -> Result<StatusCode, Problem> {
     app.auth.limits().sign_in(peer)?;
-    app.auth.logout_others(&who, proof.password).await?;
+    app.auth.logout_others(&who, peer, proof.password).await?;
     Ok(StatusCode::NO_CONTENT)
 }

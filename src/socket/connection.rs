@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use crate::app::App;
+use crate::auth::Place;
 use crate::clock;
 use crate::id::Uuid;
-use crate::identity::{Principal, Standing};
+use crate::identity::{Access, Principal, Standing};
 use crate::protocol::{BadFrame, CloseCode, Command, Control, ErrorCode, MAX_FRAME, parse_command};
 use crate::session::{Attachment, Behind, Cursor, Handle, Item, Viewer};
 use crate::shutdown::{Phase, Shutdown};
@@ -35,6 +36,8 @@ pub(super) struct Connection {
     pub(super) who: Principal,
     pub(super) viewer: Viewer,
     pub(super) handle: Handle,
+    /// Among the account's sockets.
+    pub(super) _place: Place<Uuid>,
 }
 
 pub(super) async fn serve(connection: Connection, socket: WebSocket, position: Option<(Uuid, u64)>) {
@@ -61,6 +64,8 @@ struct Open {
     socket: WebSocket,
     cursor: Cursor,
     standing: watch::Receiver<Standing>,
+    /// Of whoever watches without owning: whether they still may.
+    observing: Option<watch::Receiver<bool>>,
     shutdown: Shutdown,
     seen: Phase,
     outside: FuturesUnordered<Watch>,
@@ -96,10 +101,11 @@ impl Open {
         let phase = rand::rng().random_range(0.0..1.0);
         Open {
             standing: app.auth.standing(who.family, who.user_id, who.role),
+            observing: observing(&connection),
             shutdown: app.shutdown.clone(),
             seen: Phase::Serving,
             outside: FuturesUnordered::new(),
-            pace: Pace::new(app.settings.rate_limit),
+            pace: Pace::new(app.settings.rate_limit.then_some(app.settings.limits.commands_socket)),
             heard: now,
             next_ping: now + app.settings.socket.ping_every.mul_f64(phase),
             expiry: now + remaining(who).saturating_sub(EXPIRY_NOTICE),
@@ -191,11 +197,12 @@ impl Open {
     /// Rights that end, end also while a slow peer keeps a write waiting.
     async fn deliver(&mut self, frames: impl IntoIterator<Item = Message>) -> Result<(), End> {
         let role = self.connection.who.role;
+        let observing = &mut self.observing;
         let patience = self.connection.app.settings.socket.write_timeout;
         tokio::select! {
             biased;
             written = outgoing::write(&mut self.socket, frames, patience) => written.map_err(End::from),
-            end = rights_end(&mut self.standing, role) => Err(end),
+            end = rights_end(&mut self.standing, observing, role) => Err(end),
         }
     }
 
@@ -232,7 +239,7 @@ impl Open {
         if matches!(parsed, Err(BadFrame::Malformed)) {
             return Err(End::Close(CloseCode::BadFrame));
         }
-        match self.pace.spoken() {
+        match self.spoken() {
             Spoken::Fine => {}
             Spoken::TooFast(wait) => return self.too_fast(wait, &parsed).await,
             Spoken::TooMuch => return Err(End::Close(CloseCode::TooMany)),
@@ -241,6 +248,9 @@ impl Open {
             Ok(Command::Ping(t)) => self.say(Control::Pong { t: t.as_deref() }).await,
             Ok(Command::Auth(token)) => Box::pin(self.renew(token)).await,
             Ok(command) => {
+                if !Box::pin(self.may_still(&command)).await? {
+                    return Ok(());
+                }
                 // When the session's mailbox is full this waits; what the peer says meanwhile
                 // waits in its own buffers.
                 self.connection.handle.command(&self.connection.viewer, command).await;
@@ -253,10 +263,33 @@ impl Open {
         }
     }
 
+    /// One more frame, counted for this socket and for all of the account's.
+    fn spoken(&mut self) -> Spoken {
+        let Connection { app, who, .. } = &self.connection;
+        self.pace.spoken(|| app.auth.limits().command(who.user_id))
+    }
+
+    /// What a tutor or an admin orders is done only if they still may, at this moment.
+    async fn may_still(&mut self, command: &Command) -> Result<bool, End> {
+        if self.observing.is_none() {
+            return Ok(true);
+        }
+        let Connection { app, who, handle, .. } = &self.connection;
+        match app.auth.still_observes(who, handle.id()).await {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(End::Close(CloseCode::Forbidden)),
+            Err(_) => {
+                let (code, id) = (ErrorCode::StorageUnavailable, command.id().map(|id| id.to_string()));
+                self.refuse(code, code.sentence(), id.as_deref(), Some(2_000)).await?;
+                Ok(false)
+            }
+        }
+    }
+
     /// A ping, which the library answers, or a pong: they cost as much as a command, and nobody waits for
     /// a refusal.
     fn protocols_own(&mut self) -> Result<(), End> {
-        match self.pace.spoken() {
+        match self.spoken() {
             Spoken::Fine | Spoken::TooFast(_) => Ok(()),
             Spoken::TooMuch => Err(End::Close(CloseCode::TooMany)),
         }
@@ -283,6 +316,7 @@ impl Open {
                 self.expiry = Instant::now() + remaining(&who).saturating_sub(EXPIRY_NOTICE);
                 self.told = false;
                 self.connection.who = who;
+                self.observing = observing(&self.connection);
                 self.look_outside();
                 Ok(())
             }
@@ -328,12 +362,12 @@ impl Open {
 
     fn look_outside(&mut self) {
         let (mut standing, mut shutdown) = (self.standing.clone(), self.shutdown.clone());
-        let (role, seen) = (self.connection.who.role, self.seen);
+        let (role, seen, mut observing) = (self.connection.who.role, self.seen, self.observing.clone());
         self.outside.clear();
         self.outside.push(Box::pin(async move {
             tokio::select! {
                 biased;
-                end = rights_end(&mut standing, role) => Outside::Rights(end),
+                end = rights_end(&mut standing, &mut observing, role) => Outside::Rights(end),
                 phase = shutdown.moved_past(seen) => Outside::Phase(phase),
             }
         }));
@@ -366,6 +400,11 @@ impl Open {
     fn stopped(&self) -> CloseCode {
         if self.shutdown.is_by_hand() { CloseCode::ShuttingDown } else { CloseCode::Restarting }
     }
+}
+
+fn observing(connection: &Connection) -> Option<watch::Receiver<bool>> {
+    let Connection { app, who, viewer, handle, .. } = connection;
+    (viewer.access == Access::Observer).then(|| app.auth.observing(who, handle.id()))
 }
 
 fn remaining(who: &Principal) -> Duration {

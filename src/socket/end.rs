@@ -25,10 +25,25 @@ impl From<Lost> for End {
     }
 }
 
-/// Resolves when the sign-in, the account or the role that opened the socket is no more.
-pub(super) async fn rights_end(standing: &mut watch::Receiver<Standing>, role: Role) -> End {
-    let lost =
-        standing.wait_for(|standing| *standing != Standing::Good(role)).await.map(|standing| *standing);
+/// Resolves when the sign-in, the account, the role or the class that opened the socket is no more.
+/// `observing`: of whoever watches without owning, whether they still may.
+pub(super) async fn rights_end(
+    standing: &mut watch::Receiver<Standing>,
+    observing: &mut Option<watch::Receiver<bool>>,
+    role: Role,
+) -> End {
+    let shut_out = async {
+        match observing {
+            Some(observing) => observing.wait_for(|may| !may).await.is_ok(),
+            None => false,
+        }
+    };
+    let lost = async { standing.wait_for(|now| *now != Standing::Good(role)).await.map(|now| *now) };
+    let lost = tokio::select! {
+        biased;
+        lost = lost => lost,
+        true = shut_out => return End::Close(CloseCode::Forbidden),
+    };
     match lost {
         Ok(Standing::SignedOut) => End::Close(CloseCode::Unauthenticated),
         Ok(Standing::Good(_) | Standing::Disabled) => End::Close(CloseCode::Forbidden),

@@ -1,14 +1,13 @@
 //! How fast a peer may speak: commands, and the protocol's own pings.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, RateLimiter};
 
-/// A burst, and what a person may keep up.
-const BURST: u32 = 60;
-const PER_SECOND: u32 = 20;
+use crate::auth;
+use crate::config::Rate;
+
 /// So many more refused than taken, and it is enough.
 const PATIENCE: u32 = 200;
 
@@ -28,32 +27,33 @@ pub(super) enum Spoken {
 }
 
 impl Pace {
-    pub(super) fn new(limited: bool) -> Pace {
-        let quota = Quota::per_second(at_least_one(PER_SECOND)).allow_burst(at_least_one(BURST));
-        Pace { limit: limited.then(|| RateLimiter::direct(quota)), refused: 0 }
+    pub(super) fn new(limit: Option<Rate>) -> Pace {
+        Pace { limit: limit.map(|rate| RateLimiter::direct(auth::quota(rate))), refused: 0 }
     }
 
-    /// One more frame.
-    pub(super) fn spoken(&mut self) -> Spoken {
-        match self.limit.as_ref().map(RateLimiter::check) {
-            None | Some(Ok(_)) => {
+    fn here(&self) -> Result<(), Duration> {
+        let taken = self.limit.as_ref().map_or(Ok(()), RateLimiter::check);
+        taken.map_err(|until| until.wait_time_from(DefaultClock::default().now()))
+    }
+
+    /// One more frame. What is let through here is asked for `elsewhere`, where all the account's
+    /// sockets count together.
+    pub(super) fn spoken(&mut self, elsewhere: impl FnOnce() -> Result<(), Duration>) -> Spoken {
+        match self.here().and_then(|()| elsewhere()) {
+            Ok(()) => {
                 // One by one: in a steady flood a few are always taken, and excuse nothing.
                 self.refused = self.refused.saturating_sub(1);
                 Spoken::Fine
             }
-            Some(Err(until)) => {
+            Err(wait) => {
                 self.refused += 1;
                 if self.refused > PATIENCE {
                     return Spoken::TooMuch;
                 }
-                Spoken::TooFast(until.wait_time_from(DefaultClock::default().now()))
+                Spoken::TooFast(wait)
             }
         }
     }
-}
-
-fn at_least_one(number: u32) -> NonZeroU32 {
-    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
 #[cfg(test)]
@@ -62,9 +62,10 @@ mod tests {
 
     #[test]
     fn a_burst_is_fine_and_a_flood_is_told_before_it_is_enough() {
-        let mut pace = Pace::new(true);
-        let spoken: Vec<Spoken> = (0..1000).map(|_| pace.spoken()).collect();
-        assert!(spoken[..BURST as usize].iter().all(|spoken| *spoken == Spoken::Fine));
+        let rate = crate::config::Limits::default().commands_socket;
+        let mut pace = Pace::new(Some(rate));
+        let spoken: Vec<Spoken> = (0..1000).map(|_| pace.spoken(|| Ok(()))).collect();
+        assert!(spoken[..rate.count.get() as usize].iter().all(|spoken| *spoken == Spoken::Fine));
         let told = spoken.iter().filter(|spoken| matches!(spoken, Spoken::TooFast(_))).count();
         assert!(told >= PATIENCE as usize, "{told}");
         assert_eq!(spoken.last(), Some(&Spoken::TooMuch));
@@ -72,7 +73,9 @@ mod tests {
 
     #[test]
     fn without_a_limit_all_is_fine() {
-        let mut pace = Pace::new(false);
-        assert!((0..1000).all(|_| pace.spoken() == Spoken::Fine));
+        let mut pace = Pace::new(None);
+        assert!((0..1000).all(|_| pace.spoken(|| Ok(())) == Spoken::Fine));
+        let wait = Duration::from_secs(1);
+        assert_eq!(pace.spoken(|| Err(wait)), Spoken::TooFast(wait), "the account's own limit");
     }
 }

@@ -1,18 +1,18 @@
 //! From an HTTP request to a socket: everything that can be refused is refused before the upgrade.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{ConnectInfo, Path, Query, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, Uri, header};
 use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::auth;
+use crate::caller::Caller;
 use crate::id::Uuid;
 use crate::identity::Principal;
 use crate::problem::Problem;
@@ -46,7 +46,8 @@ async fn open(
     State(app): State<App>,
     Path(id): Path<String>,
     Query(position): Query<Position>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    caller: Caller,
+    uri: Uri,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
@@ -54,10 +55,11 @@ async fn open(
         return Err(Problem::draining());
     }
     // Before anything that asks the database.
-    app.auth.limits().request(peer.ip())?;
-    let origin = origin(&headers, &app.settings.allowed_origins)?;
+    app.auth.limits().handshake(caller.address)?;
+    let origin = app.auth.origin(&headers, &uri, caller)?;
     let offered = subprotocols(&headers);
     let who = who(&app, &headers, &offered, origin).await?;
+    app.auth.limits().handshake_of(who.user_id)?;
     let upgrade = upgrade.map_err(|_| Problem::bad_request().because("This address is a WebSocket."))?;
     if !offered.is_empty() && !offered.contains(&SUBPROTOCOL) {
         return Err(Problem::bad_request().because("The subprotocol fynq.v1 is needed."));
@@ -78,7 +80,9 @@ async fn open(
     // An epoch or a number that cannot be read is one that cannot be replayed: a snapshot follows.
     let epoch = position.epoch.and_then(|text| Uuid::parse_str(&text).ok());
     let position = epoch.zip(position.after.and_then(|text| text.parse().ok()));
-    let connection = Connection { app: app.clone(), who, viewer, handle };
+    // Last: whoever is refused for another reason takes no place.
+    let place = app.auth.limits().socket(who.user_id)?;
+    let connection = Connection { app: app.clone(), who, viewer, handle, _place: place };
     Ok(upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER)
@@ -88,22 +92,6 @@ async fn open(
         .max_frame_size(HARD_FRAME)
         .max_message_size(HARD_FRAME)
         .on_upgrade(move |socket| connection::serve(connection, socket, position)))
-}
-
-/// A browser names its page's origin: ours, or one that the operator allows.
-fn origin<'a>(headers: &'a HeaderMap, allowed: &[String]) -> Result<Option<&'a str>, Problem> {
-    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(None) };
-    let origin = origin.to_str().map_err(|_| foreign())?;
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let own = origin
-        .strip_prefix("https://")
-        .or_else(|| origin.strip_prefix("http://"))
-        .is_some_and(|authority| Some(authority) == host);
-    if own || allowed.iter().any(|allowed| allowed == origin) { Ok(Some(origin)) } else { Err(foreign()) }
-}
-
-fn foreign() -> Problem {
-    Problem::forbidden().because("Pages of another origin may not open a socket here.")
 }
 
 fn subprotocols(headers: &HeaderMap) -> Vec<&str> {
@@ -122,39 +110,10 @@ async fn who(
         return app.auth.authenticate(token).await;
     }
     match offered.iter().find_map(|name| name.strip_prefix("ticket.")) {
-        Some(ticket) => app.auth.redeem_ticket(ticket, origin).await,
+        Some(ticket) => {
+            app.auth.ticket_may_come_from(origin)?;
+            app.auth.redeem_ticket(ticket, origin).await
+        }
         None => Err(Problem::unauthorized()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(host: &str, origin: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().unwrap());
-        headers.insert(header::ORIGIN, origin.parse().unwrap());
-        headers
-    }
-
-    #[test]
-    fn only_our_own_page_and_allowed_ones_open_sockets() {
-        let allowed = ["https://school.example".to_owned()];
-        for good in ["http://app.example", "https://app.example", "https://school.example"] {
-            assert!(origin(&headers("app.example", good), &allowed).is_ok(), "{good}");
-        }
-        for bad in [
-            "https://evil.example",
-            "https://app.example.evil.com",
-            "https://evilapp.example",
-            "https://app.example:444",
-            "https://app.example.",
-            "null",
-            "http://school.example",
-            "",
-        ] {
-            assert!(origin(&headers("app.example", bad), &allowed).is_err(), "{bad}");
-        }
     }
 }

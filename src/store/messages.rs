@@ -210,9 +210,11 @@ impl Store {
     }
 
     /// All that was said in a student's sessions: the newest session first, its messages oldest first.
+    /// `org` is the organisation of whoever asks.
     pub async fn messages_of_user(
         &self,
         who: Uuid,
+        org: Uuid,
         user: Uuid,
         after: Option<(Uuid, Reached)>,
         limit: usize,
@@ -230,6 +232,8 @@ impl Store {
                     (&reached.waiting, Type::INT8),
                     (&WAITING, Type::INT8),
                     (&one_more(limit), Type::INT8),
+                    (&who, Type::UUID),
+                    (&org, Type::UUID),
                 ],
             )
             .await?;

@@ -36,11 +36,30 @@ pub struct SessionChange<'a> {
     pub subject: Option<Option<&'a str>>,
 }
 
-/// Whose sessions a list shows.
+/// Whose sessions a list shows beside those of whoever asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionsOf {
-    Student(Uuid),
-    Everyone,
+    Nobody,
+    /// The students that they teach, in this organisation.
+    Taught(Uuid),
+    Organisation(Uuid),
+}
+
+/// A session, with what it takes to say what somebody is to it.
+#[derive(Clone, Debug)]
+pub struct SeenSession {
+    pub session: Session,
+    pub org_id: Uuid,
+    /// Whether whoever asks is a tutor of a class of its student.
+    pub taught: bool,
+}
+
+/// A person, with what it takes to say what somebody is to them.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenPerson {
+    pub id: Uuid,
+    pub org_id: Uuid,
+    pub taught: bool,
 }
 
 /// A session's place in the list: when it was touched last, and its id.
@@ -68,7 +87,11 @@ pub struct Listed {
 
 /// Which sessions a list shows.
 struct Wanted {
-    student: Option<Uuid>,
+    /// Those of the students that whoever asks teaches, in `org`.
+    taught: bool,
+    /// Those of this organisation.
+    all: Option<Uuid>,
+    org: Option<Uuid>,
     pattern: Option<String>,
 }
 
@@ -101,8 +124,40 @@ impl Store {
     }
 
     pub async fn get_session(&self, who: Uuid, id: Uuid) -> Result<Option<Session>, StoreError> {
-        let sql = include_str!("../../sql/queries/session_get.sql");
-        self.as_user(who).read_opt(sql, &[(&id, Type::UUID)]).await?.as_ref().map(session).transpose()
+        Ok(self.seen_session(who, id).await?.map(|seen| seen.session))
+    }
+
+    /// Whether this person may see it is for `auth::access` to say.
+    pub async fn seen_session(&self, who: Uuid, id: Uuid) -> Result<Option<SeenSession>, StoreError> {
+        let sql = include_str!("../../sql/queries/session_seen.sql");
+        let row = self.as_user(who).read_opt(sql, &[(&who, Type::UUID), (&id, Type::UUID)]).await?;
+        let Some(row) = row else { return Ok(None) };
+        let (org_id, taught) = (row.try_get("org_id")?, row.try_get("taught")?);
+        Ok(Some(SeenSession { session: session(&row)?, org_id, taught }))
+    }
+
+    pub async fn seen_person(&self, who: Uuid, id: Uuid) -> Result<Option<SeenPerson>, StoreError> {
+        let sql = include_str!("../../sql/queries/person_seen.sql");
+        let row = self.as_user(who).read_opt(sql, &[(&who, Type::UUID), (&id, Type::UUID)]).await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(SeenPerson {
+            id: row.try_get("id")?,
+            org_id: row.try_get("org_id")?,
+            taught: row.try_get("taught")?,
+        }))
+    }
+
+    /// Those of these pairs of a sign-in and a session in which the one may still watch the other.
+    pub async fn observed(&self, pairs: &[(Uuid, Uuid)]) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+        let (sign_ins, sessions): (Vec<Uuid>, Vec<Uuid>) = pairs.iter().copied().unzip();
+        let rows = self
+            .at_the_door()
+            .read(
+                include_str!("../../sql/queries/sessions_observed.sql"),
+                &[(&sign_ins, Type::UUID_ARRAY), (&sessions, Type::UUID_ARRAY)],
+            )
+            .await?;
+        rows.iter().map(|row| Ok((row.try_get("sign_in")?, row.try_get("session")?))).collect()
     }
 
     /// The most recently active first; `search` looks into title and subject, whatever the case. Then,
@@ -115,13 +170,12 @@ impl Store {
         after: Option<Listed>,
         limit: usize,
     ) -> Result<Page<Session, Listed>, StoreError> {
-        let of = Wanted {
-            student: match of {
-                SessionsOf::Student(id) => Some(id),
-                SessionsOf::Everyone => None,
-            },
-            pattern: search.map(pattern_for),
+        let (taught, all, org) = match of {
+            SessionsOf::Nobody => (false, None, None),
+            SessionsOf::Taught(org) => (true, None, Some(org)),
+            SessionsOf::Organisation(org) => (false, Some(org), Some(org)),
         };
+        let of = Wanted { taught, all, org, pattern: search.map(pattern_for) };
         let down = include_str!("../../sql/queries/session_list.sql");
         let up = include_str!("../../sql/queries/session_list_touched.sql");
         let (top, mut items) = match after {
@@ -166,7 +220,10 @@ impl Store {
             .read(
                 sql,
                 &[
-                    (&of.student, Type::UUID),
+                    (&who, Type::UUID),
+                    (&of.taught, Type::BOOL),
+                    (&of.all, Type::UUID),
+                    (&of.org, Type::UUID),
                     (&of.pattern, Type::TEXT),
                     (&at, Type::TIMESTAMPTZ),
                     (&id, Type::UUID),
@@ -231,7 +288,7 @@ pub(super) fn page<T, At>(
 }
 
 /// What is looked for, as a LIKE pattern that matches it anywhere and nothing else.
-fn pattern_for(search: &str) -> String {
+pub(super) fn pattern_for(search: &str) -> String {
     let mut pattern = String::with_capacity(search.len() + 2);
     pattern.push('%');
     for letter in search.chars() {

@@ -36,6 +36,7 @@ const sentences = {
   // signing in and up
   invalid_credentials: "The email or the password is not right.",
   unauthorized: "You have been signed out. Please sign in again.",
+  last_admin: "This is the last admin of your school. Make somebody else an admin first.",
   email_taken: "There is an account with this email already. Try signing in.",
   weak_password: "This password is too easy to guess. Please choose another one.",
   wrong_password: "That is not your password. Please try again.",

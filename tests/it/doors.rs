@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use fynq::config::Rate;
 use serde_json::json;
 
 use crate::support::app::{Scene, TestApp};
@@ -231,7 +232,11 @@ async fn with_nothing_running_too_everyone_is_told_when_to_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_knocks_too_often_is_429_before_the_upgrade() {
-    let scene = Scene::of(TestApp::builder().settings(|s| s.rate_limit = true)).await;
+    let scene = Scene::of(TestApp::builder().settings(|s| {
+        s.rate_limit = true;
+        s.limits.handshakes_address = Rate::new(60, Duration::from_secs(60));
+    }))
+    .await;
     let knock = async || refused(&scene, &path(&scene.session), &[PROTOCOL]).await;
     let mut last = knock().await;
     for _ in 0..40 {

@@ -355,14 +355,14 @@ async fn cut_in_mid_deletion(deleted: bool) -> (Scene, Call) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_is_cut_off_loses_nothing_of_what_was_said() {
-    let (mut scene, call) = cut_in_mid_deletion(false).await;
+    let (mut scene, call) = Box::pin(cut_in_mid_deletion(false)).await;
     goes_on(&mut scene, call).await;
 }
 
 /// Nobody was told that it went through, so the session has to find out.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_went_through_unseen_ends_the_session() {
-    let (mut scene, mut call) = cut_in_mid_deletion(true).await;
+    let (mut scene, mut call) = Box::pin(cut_in_mid_deletion(true)).await;
     assert_eq!(scene.socket.closed().await, 4404);
     call.hung_up().await;
     assert_eq!(scene.app.count("SELECT count(*) FROM sessions").await, 0);

@@ -8,6 +8,9 @@
 )]
 
 mod accounts;
+mod admin;
+mod answers;
+mod classes;
 mod comeback;
 mod commands;
 mod credentials;
@@ -15,6 +18,7 @@ mod doors;
 mod edits;
 mod faults;
 mod floors;
+mod limits;
 mod outside;
 mod papers;
 mod processes;
@@ -22,6 +26,7 @@ mod raw;
 mod rest;
 mod restarts;
 mod rights;
+mod schools;
 mod store;
 mod support;
 mod wire;

@@ -7,4 +7,5 @@ pub(crate) mod model;
 pub(crate) mod pg;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod school;
 pub(crate) mod socket;

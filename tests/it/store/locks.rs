@@ -13,6 +13,7 @@ const DEFINERS: &[&str] = &[
     "fynq.my_classes",
     "fynq.my_org",
     "fynq.org_i_run",
+    "fynq.same_organisation",
     "fynq.students_i_teach",
     "public.write_batch",
 ];
@@ -133,6 +134,7 @@ async fn two_people_on_one_connection_see_their_own() {
     settings.pool_size = 1;
     let store = Store::connect(&settings, std::path::Path::new("/nowhere")).await.unwrap();
     let sql = db.client().await;
+    let org = SessionsOf::Organisation("00000000-0000-7000-8000-000000000001".parse().unwrap());
     let mut people = Vec::new();
     for _ in 0..2 {
         let student = add_student(&sql).await;
@@ -142,7 +144,7 @@ async fn two_people_on_one_connection_see_their_own() {
         let (store, (student, session)) = (store.clone(), people[n % 2]);
         let foreign = people[(n + 1) % 2].1;
         tokio::spawn(async move {
-            let page = store.list_sessions(student, SessionsOf::Everyone, None, None, 10).await.unwrap();
+            let page = store.list_sessions(student, org, None, None, 10).await.unwrap();
             assert_eq!(page.items.iter().map(|item| item.id).collect::<Vec<_>>(), [session]);
             assert!(store.get_session(student, foreign).await.unwrap().is_none());
             assert!(!store.delete_session(student, foreign).await.unwrap());

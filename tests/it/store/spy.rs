@@ -29,7 +29,7 @@ async fn nothing_named_and_nothing_set_outlives_a_transaction() {
         Op::RaiseHand { session_id: session, raised: true },
     ];
     store.writer().commit(ops, Patience::Refuse).await.unwrap();
-    store.list_sessions(student, SessionsOf::Everyone, Some("why"), None, 5).await.unwrap();
+    store.list_sessions(student, SessionsOf::Taught(student), Some("why"), None, 5).await.unwrap();
     store.wake_session(session, 10, 1000).await.unwrap().unwrap();
     store.check().await.unwrap();
     store.close_interrupted().await.unwrap();

@@ -112,6 +112,11 @@ impl PrivatePg {
         PrivatePg { dir, local: Some(local), url }
     }
 
+    /// Where its data lies, as `FYNQ_DATA_DIR` names it.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Stays the same over restarts.
     pub(crate) fn url(&self) -> &str {
         &self.url

@@ -1,0 +1,1 @@
+DELETE FROM classes WHERE id = $1

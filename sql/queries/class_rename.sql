@@ -1,0 +1,1 @@
+UPDATE classes SET name = $2 WHERE id = $1

@@ -1,0 +1,295 @@
+//! What the admin of an organisation does: its people and its name.
+
+use axum::Json;
+use axum::extract::State;
+use garde::Validate;
+use http::StatusCode;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::id::Uuid;
+use crate::identity::{Principal, Role};
+use crate::problem::Problem;
+use crate::store::people::{self, Changed, NewPerson, PersonChange};
+
+use super::accounts::{good_password, optional_line};
+use super::input::{Id, Valid, ValidQuery, no_nul, not_blank, one_line};
+use super::page::{ListQuery, Page};
+
+/// Somebody of the organisation.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Person {
+    id: Uuid,
+    email: String,
+    /// May be empty.
+    display_name: String,
+    role: Role,
+    /// Signed out, and cannot sign in.
+    disabled: bool,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl From<people::Person> for Person {
+    fn from(row: people::Person) -> Person {
+        Person {
+            id: row.id,
+            email: row.email,
+            display_name: row.display_name,
+            role: row.role,
+            disabled: row.disabled,
+            created_at: row.created_at,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, Validate, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PeopleQuery {
+    #[garde(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[garde(skip)]
+    cursor: Option<String>,
+    /// Only those whose address or name holds this text.
+    #[garde(length(chars, max = 200), custom(optional_no_nul))]
+    #[param(max_length = 200)]
+    search: Option<String>,
+}
+
+fn optional_no_nul(text: &Option<String>, context: &()) -> garde::Result {
+    text.as_ref().map_or(Ok(()), |text| no_nul(text, context))
+}
+
+#[derive(Deserialize, Validate, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PersonInput {
+    /// Compared without regard to case.
+    #[garde(length(bytes, max = 254), email, custom(no_nul))]
+    #[schema(format = Email, max_length = 254)]
+    email: String,
+    /// 8 to 128 characters, any of them.
+    #[garde(custom(good_password))]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
+    password: SecretString,
+    #[garde(skip)]
+    role: Role,
+    #[serde(default)]
+    #[garde(length(chars, max = 80), custom(optional_line))]
+    #[schema(max_length = 80)]
+    display_name: Option<String>,
+}
+
+/// A field that is left out stays as it is.
+#[derive(Deserialize, Validate, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PersonChangeInput {
+    #[serde(default)]
+    #[garde(skip)]
+    role: Option<Role>,
+    #[serde(default)]
+    #[garde(skip)]
+    disabled: Option<bool>,
+    #[serde(default)]
+    #[garde(length(chars, max = 80), custom(optional_line))]
+    #[schema(max_length = 80)]
+    display_name: Option<String>,
+}
+
+/// A school, or whatever else stands by itself.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Organisation {
+    id: Uuid,
+    name: String,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl From<people::Organisation> for Organisation {
+    fn from(row: people::Organisation) -> Organisation {
+        Organisation { id: row.id, name: row.name, created_at: row.created_at }
+    }
+}
+
+#[derive(Deserialize, Validate, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OrganisationInput {
+    #[garde(length(chars, min = 1, max = 120), custom(not_blank), custom(one_line))]
+    #[schema(min_length = 1, max_length = 120)]
+    name: String,
+}
+
+fn admin(who: &Principal) -> Result<(), Problem> {
+    match who.role {
+        Role::Admin => Ok(()),
+        Role::Student | Role::Tutor => Err(Problem::forbidden()),
+    }
+}
+
+/// The people of the organisation, the newest first. By its admins.
+#[utoipa::path(
+    get, path = "/admin/users", tag = "administration", params(PeopleQuery),
+    responses((status = 200, body = Page<Person>), (status = 403, description = "`forbidden`"))
+)]
+pub(super) async fn users(
+    State(app): State<App>,
+    who: Principal,
+    ValidQuery(query): ValidQuery<PeopleQuery>,
+) -> Result<Json<Page<Person>>, Problem> {
+    admin(&who)?;
+    let list = ListQuery { limit: query.limit, cursor: query.cursor };
+    let after: Option<Uuid> = list.after()?;
+    let search = query.search.as_deref().map(str::trim).filter(|search| !search.is_empty());
+    let page = app.store.list_people(who.user_id, search, after, list.limit()).await?;
+    Ok(Json(Page::of(page, Person::from)))
+}
+
+/// Makes an account in the organisation. By its admins.
+#[utoipa::path(
+    post, path = "/admin/users", tag = "administration", request_body = PersonInput,
+    responses(
+        (status = 201, body = Person),
+        (status = 403, description = "`forbidden`"),
+        (status = 409, description = "`email_taken`"),
+    )
+)]
+pub(super) async fn create_user(
+    State(app): State<App>,
+    who: Principal,
+    Valid(input): Valid<PersonInput>,
+) -> Result<(StatusCode, Json<Person>), Problem> {
+    admin(&who)?;
+    let email = input.email.to_lowercase();
+    let display_name = input.display_name.as_deref().unwrap_or_default().trim();
+    app.auth.check_password("/password", &input.password, &[&email, display_name])?;
+    let password_hash = app.auth.hash(input.password).await?;
+    let new = NewPerson { email: &email, password_hash: &password_hash, role: input.role, display_name };
+    let row = app.store.create_person(who.user_id, &new).await?.ok_or_else(Problem::email_taken)?;
+    tell("user_created", &who, row.id, Some(row.role), None);
+    Ok((StatusCode::CREATED, Json(row.into())))
+}
+
+/// Changes the role or the name of somebody, or disables and enables their account; who is disabled is
+/// signed out everywhere. What they may see and do changes at once, on open sockets within five seconds.
+/// By the organisation's admins; the last of them cannot be taken away.
+#[utoipa::path(
+    patch, path = "/admin/users/{id}", tag = "administration", params(("id" = Uuid, Path)),
+    request_body = PersonChangeInput,
+    responses(
+        (status = 200, body = Person),
+        (status = 403, description = "`forbidden`"),
+        (status = 409, description = "`last_admin`"),
+    )
+)]
+pub(super) async fn change_user(
+    State(app): State<App>,
+    who: Principal,
+    Id(user): Id,
+    Valid(input): Valid<PersonChangeInput>,
+) -> Result<Json<Person>, Problem> {
+    admin(&who)?;
+    let change = PersonChange {
+        role: input.role,
+        disabled: input.disabled,
+        display_name: input.display_name.map(|name| name.trim().to_owned()),
+    };
+    let changed = app.store.change_person(who.user_id, user, &change).await?;
+    match changed.ok_or_else(Problem::not_found)? {
+        Changed::Person(row) => {
+            tell("user_changed", &who, row.id, input.role, input.disabled);
+            Ok(Json(row.into()))
+        }
+        Changed::LastAdmin => Err(Problem::last_admin()),
+    }
+}
+
+/// Ends every sign-in of somebody: their tokens mean nothing any more and their sockets close within five
+/// seconds. By the organisation's admins.
+#[utoipa::path(
+    post, path = "/admin/users/{id}/sign-out", tag = "administration", params(("id" = Uuid, Path)),
+    responses((status = 204), (status = 403, description = "`forbidden`"))
+)]
+pub(super) async fn sign_out(
+    State(app): State<App>,
+    who: Principal,
+    Id(user): Id,
+) -> Result<StatusCode, Problem> {
+    admin(&who)?;
+    if !app.store.sign_person_out(who.user_id, user).await? {
+        return Err(Problem::not_found());
+    }
+    tell("user_signed_out", &who, user, None, None);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The organisation. By its admins.
+#[utoipa::path(
+    get, path = "/admin/organisation", tag = "administration",
+    responses((status = 200, body = Organisation), (status = 403, description = "`forbidden`"))
+)]
+pub(super) async fn organisation(
+    State(app): State<App>,
+    who: Principal,
+) -> Result<Json<Organisation>, Problem> {
+    admin(&who)?;
+    let row = app.store.organisation(who.user_id).await?.ok_or_else(Problem::forbidden)?;
+    Ok(Json(row.into()))
+}
+
+/// Renames the organisation. By its admins.
+#[utoipa::path(
+    patch, path = "/admin/organisation", tag = "administration", request_body = OrganisationInput,
+    responses((status = 200, body = Organisation), (status = 403, description = "`forbidden`"))
+)]
+pub(super) async fn rename_organisation(
+    State(app): State<App>,
+    who: Principal,
+    Valid(input): Valid<OrganisationInput>,
+) -> Result<Json<Organisation>, Problem> {
+    admin(&who)?;
+    let row = app.store.rename_organisation(who.user_id, input.name.trim()).await?;
+    let row = row.ok_or_else(Problem::forbidden)?;
+    tracing::info!(target: "fynq::security", event = "organisation_renamed", by = %who.user_id, organisation = %row.id);
+    Ok(Json(row.into()))
+}
+
+fn tell(event: &'static str, who: &Principal, user: Uuid, role: Option<Role>, disabled: Option<bool>) {
+    tracing::info!(target: "fynq::security", event, by = %who.user_id, %user, role = role.map(Role::as_str), disabled);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::input::read;
+    use super::*;
+
+    #[test]
+    fn what_comes_in_is_checked() {
+        let new = |body: serde_json::Value| read::<PersonInput>(body.to_string().as_bytes()).is_ok();
+        let good =
+            serde_json::json!({"email": "a@example.org", "password": "correct horse", "role": "tutor"});
+        assert!(new(good.clone()));
+        for (field, value) in [
+            ("role", "root"),
+            ("org_id", "x"),
+            ("id", "x"),
+            ("disabled", "x"),
+            ("password", "short"),
+            ("email", "a"),
+        ] {
+            let mut bad = good.clone();
+            bad[field] = value.into();
+            assert!(!new(bad), "{field}");
+        }
+        let change = |body: &str| read::<PersonChangeInput>(body.as_bytes()).is_ok();
+        assert!(change("{}"));
+        assert!(change(r#"{"role":"admin","disabled":false,"display_name":""}"#));
+        for bad in
+            [r#"{"email":"a@b.org"}"#, r#"{"org_id":"x"}"#, r#"{"password":"x"}"#, r#"{"disabled":"yes"}"#]
+        {
+            assert!(!change(bad), "{bad}");
+        }
+    }
+}
