@@ -22,6 +22,7 @@ const sentences = {
   invalid_command: "That didn't work. Reload the page and try again.",
   text_too_long: "That's too long to send at once. Please make it shorter.",
   queue_full: "You have several questions waiting. This one goes next.",
+  consent_required: "Your school needs a permission before you can ask questions. You can still read.",
   not_allowed: "You can't do that in this conversation.",
   no_active_run: "There is nothing to stop: the answer is finished.",
   control_held: "Another tutor is helping here already.",
@@ -44,8 +45,6 @@ const sentences = {
   // classes and the school
   no_such_class: "There is no class with this code. Check every letter, or ask your tutor.",
   nobody_there: "Nobody at your school has this email.",
-  last_admin: "Your school needs at least one admin. Make somebody else an admin first.",
-  consent_required: "Your school still needs a yes from your parents before you can write here.",
 };
 
 /** These say more than their status does. */

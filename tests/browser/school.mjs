@@ -32,7 +32,7 @@ export class School {
   consent = { required: true, state: "given", version: "2026-09", by: "guardian", at: minutesAgo(90_000) };
   policy = { consent_required: true, consent_version: "2026-09", show_watchers: true };
   name = "Hillside School";
-  usage = { items: [{ what: "messages", period: "day", used: 32, limit: 50, resets_at: minutesAgo(-600) }] };
+  usage = { limits: [{ of: "student", what: "messages", per: "day", used: 32, limit: 50, resets_at: minutesAgo(-600) }] };
   people = [
     ["ada@school.example", "Ada Lovelace", "student", false], ["ben@school.example", "Ben Ng", "student", true],
     ["tara@school.example", "Tara Okafor", "tutor", false], ["no-name@school.example", "", "student", false],
@@ -44,7 +44,7 @@ export class School {
   ];
   audit = [
     { id: id(), at: minutesAgo(3), event: "role_changed", actor: { id: id(), name: "Head Teacher" }, subject: { kind: "user", id: id() }, address: "192.0.2.7", detail: { from: "student", to: "tutor" } },
-    { id: id(), at: minutesAgo(300), event: "sign_in_refused", actor: null, subject: null, address: "2001:db8::17", detail: { reason: "wrong_password" } },
+    { id: id(), at: minutesAgo(300), event: "sign_in_failed", actor: null, subject: null, address: "2001:db8::17", detail: { reason: "wrong_password" } },
     { id: id(), at: minutesAgo(9_000), event: "observation_opened", actor: { id: id(), name: "Tara Okafor" }, subject: { kind: "session", id: id() }, detail: {} },
   ];
 

@@ -4,7 +4,7 @@ import { call } from "./api.js";
 /** @typedef {{id: string, name: string, join_code?: string, teaching: boolean, students?: number, tutors: number, created_at: string}} Class */
 /** @typedef {{user_id: string, display_name: string, email?: string, as: "student" | "tutor", created_at: string}} Member */
 /** @typedef {{id: string, email: string, display_name: string, role: string, disabled: boolean, created_at: string}} Person */
-/** @typedef {{id: string, at: string, event: string, actor: {id: string, name: string} | null, subject: {kind: string, id: string} | null, address?: string, detail?: Record<string, any>}} Entry */
+/** @typedef {{id: string, at: string, event: string, actor: {id: string, name: string | null} | null, subject: {kind: string, id: string} | null, address?: string, detail?: Record<string, any>}} Entry */
 /** @typedef {{consent_required: boolean, consent_version: string, show_watchers: boolean}} Policy */
 /** @template T @typedef {{items: T[], next_cursor: string | null}} Page */
 

@@ -14,7 +14,7 @@ export function auditPage() {
 function entryRow({ at, event, actor, subject, address, detail }) {
   const told = Object.entries(detail ?? {}).filter(([, value]) => value !== null && typeof value !== "object");
   const about = subject && h("span", {}, `${plain(subject.kind)} `, h("code", { title: subject.id }, `…${subject.id.slice(-6)}`));
-  const below = [when(at), actor ? actor.name || "Somebody" : "Nobody signed in", about, address, ...told.map(([name, value]) => `${plain(name)}: ${value}`)];
+  const below = [when(at), actor ? (actor.name ?? "An account that is gone") : "Nobody signed in", about, address, ...told.map(([name, value]) => `${plain(name)}: ${value}`)];
   return row({ title: sentences[event] ?? plain(event), below: /** @type {(Node | string)[]} */ (below.filter(Boolean)) });
 }
 
@@ -27,18 +27,31 @@ function plain(name) {
 /** @type {Record<string, string>} */
 const sentences = {
   signed_in: "Signed in",
-  sign_in_refused: "Could not sign in",
+  sign_in_failed: "Could not sign in",
   signed_out: "Signed out",
-  registered: "Made an account",
+  sign_ins_ended: "Signed out on other devices",
+  signed_out_by_admin: "Signed somebody out everywhere",
+  token_refused: "A key to the door was refused",
+  refresh_reused: "A key was used twice, so that sign-in was ended",
   password_changed: "Changed the password",
   password_reset: "Set a new password with a code",
   email_changed: "Changed the email",
   reset_code_issued: "Made a reset code",
+  account_created: "A new account",
   role_changed: "Changed a role",
-  user_disabled: "Switched an account off",
-  user_enabled: "Switched an account on",
+  account_disabled: "Switched an account off",
+  account_enabled: "Switched an account on",
+  account_deleted: "Deleted an account",
+  exported: "Downloaded somebody's data",
+  class_created: "Made a class",
+  class_deleted: "Deleted a class",
+  class_joined: "Somebody came into a class",
+  class_left: "Somebody left a class",
   observation_opened: "Began to read along",
   observation_closed: "Stopped reading along",
-  data_exported: "Downloaded data",
-  user_deleted: "Deleted an account",
+  conversation_read: "Read a conversation",
+  consent_given: "Wrote down a yes",
+  consent_withdrawn: "Wrote down that a yes was taken back",
+  policy_changed: "Changed the school's rules",
+  retention: "Old conversations were deleted, as the rules say",
 };

@@ -23,27 +23,27 @@ export function permission({ required, state, by, at, version }) {
   ];
 }
 
-/** @typedef {{what: string, period: string, used: number, limit: number, resets_at?: string}} Meter */
+/** @typedef {{of: "student" | "class", what: string, per: string, used: number, limit: number, resets_at: string}} Meter */
 
-/** Where there are no limits there is nothing to count against. @param {any} found @returns {Meter[]} */
-export function hasLimits(found) {
-  const all = Array.isArray(found) ? found : (found.items ?? found.quotas ?? []);
-  const limited = all.filter((/** @type {Meter} */ each) => each.limit);
-  if (!limited.length) throw new Problem(404, "no_quota");
-  return limited;
+/** Where there are no limits there is nothing to count against. @param {{limits: Meter[]}} found @returns {Meter[]} */
+export function hasLimits({ limits }) {
+  if (!limits.length) throw new Problem(404, "no_quota");
+  return limits;
 }
 
 /** @type {Record<string, string>} */
-const usageWords = { messages: "Questions", tokens: "Words from the AI tutor", day: "today", month: "this month" };
+const usageWords = { messages: "questions", tokens: "words from the AI tutor", day: "today", month: "this month" };
 
 /** @param {Meter[]} found */
 export function used(found) {
-  return found.map(({ what, period, used: count, limit, resets_at: resets }) => {
-    const words = [what, period].map((each) => usageWords[each] ?? each).join(" ");
+  return found.map(({ of, what, per, used: count, limit, resets_at: resets }) => {
+    const whose = of === "class" ? "Your whole class" : "You";
+    const words = `${whose}, ${[what, per].map((each) => usageWords[each] ?? each).join(" ")}`;
+    const again = new Date(resets).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
     return h("div", { class: "meter" },
       h("p", {}, `${words}: ${count.toLocaleString()} of ${limit.toLocaleString()}`),
       h("meter", { min: 0, max: limit, value: Math.min(count, limit), "aria-label": words }),
-      resets && h("p", { class: "hint" }, `Starts again on ${dayOf(resets)}.`),
+      h("p", { class: "hint" }, `Starts again on ${again}.`),
     );
   });
 }
@@ -66,7 +66,11 @@ async function erase(left) {
     fields: [ownPassword],
     confirm: "Delete everything",
     danger: true,
-    act: ({ password }) => deleteMe(password),
+    act: async ({ password }) => {
+      await deleteMe(password).catch((problem) => {
+        throw problem.code === "invalid_credentials" ? new Problem(422, "wrong_password", { errors: [{ pointer: "/password", message: "" }] }) : problem;
+      });
+    },
   });
   if (done) left();
 }
