@@ -5,6 +5,7 @@ mod bearer;
 pub mod code;
 mod credentials;
 mod device;
+mod gotrue;
 mod limits;
 mod origin;
 mod password;
@@ -14,6 +15,7 @@ mod secret;
 mod sign_in;
 mod sign_ins;
 mod standing;
+mod supabase;
 mod ticket;
 mod token;
 mod used;
@@ -21,7 +23,7 @@ mod used;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::sync::watch;
 
 use crate::clock::{self, Timestamp};
@@ -33,18 +35,20 @@ use crate::store::Store;
 use crate::store::accounts::{Account, SignIn};
 
 pub use access::to_class;
-pub use bearer::bearer;
+pub use bearer::{bearer, nobody, required};
 pub use device::device;
 pub use limits::{Attempt, LEFT, Limits, POLICY, Place, quota, tallied};
 pub use reset::{ResetCode, operators_reset_code};
 pub use sign_in::{NewStudent, SignedIn};
 pub use sign_ins::{SignInRow, SignInsAfter};
+pub use supabase::{Project, look_at_project};
 pub use ticket::TICKET_LIFE;
 
 use origin::Origins;
 use password::Passwords;
 use standing::Standings;
-use token::Tokens;
+use supabase::Supabase;
+use token::{Claims, Tokens, Unread, Verifier};
 use used::Used;
 
 /// How often what has expired is forgotten, in memory and in the database.
@@ -56,7 +60,11 @@ pub struct Auth(Arc<Inner>);
 
 struct Inner {
     store: Store,
+    /// Makes the tokens of local accounts.
     tokens: Tokens,
+    verifier: Verifier,
+    /// `None`: accounts are local.
+    supabase: Option<Supabase>,
     refresh_ttl: Duration,
     passwords: Passwords,
     standings: Standings,
@@ -71,16 +79,28 @@ struct Inner {
 impl Auth {
     pub fn new(settings: &Settings, store: Store) -> anyhow::Result<Auth> {
         let accounts = &settings.accounts;
-        let tokens = match &accounts.token_secret {
-            Some(secret) => Tokens::new(secret.expose_secret().as_bytes(), accounts.token_ttl)?,
-            None => {
-                let secret = token::kept_secret(&settings.data_dir)?;
-                Tokens::new(secret.expose_secret(), accounts.token_ttl)?
+        let secret = match (&settings.supabase, &accounts.token_secret) {
+            (_, Some(secret)) => secret.expose_secret().as_bytes().to_vec().into(),
+            (None, None) => token::kept_secret(&settings.data_dir)?,
+            // Nobody is given a token of ours, and none would be believed.
+            (Some(_), None) => SecretSlice::from(secret::random_bytes().to_vec()),
+        };
+        let tokens = Tokens::new(secret.expose_secret(), accounts.token_ttl);
+        let (verifier, supabase) = match &settings.supabase {
+            None => (Verifier::local(secret.expose_secret())?, None),
+            Some(project) => {
+                let there = Supabase {
+                    gotrue: gotrue::GoTrue::new(project)?,
+                    issuer: token::issuer_of(&project.url),
+                };
+                (Verifier::supabase(project)?, Some(there))
             }
         };
         Ok(Auth(Arc::new(Inner {
             store,
             tokens,
+            verifier,
+            supabase,
             refresh_ttl: accounts.refresh_ttl,
             passwords: Passwords::new(),
             standings: Standings::default(),
@@ -100,15 +120,24 @@ impl Auth {
 
     /// Who holds this access token. One query: the token says who, the database says what they may.
     pub async fn authenticate(&self, token: &str) -> Result<Principal, Problem> {
-        let claims = self.0.tokens.verify(token, clock::now()).map_err(|bad| {
-            tracing::info!(reason = bad.0, "a token was refused");
-            Problem::unauthorized()
+        let claims = self.0.verifier.verify(token, clock::now()).await.map_err(|unread| match unread {
+            Unread::Bad(reason) => {
+                tracing::info!(reason, "a token was refused");
+                Problem::unauthorized()
+            }
+            Unread::NoKeys => Problem::identity_unavailable(),
         })?;
-        let rows = self.0.store.sign_ins(&[claims.session_id]).await?;
-        let row = rows.into_iter().find(|row| row.user_id == claims.sub);
-        let who = self.principal(row, claims.expires_at())?;
+        let who = match (self.sign_in_of(&claims).await?, &self.0.supabase) {
+            (None, Some(there)) => self.first_sight(there, token, &claims).await?,
+            (row, _) => self.principal(row, claims.expires_at())?,
+        };
         self.0.used.note(who.family, clock::now());
         Ok(who)
+    }
+
+    async fn sign_in_of(&self, claims: &Claims) -> Result<Option<SignIn>, Problem> {
+        let rows = self.0.store.sign_ins(&[claims.session_id]).await?;
+        Ok(rows.into_iter().find(|row| row.user_id == claims.sub))
     }
 
     fn principal(&self, sign_in: Option<SignIn>, expires_at: Timestamp) -> Result<Principal, Problem> {
@@ -167,8 +196,12 @@ impl Auth {
         self.0.passwords.hash(password).await
     }
 
-    /// Makes the first admin that the settings name. True when there was something to do.
+    /// Makes the first admin that the settings name. True when there was something to do. With
+    /// Supabase's accounts there is nothing: nobody could sign in with that password.
     pub async fn ensure_admin(&self, email: &str, password: &SecretString) -> anyhow::Result<bool> {
+        if self.is_supabase() {
+            return Ok(false);
+        }
         let email = email.trim().to_lowercase();
         let known = self.0.store.credentials(&email).await?;
         if known.is_some_and(|known| known.account.role == Role::Admin) {

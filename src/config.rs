@@ -28,6 +28,8 @@ pub struct Settings {
     pub accounts: Accounts,
     /// Where browsers find this server, as an origin; `None`: any name that leads here.
     pub public_url: Option<String>,
+    /// `None`: local accounts.
+    pub supabase: Option<Supabase>,
     pub allowed_origins: Vec<String>,
     /// Whose word on a client's address and scheme is believed.
     pub trusted_proxies: Vec<IpNet>,
@@ -83,6 +85,40 @@ pub struct Accounts {
     pub admin: Option<(String, SecretString)>,
     /// Anybody may make an account; otherwise only who has the join code of a class.
     pub open_registration: bool,
+}
+
+/// Supabase Auth instead of local accounts.
+#[derive(Clone, Debug)]
+pub struct Supabase {
+    /// The project's address, without `/auth/v1` and without a slash at its end.
+    pub url: String,
+    /// The publishable (or `anon`) key: who asks, not what they may.
+    pub anon_key: SecretString,
+    /// Set: tokens that are signed with the project's shared secret (HS256) are believed too.
+    pub jwt_secret: Option<SecretString>,
+    pub keys: SigningKeys,
+}
+
+/// How long the project's public keys are believed, and how often it is asked for them.
+#[derive(Clone, Copy, Debug)]
+pub struct SigningKeys {
+    /// Older keys are fetched again: a revoked key is believed this long at most while Supabase
+    /// answers.
+    pub life: Duration,
+    /// Between two fetches, whatever is asked for.
+    pub gap: Duration,
+    /// While Supabase does not answer the last keys stay; not longer than this.
+    pub last_good: Duration,
+}
+
+impl Default for SigningKeys {
+    fn default() -> Self {
+        SigningKeys {
+            life: Duration::from_secs(10 * 60),
+            gap: Duration::from_secs(60),
+            last_good: Duration::from_secs(24 * 3600),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +177,7 @@ impl Default for Settings {
                 open_registration: true,
             },
             public_url: None,
+            supabase: None,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             rate_limit: true,

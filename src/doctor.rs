@@ -59,6 +59,7 @@ pub async fn examine(vars: &Vars, settings: Result<Settings, SettingError>) -> R
             checks.push(checks::address(&settings).await);
             checks.push(checks::data_dir(&settings));
             checks.extend(checks::database(&settings).await);
+            checks.extend(checks::accounts(&settings).await);
             checks.extend(checks::model(&settings).await);
             checks.push(checks::page(&settings));
             checks.push(checks::open_files());

@@ -86,6 +86,8 @@ problems! {
     method_not_allowed = METHOD_NOT_ALLOWED, "Method not allowed", "This address does not know that method.";
     not_acceptable = NOT_ACCEPTABLE, "Not acceptable", "This address does not answer in that media type.";
     request_timeout = REQUEST_TIMEOUT, "Request timeout", "The request took too long to arrive.";
+    /// Where addresses have to be confirmed before the first sign-in.
+    email_not_confirmed = FORBIDDEN, "E-mail not confirmed", "Open the link in the message that was sent to this address, then sign in.";
     email_taken = CONFLICT, "E-mail taken", "There is an account with this e-mail address already.";
     queue_full = CONFLICT, "Queue full", "Four messages are already waiting for an answer.";
     conflict = CONFLICT, "Conflict", "The state of the resource does not allow that.";
@@ -106,6 +108,8 @@ problems! {
     internal = INTERNAL_SERVER_ERROR, "Internal error", "Something went wrong on the server.";
     storage_unavailable = SERVICE_UNAVAILABLE, "Storage unavailable", "The database is away; try again in a moment.";
     draining = SERVICE_UNAVAILABLE, "Restarting", "The server is restarting; try again in a moment.";
+    /// Supabase Auth does not answer, or not in a way that can be understood.
+    identity_unavailable = SERVICE_UNAVAILABLE, "Sign-in unavailable", "The sign-in service is away; try again in a moment.";
     overloaded = SERVICE_UNAVAILABLE, "Overloaded", "The server is busy; try again in a moment.";
 }
 

@@ -4,7 +4,7 @@
 WITH admin AS (
     INSERT INTO users (id, email, password_hash, role, display_name, created_at, updated_at)
     VALUES ($1, $2, $3, 'admin', '', $4, $4)
-    ON CONFLICT (email) DO UPDATE
+    ON CONFLICT (email) WHERE issuer IS NULL DO UPDATE
     SET role = 'admin', password_hash = $3, disabled_at = NULL, updated_at = $4,
         credentials_no = users.credentials_no + 1
     WHERE users.role <> 'admin'

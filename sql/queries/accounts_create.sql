@@ -9,7 +9,7 @@ WITH class AS (
     FROM (SELECT 1) AS one
     LEFT JOIN class ON true
     WHERE $7::text IS NULL OR class.id IS NOT NULL
-    ON CONFLICT (email) DO NOTHING
+    ON CONFLICT (email) WHERE issuer IS NULL DO NOTHING
     RETURNING id, email, role, display_name, locale, grade, created_at, updated_at
 ), joined AS (
     INSERT INTO class_members (class_id, user_id, member_as, created_at)

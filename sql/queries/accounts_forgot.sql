@@ -1,1 +1,1 @@
-SELECT id FROM users WHERE email = $1 AND disabled_at IS NULL
+SELECT id FROM users WHERE email = $1 AND issuer IS NULL AND disabled_at IS NULL

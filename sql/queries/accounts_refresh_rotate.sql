@@ -7,7 +7,7 @@ WITH token AS MATERIALIZED (
     FROM refresh_tokens r
     JOIN sign_ins s ON s.id = r.sign_in_id
     JOIN users u ON u.id = s.user_id
-    WHERE r.hash = $1
+    WHERE r.hash = $1 AND u.issuer IS NULL
     FOR UPDATE OF r, s
 ), spent AS (
     UPDATE refresh_tokens SET used_at = $3

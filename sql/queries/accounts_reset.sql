@@ -3,7 +3,7 @@
 WITH code AS (
     DELETE FROM reset_codes c
     USING users u
-    WHERE u.email = $1 AND u.disabled_at IS NULL AND u.password_hash IS NOT NULL
+    WHERE u.email = $1 AND u.issuer IS NULL AND u.disabled_at IS NULL AND u.password_hash IS NOT NULL
       AND c.user_id = u.id AND c.hash = $2 AND c.expires_at > $4
     RETURNING c.user_id
 ), changed AS (

@@ -4,5 +4,5 @@ INSERT INTO users (id, email, password_hash, role, display_name, created_at, upd
 SELECT $2, $3, $4, $5, $6, $7, $7, a.org_id
 FROM users a
 WHERE a.id = $1 AND a.role = 'admin' AND a.disabled_at IS NULL
-ON CONFLICT (email) DO NOTHING
+ON CONFLICT (email) WHERE issuer IS NULL DO NOTHING
 RETURNING id, email, display_name, role, disabled_at IS NOT NULL AS disabled, created_at

@@ -14,16 +14,31 @@ use super::Auth;
 pub fn bearer(headers: &http::HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
+    let refused = |reason: &'static str| {
+        tracing::info!(reason, "a token was refused");
+        Problem::unauthorized()
+    };
     if values.next().is_some() {
-        return Err(Problem::unauthorized());
+        return Err(refused("two headers"));
     }
-    let text = value.to_str().map_err(|_| Problem::unauthorized())?;
+    let text = value.to_str().map_err(|_| refused("unprintable"))?;
     match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => {
             Ok(Some(token))
         }
-        _ => Err(Problem::unauthorized()),
+        _ => Err(refused("another scheme")),
     }
+}
+
+/// As `bearer`, where nothing else says who is asking.
+pub fn required(headers: &http::HeaderMap) -> Result<&str, Problem> {
+    bearer(headers)?.ok_or_else(nobody)
+}
+
+/// No token where one is needed: in a query, a cookie or another header there is none.
+pub fn nobody() -> Problem {
+    tracing::info!(reason = "none", "a token was refused");
+    Problem::unauthorized()
 }
 
 impl<S> FromRequestParts<S> for Principal
@@ -34,7 +49,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Principal, Problem> {
-        let token = bearer(&parts.headers)?.ok_or_else(Problem::unauthorized)?;
+        let token = required(&parts.headers)?;
         let auth = Auth::from_ref(state);
         let who = auth.authenticate(token).await?;
         auth.limits().request_of(who.user_id)?;

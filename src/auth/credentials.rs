@@ -52,6 +52,12 @@ impl Auth {
         pointer: &str,
     ) -> Result<String, Problem> {
         let known = self.0.store.proof(who.user_id).await?.ok_or_else(Problem::unauthorized)?;
+        if let Some(there) = &self.0.supabase {
+            let proven = self.prove_there(there, &known.email, &password, from).await;
+            let is_wrong =
+                |problem| if problem == Problem::invalid_credentials() { wrong(pointer) } else { problem };
+            return proven.map(|()| String::new()).map_err(is_wrong);
+        }
         let limits = self.limits();
         let attempt = limits.may_try(&known.email, from, Instant::now())?;
         let matches = self.0.passwords.matches(password, known.password_hash.clone()).await?;
@@ -73,6 +79,7 @@ impl Auth {
         current: SecretString,
         new: SecretString,
     ) -> Result<(), Problem> {
+        self.kept_here()?;
         let proof = self.prove(who, from, current, "/current_password").await?;
         self.check_password_of(who.user_id, "/new_password", &new).await?;
         let hash = self.0.passwords.hash(new).await?;
@@ -91,6 +98,7 @@ impl Auth {
         password: SecretString,
         email: &str,
     ) -> Result<Account, Problem> {
+        self.kept_here()?;
         let proof = self.prove(who, from, password, "/password").await?;
         let email = email.to_lowercase();
         let change = Change { user: who.user_id, sign_in: who.family, proof: &proof, now: clock::now() };

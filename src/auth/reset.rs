@@ -27,6 +27,9 @@ impl Auth {
     /// Somebody says that they forgot their password. One statement and one line, whether or not there
     /// is such an account; an admin finds the line.
     pub async fn forgot(&self, email: &str) -> Result<(), Problem> {
+        if let Some(asked) = self.recover(email).await {
+            return asked;
+        }
         let user = self.0.store.forgot(&email.to_lowercase()).await?;
         tracing::info!(target: "fynq::security", event = "password_forgotten", ?user);
         Ok(())
@@ -38,6 +41,7 @@ impl Auth {
         if admin.role != Role::Admin || admin.user_id == user {
             return Err(Problem::forbidden());
         }
+        self.kept_here()?;
         let (code, now) = (Code::new(), clock::now());
         let expires_at = later(now, CODE_LIFE);
         let new = NewResetCode { hash: &code.hash(), now, expires_at };
@@ -56,6 +60,7 @@ impl Auth {
         code: &SecretString,
         password: SecretString,
     ) -> Result<(), Problem> {
+        self.kept_here()?;
         let email = email.to_lowercase();
         self.check_password("/new_password", &password, &[&email])?;
         let bad = || {

@@ -32,6 +32,11 @@ pub(super) fn hash_of(text: &str) -> Option<Hash> {
     looks_right.then(|| Sha256::digest(text.as_bytes()).into())
 }
 
+/// Of a secret that somebody else made, in whichever form.
+pub(super) fn digest(text: &str) -> Hash {
+    Sha256::digest(text.as_bytes()).into()
+}
+
 /// 256 bits that nobody can guess.
 pub(super) fn random_bytes() -> [u8; 32] {
     let mut bytes = [0; 32];

@@ -62,6 +62,15 @@ impl Auth {
         if join_code.is_some() && place.class.is_none() {
             return Err(no_class());
         }
+        if let Some(there) = &self.0.supabase {
+            let signed_in = self.register_there(there, &email, &new.password, new.display_name).await?;
+            if let Some(code) = join_code {
+                // A class of another organisation than the one that Supabase's people are born in is not
+                // joined; the account is there all the same.
+                self.0.store.join_class(signed_in.user, code).await?;
+            }
+            return Ok(signed_in);
+        }
         let class = place.class.as_deref().unwrap_or_default();
         self.check_password(
             "/password",
@@ -97,6 +106,9 @@ impl Auth {
         device: &str,
     ) -> Result<SignedIn, Problem> {
         let email = email.to_lowercase();
+        if let Some(there) = &self.0.supabase {
+            return self.login_there(there, &email, &password, from).await;
+        }
         let limits = self.limits();
         let attempt = limits.may_try(&email, from, Instant::now())?;
         let known = self.0.store.credentials(&email).await?;
@@ -171,6 +183,9 @@ impl Auth {
 
     /// Trades a refresh token for a new pair. It works once: the second time ends the whole sign-in.
     pub async fn refresh(&self, token: &SecretString) -> Result<SignedIn, Problem> {
+        if let Some(there) = &self.0.supabase {
+            return self.refresh_there(there, token).await;
+        }
         let old = secret::hash_of(token.expose_secret()).ok_or_else(Problem::unauthorized)?;
         let now = clock::now();
         let next = Secret::new();

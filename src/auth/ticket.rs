@@ -38,10 +38,12 @@ impl Auth {
 
     /// Who a ticket stands for. It is spent by this, also when it is refused.
     pub async fn redeem_ticket(&self, ticket: &str, origin: Option<&str>) -> Result<Principal, Problem> {
-        let hash = secret::hash_of(ticket).ok_or_else(Problem::unauthorized)?;
-        let Some(ticket) = self.0.store.redeem_ticket(&hash).await? else {
-            return Err(Problem::unauthorized());
+        let unknown = || {
+            tracing::info!("an unknown ticket was refused");
+            Problem::unauthorized()
         };
+        let hash = secret::hash_of(ticket).ok_or_else(unknown)?;
+        let ticket = self.0.store.redeem_ticket(&hash).await?.ok_or_else(unknown)?;
         let elsewhere = ticket.origin.as_deref().is_some_and(|bound| Some(bound) != origin);
         if elsewhere || ticket.expires_at <= clock::now() {
             tracing::info!(elsewhere, "a ticket was refused");

@@ -104,6 +104,21 @@ pub const SETTINGS: &[Setting] = &[
         "$(openssl rand -hex 32)",
         "signs the tokens, 32 bytes or more; unset: made once and kept under FYNQ_DATA_DIR",
     ),
+    open(
+        "SUPABASE_URL",
+        "https://abcdefghijklmnopqrst.supabase.co",
+        "accounts are Supabase Auth's, of this project; unset: local accounts",
+    ),
+    secret(
+        "SUPABASE_ANON_KEY",
+        "sb_publishable_abc",
+        "the project's publishable (or anon) key; needed with SUPABASE_URL, never the secret one",
+    ),
+    secret(
+        "SUPABASE_JWT_SECRET",
+        "the-project's-legacy-jwt-secret-…",
+        "believe tokens signed with this shared secret (HS256) too; for projects without signing keys",
+    ),
     // The doors.
     open(
         "FYNQ_PUBLIC_URL",
@@ -202,15 +217,9 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Names of the contract whose feature this version does not have. They stop the start: to ignore
-/// an identity provider, say, would open a server that its operator believes closed.
-pub const ABSENT: &[(&str, &str)] = &[
-    ("SUPABASE_URL", "Supabase Auth"),
-    ("SUPABASE_ANON_KEY", "Supabase Auth"),
-    ("SUPABASE_JWT_SECRET", "Supabase Auth"),
-    ("FYNQ_STORAGE_URL", "file storage"),
-    ("REDIS_URL", "more than one node"),
-    ("SENTRY_DSN", "Sentry"),
-];
+/// where files are to lie, say, would put them where its operator never looks.
+pub const ABSENT: &[(&str, &str)] =
+    &[("FYNQ_STORAGE_URL", "file storage"), ("REDIS_URL", "more than one node"), ("SENTRY_DSN", "Sentry")];
 
 /// The table of `--help`.
 pub fn help_text() -> String {

@@ -6,13 +6,17 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
 use crate::password_rules::{self, Weak};
 
 use super::list::{ABSENT, SETTINGS};
-use super::{Accounts, Database, Limits, LogFormat, Model, Rate, Session, Settings, Socket};
+use super::{
+    Accounts, Database, Limits, LogFormat, Model, Rate, Session, Settings, SigningKeys, Socket, Supabase,
+};
 
 /// Names and texts: the process environment over a `.env` file, or what a test supplies.
 pub type Vars = BTreeMap<String, String>;
@@ -40,6 +44,18 @@ pub fn warnings(vars: &Vars, settings: &Settings) -> Vec<String> {
         out.push(
             "FYNQ_RATE_LIMIT=off: every request, sign-in, socket and command limit is lifted".to_owned(),
         );
+    }
+    if let Some(supabase) = &settings.supabase {
+        if settings.accounts.admin.is_some() {
+            out.push(
+                "FYNQ_ADMIN_EMAIL: ignored, because SUPABASE_URL is set: local accounts are off".to_owned(),
+            );
+        }
+        let loopback = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        let url: Option<http::Uri> = supabase.url.parse().ok();
+        if url.is_some_and(|url| url.scheme_str() == Some("http") && !url.host().is_some_and(loopback)) {
+            out.push("SUPABASE_URL: http:// sends passwords over the network as they are".to_owned());
+        }
     }
     let known = |name: &str| {
         SETTINGS.iter().any(|setting| setting.name == name)
@@ -70,6 +86,7 @@ pub(super) fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Se
         model: model(&from, defaults.model)?,
         accounts: accounts(&from, defaults.accounts)?,
         public_url: from.or("FYNQ_PUBLIC_URL", defaults.public_url, |text| origin(text).map(Some))?,
+        supabase: supabase(&from)?,
         allowed_origins: from.or("FYNQ_ALLOWED_ORIGINS", defaults.allowed_origins, origins)?,
         trusted_proxies: from.or("FYNQ_TRUSTED_PROXIES", defaults.trusted_proxies, networks)?,
         rate_limit: from.or("FYNQ_RATE_LIMIT", defaults.rate_limit, on_or_off)?,
@@ -202,6 +219,49 @@ fn limits(from: &Reader<'_>, defaults: Limits) -> Result<Limits, SettingError> {
             1_000_000,
         )?,
     })
+}
+
+fn supabase(from: &Reader<'_>) -> Result<Option<Supabase>, SettingError> {
+    let url = from.or("SUPABASE_URL", None, |text| {
+        let url = base_url(text)?;
+        match url.to_ascii_lowercase() {
+            lower if lower.ends_with("/auth/v1") => Err("is the project's address, without /auth/v1".into()),
+            _ => Ok(Some(url)),
+        }
+    })?;
+    let anon_key = from.secret("SUPABASE_ANON_KEY", |text| {
+        // It travels in a header.
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("holds a character that no key has");
+        }
+        if text.starts_with("sb_secret_") || is_service_key(text) {
+            return Err("is a secret key, which may do everything; give the publishable (or anon) one");
+        }
+        Ok(())
+    })?;
+    let jwt_secret = from.secret("SUPABASE_JWT_SECRET", |text| {
+        if text.len() >= 32 { Ok(()) } else { Err("shorter than 32 bytes") }
+    })?;
+    let set = match (&anon_key, &jwt_secret) {
+        (Some(_), _) => "SUPABASE_ANON_KEY",
+        (None, Some(_)) => "SUPABASE_JWT_SECRET",
+        (None, None) => "",
+    };
+    match (url, anon_key) {
+        (Some(url), Some(anon_key)) => {
+            Ok(Some(Supabase { url, anon_key, jwt_secret, keys: SigningKeys::default() }))
+        }
+        (Some(_), None) => Err(bad("SUPABASE_ANON_KEY", "missing, although SUPABASE_URL is set")),
+        (None, _) if set.is_empty() => Ok(None),
+        (None, _) => Err(bad("SUPABASE_URL", &format!("missing, although {set} is set"))),
+    }
+}
+
+/// Whether this is the JWT that passes by every policy. What cannot be read is none.
+fn is_service_key(text: &str) -> bool {
+    let payload = text.split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
+    let claims = payload.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+    claims.is_some_and(|claims| claims["role"] == "service_role")
 }
 
 fn session(from: &Reader<'_>, defaults: Session) -> Result<Session, SettingError> {

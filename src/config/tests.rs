@@ -132,6 +132,13 @@ fn a_bad_setting_is_one_line_with_its_name_the_fault_and_an_example() {
         ("FYNQ_ADMIN_EMAIL", "nobody", "is not an e-mail address"),
         ("FYNQ_TOKEN_SECRET", "hunter2", "shorter than 32 bytes"),
         ("FYNQ_PING_S", "90", "must be longer than FYNQ_PING_S"),
+        ("SUPABASE_URL", "abc.supabase.co", "must start with https://"),
+        ("SUPABASE_URL", "https://me:hunter2@abc.supabase.co", "must not hold a user name"),
+        ("SUPABASE_URL", "https://abc.supabase.co/auth/v1/", "without /auth/v1"),
+        ("SUPABASE_ANON_KEY", "hunter2\nX-Other: 1", "holds a character"),
+        ("SUPABASE_ANON_KEY", "sb_secret_hunter2", "is a secret key"),
+        ("SUPABASE_ANON_KEY", "e30.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.hunter2", "is a secret key"),
+        ("SUPABASE_JWT_SECRET", "hunter2", "shorter than 32 bytes"),
     ];
     for (name, value, fault) in cases {
         let line = refused(&[(name, value)]);
@@ -173,6 +180,45 @@ fn the_admin_needs_both_halves() {
 }
 
 #[test]
+fn supabase_needs_its_address_and_its_key() {
+    const URL: (&str, &str) = ("SUPABASE_URL", "https://abc.supabase.co/");
+    const KEY: (&str, &str) = ("SUPABASE_ANON_KEY", "sb_publishable_hunter2");
+    const SECRET: (&str, &str) = ("SUPABASE_JWT_SECRET", "hunter2-hunter2-hunter2-hunter2-hunter2");
+    let supabase = Settings::from_env(&vars(&[URL, KEY])).unwrap().supabase.unwrap();
+    assert_eq!(supabase.url, "https://abc.supabase.co");
+    assert!(supabase.jwt_secret.is_none());
+    assert_eq!(supabase.keys.life, Duration::from_secs(600));
+    let supabase = Settings::from_env(&vars(&[URL, KEY, SECRET])).unwrap().supabase.unwrap();
+    assert!(supabase.jwt_secret.is_some());
+    assert!(Settings::from_env(&Vars::new()).unwrap().supabase.is_none());
+    for (set, named) in [
+        (&[URL][..], "SUPABASE_ANON_KEY: missing, although SUPABASE_URL"),
+        (&[URL, SECRET], "SUPABASE_ANON_KEY: missing, although SUPABASE_URL"),
+        (&[KEY], "SUPABASE_URL: missing, although SUPABASE_ANON_KEY"),
+        (&[SECRET], "SUPABASE_URL: missing, although SUPABASE_JWT_SECRET"),
+    ] {
+        let line = refused(set);
+        assert!(line.starts_with(named) && !line.contains("hunter2") && !line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
+fn supabase_over_plain_http_and_an_admin_that_is_ignored_are_warned_of() {
+    let set = vars(&[
+        ("SUPABASE_URL", "http://kong:8000"),
+        ("SUPABASE_ANON_KEY", "sb_publishable_abc"),
+        ("FYNQ_ADMIN_EMAIL", "a@b.example"),
+        ("FYNQ_ADMIN_PASSWORD", "hunter2-hunter2"),
+    ]);
+    let lines = warnings(&set, &Settings::from_env(&set).unwrap());
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("FYNQ_ADMIN_EMAIL") && lines[1].starts_with("SUPABASE_URL"), "{lines:?}");
+    let mut set = set;
+    set.insert("SUPABASE_URL".into(), "http://127.0.0.1:54321".into());
+    assert_eq!(warnings(&set, &Settings::from_env(&set).unwrap()).len(), 1);
+}
+
+#[test]
 fn what_this_version_does_not_do_stops_the_start() {
     for (name, feature) in ABSENT {
         let line = refused(&[(name, "hunter2")]);
@@ -190,6 +236,9 @@ fn secrets_do_not_show_in_debug_output() {
         ("FYNQ_ADMIN_EMAIL", "a@b.example"),
         ("FYNQ_ADMIN_PASSWORD", "hunter2-hunter2"),
         ("FYNQ_TOKEN_SECRET", "hunter2-hunter2-hunter2-hunter2-"),
+        ("SUPABASE_URL", "https://abc.supabase.co"),
+        ("SUPABASE_ANON_KEY", "sb_publishable_hunter2"),
+        ("SUPABASE_JWT_SECRET", "hunter2-hunter2-hunter2-hunter2-"),
     ]))
     .unwrap();
     assert!(!format!("{settings:?} {settings:#?}").contains("hunter2"));

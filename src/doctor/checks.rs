@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
 
+use crate::auth;
 use crate::config::{self, SETTINGS, Settings, Vars, warnings};
 use crate::pages;
 use crate::store::Address;
@@ -146,6 +147,52 @@ fn private_database(settings: &Settings) -> Check {
         }
         Err(error) => Check::new("database", Bad, format!("{error:#}")),
     }
+}
+
+/// Whose accounts they are and, where they are Supabase's, whether it can be worked with.
+pub(super) async fn accounts(settings: &Settings) -> Vec<Check> {
+    let Some(project) = &settings.supabase else {
+        return vec![Check::new("accounts", Good, "local ones (SUPABASE_URL is unset)")];
+    };
+    let url = &project.url;
+    let found = match auth::look_at_project(project).await {
+        Ok(found) => found,
+        Err(error) => return vec![Check::new("accounts", Bad, format!("{error:#}"))],
+    };
+    let mut checks = vec![match found.confirms {
+        Some(true) => Check::new(
+            "accounts",
+            Good,
+            format!("Supabase Auth's, of {url}; addresses are confirmed by mail"),
+        ),
+        Some(false) => Check::new("accounts", Good, format!("Supabase Auth's, of {url}")),
+        None => Check::new(
+            "accounts",
+            Doubt,
+            format!("Supabase Auth at {url} does not answer, or not to this key"),
+        )
+        .next("are SUPABASE_URL and SUPABASE_ANON_KEY right, and may this machine reach it?"),
+    }];
+    let legacy = project.jwt_secret.is_some();
+    checks.push(match found.keys {
+        Err(why) => Check::new("sign keys", Doubt, format!("{url}/auth/v1/.well-known/jwks.json: {why}"))
+            .next("until they can be had nobody comes in"),
+        Ok(keys) if keys.is_empty() && !legacy => {
+            Check::new("sign keys", Bad, "the project has no signing keys, and SUPABASE_JWT_SECRET is unset")
+                .next("make signing keys in the project's settings, or give its JWT secret")
+        }
+        Ok(keys) => {
+            let listed = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+            Check::new("sign keys", Good, format!("{} listed: {listed}", keys.len()))
+        }
+    });
+    if legacy {
+        checks.push(
+            Check::new("sign keys", Note, "HS256 with SUPABASE_JWT_SECRET is believed too")
+                .next("unset it once the project signs with a key of its own"),
+        );
+    }
+    checks
 }
 
 pub(super) async fn model(settings: &Settings) -> Vec<Check> {

@@ -88,6 +88,66 @@ async fn the_practice_model_is_a_note_and_a_deaf_endpoint_a_doubt() {
     assert!(only(&real, "young users").next.as_ref().unwrap().contains("terms"));
 }
 
+async fn project(settings: serde_json::Value, keys: serde_json::Value, secret: Option<&str>) -> Report {
+    let app = axum::Router::new()
+        .route(
+            "/auth/v1/settings",
+            axum::routing::get(async move |headers: http::HeaderMap| {
+                let known = headers["apikey"] == "hunter2";
+                let status = if known { http::StatusCode::OK } else { http::StatusCode::UNAUTHORIZED };
+                (status, axum::Json(settings))
+            }),
+        )
+        .route("/auth/v1/.well-known/jwks.json", axum::routing::get(async move || axum::Json(keys)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    let supabase = crate::config::Supabase {
+        url,
+        anon_key: "hunter2".to_owned().into(),
+        jwt_secret: secret.map(|secret| secret.to_owned().into()),
+        keys: crate::config::SigningKeys::default(),
+    };
+    let report = report(Settings { supabase: Some(supabase), ..quiet() }).await;
+    serving.abort();
+    report
+}
+
+#[tokio::test]
+async fn it_says_whose_accounts_they_are_and_which_keys_are_believed() {
+    let local = report(quiet()).await;
+    assert!(only(&local, "accounts").found.contains("local"), "{}", local.text());
+    let key = serde_json::json!({"kty": "EC", "crv": "P-256", "kid": "a", "x": "A".repeat(43), "y": "A".repeat(43)});
+    let keys = serde_json::json!({"keys": [key]});
+    let well = project(serde_json::json!({"mailer_autoconfirm": false}), keys.clone(), None).await;
+    assert_eq!(only(&well, "accounts").verdict, Verdict::Good);
+    assert!(only(&well, "accounts").found.contains("confirmed by mail"), "{}", well.text());
+    assert!(only(&well, "sign keys").found.contains("1 listed: ES256"), "{}", well.text());
+    let none = serde_json::json!({"keys": []});
+    let without = project(serde_json::json!({}), none.clone(), None).await;
+    assert_eq!(only(&without, "sign keys").verdict, Verdict::Bad);
+    let legacy = project(serde_json::json!({}), none, Some(&"hunter2".repeat(5))).await;
+    assert!(legacy.text().contains("HS256 with SUPABASE_JWT_SECRET"), "{}", legacy.text());
+    let odd = project(serde_json::json!({}), serde_json::json!("no list"), None).await;
+    assert_eq!(only(&odd, "sign keys").verdict, Verdict::Doubt);
+    for report in [&well, &without, &legacy, &odd] {
+        assert!(!format!("{}{}", report.text(), report.json()).contains("hunter2"));
+    }
+}
+
+#[tokio::test]
+async fn a_project_that_is_away_is_a_doubt() {
+    let supabase = crate::config::Supabase {
+        url: "http://127.0.0.1:1".to_owned(),
+        anon_key: "hunter2".to_owned().into(),
+        jwt_secret: None,
+        keys: crate::config::SigningKeys::default(),
+    };
+    let report = report(Settings { supabase: Some(supabase), ..quiet() }).await;
+    assert_eq!(only(&report, "accounts").verdict, Verdict::Doubt);
+    assert_eq!(only(&report, "sign keys").verdict, Verdict::Doubt);
+}
+
 #[tokio::test]
 async fn an_endpoint_is_judged_by_its_status() {
     for (status, verdict) in

@@ -143,6 +143,7 @@ impl From<SignedIn> for Tokens {
     post, path = "/auth/register", tag = "accounts", security(()), request_body = Register,
     responses(
         (status = 201, body = Tokens),
+        (status = 403, description = "`email_not_confirmed`: made, and a message is on its way (with Supabase Auth); or no new accounts are made"),
         (status = 409, description = "`email_taken`"),
         (status = 422, description = "A field is invalid; `errors` points at each. `weak_password`, `invalid_code`")
     )
@@ -168,7 +169,11 @@ pub(super) async fn register(
 /// Signs in.
 #[utoipa::path(
     post, path = "/auth/login", tag = "accounts", security(()), request_body = Login,
-    responses((status = 200, body = Tokens), (status = 401, description = "`invalid_credentials`"))
+    responses(
+        (status = 200, body = Tokens),
+        (status = 401, description = "`invalid_credentials`"),
+        (status = 403, description = "`email_not_confirmed` (with Supabase Auth)"),
+    )
 )]
 pub(super) async fn login(
     State(app): State<App>,
@@ -200,8 +205,10 @@ pub(super) async fn refresh(
 pub(super) async fn logout(
     State(app): State<App>,
     who: Principal,
+    headers: HeaderMap,
 ) -> Result<(StatusCode, [(HeaderName, &'static str); 1]), Problem> {
     app.auth.logout(&who).await?;
+    app.auth.log_out_upstream(auth::required(&headers)?).await;
     Ok((StatusCode::NO_CONTENT, [(CLEAR_SITE_DATA, WHAT_TO_CLEAR)]))
 }
 

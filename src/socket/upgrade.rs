@@ -114,6 +114,6 @@ async fn who(
             app.auth.ticket_may_come_from(origin)?;
             app.auth.redeem_ticket(ticket, origin).await
         }
-        None => Err(Problem::unauthorized()),
+        None => Err(auth::nobody()),
     }
 }

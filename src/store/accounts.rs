@@ -105,6 +105,19 @@ pub enum Rotation {
     Refused,
 }
 
+/// Somebody of Supabase's, as a token of theirs names them.
+#[derive(Debug)]
+pub struct Sight<'a> {
+    pub user: Uuid,
+    pub sign_in: Uuid,
+    pub issuer: &'a str,
+    /// In lower case.
+    pub email: &'a str,
+    /// For the first time.
+    pub role: Role,
+    pub now: Timestamp,
+}
+
 #[derive(Debug)]
 pub struct NewTicket<'a> {
     pub user: Uuid,
@@ -246,6 +259,55 @@ impl Store {
             return Ok(Rotation::Done { sign_in, user, email, role: read_role(row)? });
         }
         Ok(if row.try_get("used")? { Rotation::Reused { sign_in } } else { Rotation::Refused })
+    }
+
+    /// Writes somebody of Supabase's down; true: for the first time. `None`: they were deleted here,
+    /// or their id is a local account's.
+    pub async fn sight(&self, sight: &Sight<'_>) -> Result<Option<bool>, StoreError> {
+        let rows = self
+            .at_the_door()
+            .change(
+                include_str!("../../sql/queries/accounts_sight.sql"),
+                &[
+                    (&sight.user, Type::UUID),
+                    (&sight.email, Type::TEXT),
+                    (&sight.role.as_str(), Type::TEXT),
+                    (&sight.issuer, Type::TEXT),
+                    (&sight.sign_in, Type::UUID),
+                    (&sight.now, Type::TIMESTAMPTZ),
+                ],
+            )
+            .await?;
+        Ok(rows.first().map(|row| row.try_get("made")).transpose()?)
+    }
+
+    /// Remembers which sign-in a refresh token of Supabase's belongs to.
+    pub async fn keep_refresh(
+        &self,
+        hash: &[u8],
+        sign_in: Uuid,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.at_the_door()
+            .execute(
+                include_str!("../../sql/queries/accounts_refresh_keep.sql"),
+                &[
+                    (&hash, Type::BYTEA),
+                    (&sign_in, Type::UUID),
+                    (&now, Type::TIMESTAMPTZ),
+                    (&expires_at, Type::TIMESTAMPTZ),
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// The sign-in that a refresh token of Supabase's belongs to.
+    pub async fn sign_in_of_refresh(&self, hash: &[u8]) -> Result<Option<Uuid>, StoreError> {
+        let sql = include_str!("../../sql/queries/accounts_refresh_family.sql");
+        let row = self.at_the_door().read_opt(sql, &[(&hash, Type::BYTEA)]).await?;
+        Ok(row.map(|row| row.try_get("sign_in_id")).transpose()?)
     }
 
     pub async fn end_sign_in(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {

@@ -38,6 +38,8 @@ const sentences = {
   invalid_credentials: "The email or the password is not right.",
   unauthorized: "You have been signed out. Please sign in again.",
   last_admin: "This is the last admin of your school. Make somebody else an admin first.",
+  email_not_confirmed: "We have sent you an email. Open the link in it, then sign in.",
+  identity_unavailable: "Signing in doesn't work right now. Please try again soon.",
   email_taken: "There is an account with this email already. Try signing in.",
   weak_password: "This password is too easy to guess. Please choose another one.",
   wrong_password: "That is not your password. Please try again.",
@@ -50,7 +52,7 @@ const sentences = {
 /** These say more than their status does. */
 const telling = new Set([
   "weak_password", "wrong_password", "invalid_code", "no_such_class", "nobody_there", "last_admin", "consent_required",
-  "quota_exceeded", "email_taken", "invalid_credentials",
+  "quota_exceeded", "email_taken", "invalid_credentials", "email_not_confirmed", "identity_unavailable",
 ]);
 
 /** Some refusals mean the same whatever was asked. @type {Record<number, string>} */

@@ -10,6 +10,7 @@
 mod accounts;
 mod admin;
 mod answers;
+mod attacks;
 mod classes;
 mod comeback;
 mod commands;
@@ -28,5 +29,6 @@ mod restarts;
 mod rights;
 mod schools;
 mod store;
+mod supabase;
 mod support;
 mod wire;

@@ -3,6 +3,8 @@
 pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod frame;
+pub(crate) mod gotrue;
+pub(crate) mod keys;
 pub(crate) mod model;
 pub(crate) mod pg;
 pub(crate) mod process;

@@ -13,6 +13,7 @@ const DEFINERS: &[&str] = &[
     "fynq.my_classes",
     "fynq.my_org",
     "fynq.org_i_run",
+    "fynq.remember_gone_user",
     "fynq.same_organisation",
     "fynq.students_i_teach",
     "public.write_batch",

@@ -97,6 +97,11 @@ impl Client {
         Client { addr, ..self.clone() }
     }
 
+    /// The same person with another token.
+    pub(crate) fn with_token(&self, token: impl Into<String>) -> Client {
+        Client { token: token.into(), ..self.clone() }
+    }
+
     pub(crate) fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
     }

@@ -58,7 +58,9 @@ impl Socket {
         let mut request = format!("ws://{addr}{path}").into_client_request().unwrap();
         for (name, value) in headers {
             let name: http::HeaderName = name.parse().unwrap();
-            request.headers_mut().append(name, value.parse().unwrap());
+            // Bytes, so that a test may send what no browser would.
+            let value = http::HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            request.headers_mut().append(name, value);
         }
         let stream = TcpStream::connect(addr).await.unwrap();
         stream.set_nodelay(true).unwrap();
