@@ -27,7 +27,7 @@ for (const colorScheme of ["light", "dark"]) {
       await check(page, "sign in, with mistakes");
       await page.getByRole("button", { name: "Create an account" }).click();
       await check(page, "sign up");
-      await page.reload();
+      await page.goto(cable.url);
       await signUp(page);
       await check(page, "empty");
       await ask(page, `A lesson ${emu({ say: lesson })}`);
