@@ -304,5 +304,6 @@ fn new_message(sessions: &[Uuid], content: Arc<str>) -> NewMessage {
         status: Status::Complete,
         edits: None,
         created_at: clock::now(),
+        charged: false,
     }
 }

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::gemini::Model;
 use crate::session::Registry;
 use crate::shutdown::Shutdown;
-use crate::store::Store;
+use crate::store::{Audit, Store};
 
 /// The state of every handler; cheap to clone.
 pub type App = Arc<Parts>;
@@ -15,6 +15,7 @@ pub type App = Arc<Parts>;
 pub struct Parts {
     pub settings: Settings,
     pub store: Store,
+    pub audit: Audit,
     pub model: Model,
     /// Whether the model is the built-in practice model.
     pub practice: bool,

@@ -122,7 +122,7 @@ impl Auth {
     pub async fn authenticate(&self, token: &str) -> Result<Principal, Problem> {
         let claims = self.0.verifier.verify(token, clock::now()).await.map_err(|unread| match unread {
             Unread::Bad(reason) => {
-                tracing::info!(reason, "a token was refused");
+                self.0.store.audit().token_refused(reason);
                 Problem::unauthorized()
             }
             Unread::NoKeys => Problem::identity_unavailable(),
@@ -142,18 +142,20 @@ impl Auth {
 
     fn principal(&self, sign_in: Option<SignIn>, expires_at: Timestamp) -> Result<Principal, Problem> {
         let refused = |reason: &'static str| {
-            tracing::info!(reason, "a sign-in was refused");
+            self.0.store.audit().token_refused(reason);
             Err(Problem::unauthorized())
         };
         let Some(row) = sign_in else { return refused("unknown") };
-        match standing::standing(&row) {
+        let standing = standing::standing(&row);
+        match standing {
             Standing::Disabled => refused("disabled"),
             Standing::SignedOut => refused("signed out"),
-            Standing::Good(role) => Ok(Principal {
+            Standing::Good(role) | Standing::Mute(role) => Ok(Principal {
                 user_id: row.user_id,
                 org_id: row.org_id,
                 role,
                 name: row.name,
+                may_speak: matches!(standing, Standing::Good(_)),
                 family: row.id,
                 expires_at,
             }),
@@ -162,19 +164,22 @@ impl Auth {
 
     /// Live rights for an open socket: ends within five seconds of the sign-in or the account. While
     /// the database is away the last word stays.
-    pub fn standing(&self, family: Uuid, _user: Uuid, role: Role) -> watch::Receiver<Standing> {
+    pub fn standing(&self, who: &Principal) -> watch::Receiver<Standing> {
         self.start_housekeeping();
-        self.0.standings.listen(family, role)
+        let good = if who.may_speak { Standing::Good(who.role) } else { Standing::Mute(who.role) };
+        self.0.standings.listen(who.family, good)
     }
 
     /// Resolves when the sign-in, the account or the role of somebody who is answered for a while is no
     /// more, within five seconds of it.
     pub fn rights_end(&self, who: &Principal) -> impl Future<Output = ()> + Send + use<> {
-        let mut standing = self.standing(who.family, who.user_id, who.role);
-        let role = who.role;
+        let mut standing = self.standing(who);
+        let good = Standing::Good(who.role);
+        let mute = Standing::Mute(who.role);
+        let spoke = who.may_speak;
         async move {
             // Nobody watches over this sign-in any more: that happens only while the server stops.
-            if standing.wait_for(|standing| *standing != Standing::Good(role)).await.is_err() {
+            if standing.wait_for(|now| *now != good && (spoke || *now != mute)).await.is_err() {
                 std::future::pending().await
             }
         }

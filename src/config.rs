@@ -37,6 +37,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long the head of a request may take to arrive, and a connection to ask for something.
     pub header_timeout: Duration,
+    pub quotas: Quotas,
+    pub retention: Retention,
     pub log: LogFormat,
     /// Which log lines, as tracing's filter directives.
     pub log_filter: String,
@@ -121,6 +123,39 @@ impl Default for SigningKeys {
     }
 }
 
+/// What may be used up in a day and in a month, both in UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quotas {
+    /// Of each student.
+    pub student: Quota,
+    /// Of all students of a class together.
+    pub class: Quota,
+}
+
+/// `None`: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    pub messages_day: Option<i64>,
+    pub messages_month: Option<i64>,
+    /// Of the model, both ways.
+    pub tokens_day: Option<i64>,
+    pub tokens_month: Option<i64>,
+}
+
+impl Quotas {
+    pub fn is_any(&self) -> bool {
+        *self != Quotas::default()
+    }
+}
+
+/// How many days are kept; `None`: for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Sessions in which nothing happened since.
+    pub sessions_days: Option<u32>,
+    pub audit_days: Option<u32>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     Pretty,
@@ -183,6 +218,9 @@ impl Default for Settings {
             rate_limit: true,
             limits: Limits::default(),
             header_timeout: Duration::from_secs(65),
+            quotas: Quotas::default(),
+            // Nothing that somebody said is deleted before an operator has decided for how long it is kept.
+            retention: Retention { sessions_days: None, audit_days: Some(365) },
             log: LogFormat::Pretty,
             log_filter: "info".into(),
             session: Session {

@@ -66,6 +66,9 @@ pub struct Principal {
     pub org_id: Uuid,
     pub role: Role,
     pub name: String,
+    /// Whether they may put questions: a student whose organisation asks for a consent that is not there
+    /// may only read.
+    pub may_speak: bool,
     /// The sign-in that the token belongs to: what logout ends.
     pub family: Uuid,
     /// When the access token expires.
@@ -94,6 +97,8 @@ pub enum ClassAccess {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Good(Role),
+    /// Good, but the consent that the organisation asks for is not there: reading alone.
+    Mute(Role),
     /// Signed out: the token means nothing any more.
     SignedOut,
     /// The account was disabled or deleted.

@@ -18,6 +18,7 @@ pub mod shutdown;
 pub mod telemetry;
 
 // Floor 1: words only, no IO.
+pub mod audit;
 pub mod config;
 pub mod identity;
 pub mod password_rules;
@@ -38,6 +39,7 @@ pub mod caller;
 pub mod problem;
 
 // Floor 5: the doors. They never import each other.
+pub mod jobs;
 pub mod pages;
 pub mod rest;
 pub mod socket;

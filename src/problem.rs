@@ -81,6 +81,7 @@ problems! {
     invalid_credentials = UNAUTHORIZED, "Invalid credentials", "The e-mail address or the password is wrong.";
     /// The role may not do this, or the thing may be seen but not changed.
     forbidden = FORBIDDEN, "Not allowed", "You may not do that.";
+    consent_required = FORBIDDEN, "Consent required", "The school needs a consent before questions can be asked. Reading stays possible.";
     /// Does not exist, or may not be seen: nobody can tell which.
     not_found = NOT_FOUND, "Not found", "There is nothing here.";
     method_not_allowed = METHOD_NOT_ALLOWED, "Method not allowed", "This address does not know that method.";

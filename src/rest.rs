@@ -11,9 +11,11 @@ mod chat;
 mod classes;
 mod credentials;
 mod docs;
+mod export;
 mod health;
 mod input;
 mod page;
+mod records;
 mod sessions;
 mod sign_ins;
 
@@ -34,6 +36,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::audit::{self, Asking};
 use crate::auth::{self, Auth};
 use crate::caller::Caller;
 use crate::problem::{self, Problem};
@@ -110,7 +113,16 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(admin::users, admin::create_user))
         .routes(routes!(admin::change_user))
         .routes(routes!(admin::sign_out))
-        .routes(routes!(admin::organisation, admin::rename_organisation));
+        .routes(routes!(admin::organisation, admin::rename_organisation))
+        .routes(routes!(records::audit))
+        .routes(routes!(records::consent))
+        .routes(routes!(records::record_consent))
+        .routes(routes!(records::policy, records::change_policy))
+        .routes(routes!(records::usage))
+        .routes(routes!(export::own))
+        .routes(routes!(export::of_user))
+        .routes(routes!(records::delete_me))
+        .routes(routes!(records::delete_user));
     OpenApiRouter::with_openapi(docs::frame())
         .nest("/api/v1", api)
         .routes(routes!(health::live))
@@ -154,8 +166,10 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 
 /// Requests per address.
 async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
-    match app.auth.limits().request(Caller::of(request.extensions()).address) {
-        Ok(()) => next.run(request).await,
+    let peer = Caller::of(request.extensions()).address;
+    let asking = Asking { address: Some(peer), request_id: Some(problem::current_request_id()) };
+    match app.auth.limits().request(peer) {
+        Ok(()) => audit::asked(asking, next.run(request)).await,
         Err(problem) => problem.into_response(),
     }
 }

@@ -21,7 +21,7 @@ use crate::gemini::Model;
 use crate::session::Registry;
 use crate::shutdown::{self, Phase, Trigger};
 use crate::store::Store;
-use crate::{pages, practice, rest, socket, telemetry};
+use crate::{jobs, pages, practice, rest, socket, telemetry};
 
 /// After the drain: how long interrupted runs have to be written and the writer to finish, sockets to
 /// say goodbye, requests to end, and the database to be let go. With the drain's 20 s all of it
@@ -52,6 +52,11 @@ impl Server {
         if interrupted > 0 {
             tracing::info!(interrupted, "closed the answers that a crash had left open");
         }
+        let unobserved = store.close_observations().await?;
+        if unobserved > 0 {
+            tracing::info!(unobserved, "closed the observations that a crash had left open");
+        }
+        store.writer().limit(&settings.quotas);
         let (practice, practicing) = practice_model(&mut settings).await?.unzip();
         let model = Model::new(&settings.model)?;
         let auth = Auth::new(&settings, store.clone())?;
@@ -64,6 +69,7 @@ impl Server {
         let app: App = Arc::new(Parts {
             practice: practicing.is_some(),
             settings,
+            audit: store.audit().clone(),
             store,
             model,
             sessions,
@@ -72,6 +78,7 @@ impl Server {
             sockets: tokio::sync::watch::Sender::new(0),
         });
         wake_waiting(&app).await?;
+        tokio::spawn(jobs::retention(app.clone()));
         let metrics = tokio::spawn(telemetry::fold_metrics(telemetry::metrics()?));
         let http = tokio::spawn(listen::serve(listener, router(&app), Arc::clone(&app)));
         Ok(Server { address, app, trigger: Arc::new(trigger), http, metrics, practice })

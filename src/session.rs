@@ -19,6 +19,7 @@ mod window;
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::clock::{self, Timestamp};
 use crate::protocol::ErrorCode;
 use crate::store::WriteError;
 
@@ -45,6 +46,19 @@ impl Refused {
         Refused { code, message: Cow::Borrowed(message), retry_after_ms }
     }
 
+    /// When it starts anew is said in the sentence, too: it is read by people.
+    fn over_quota(until: Timestamp) -> Refused {
+        let left = until.duration_since(clock::now());
+        let retry_after_ms = u64::try_from(left.as_millis()).unwrap_or(0).max(1);
+        let message =
+            format!("The quota is used up; it starts anew at {} UTC.", until.strftime("%Y-%m-%d %H:%M"));
+        Refused {
+            code: ErrorCode::QuotaExceeded,
+            message: message.into(),
+            retry_after_ms: Some(retry_after_ms),
+        }
+    }
+
     pub(crate) fn unavailable(retry_after: Duration) -> Refused {
         let retry_after_ms = Some(retry_after.as_millis() as u64);
         Refused { retry_after_ms, ..Refused::plain(ErrorCode::StorageUnavailable) }
@@ -56,6 +70,7 @@ impl From<&WriteError> for Refused {
         match error {
             WriteError::Unavailable { retry_after } => Refused::unavailable(*retry_after),
             WriteError::Refused => Refused::plain(ErrorCode::Internal),
+            WriteError::OverQuota(until) => Refused::over_quota(*until),
         }
     }
 }

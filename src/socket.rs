@@ -2,6 +2,7 @@
 
 mod connection;
 mod end;
+mod observation;
 mod outgoing;
 mod pace;
 mod upgrade;

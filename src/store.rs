@@ -4,6 +4,7 @@
 //! so that a transaction-mode pooler may stand in between.
 
 pub mod accounts;
+mod audit;
 mod chat;
 pub mod classes;
 pub mod credentials;
@@ -12,6 +13,7 @@ mod messages;
 pub mod migrate;
 pub mod people;
 mod pool;
+mod records;
 mod scope;
 mod sessions;
 pub mod sign_ins;
@@ -32,10 +34,14 @@ use crate::config;
 use crate::id::Uuid;
 use crate::protocol::{AuthorKind, ErrorCode, FinishReason, Message, MessageRole, Status, Usage};
 
+pub use audit::{Audit, Audited};
 use local::LocalPostgres;
 pub(crate) use messages::ASSISTANT;
 pub use messages::{MessagesFrom, Reached};
 pub use pool::Address;
+pub use records::{
+    Consent, Deleter, Deletion, NewConsent, Overdue, Part, Policy, PolicyChange, Recorded, Used,
+};
 use scope::{Actor, Scope, Scopes};
 pub use sessions::{Listed, NewSession, Page, SeenPerson, SeenSession, Session, SessionChange, SessionsOf};
 pub use writer::Writer;
@@ -56,6 +62,7 @@ struct Parts {
     address: Address,
     scopes: Scopes,
     writer: Writer,
+    audit: Audit,
     /// The private server, when it is ours to stop.
     local: Mutex<Option<LocalPostgres>>,
 }
@@ -116,7 +123,8 @@ impl Store {
         };
         let scopes = Scopes::new(address.pool(settings.pool_size)?);
         let writer = Writer::start(address.clone());
-        Ok(Store(Arc::new(Parts { address, scopes, writer, local: Mutex::new(local) })))
+        let audit = Audit::start(scopes.clone());
+        Ok(Store(Arc::new(Parts { address, scopes, writer, audit, local: Mutex::new(local) })))
     }
 
     /// Brings the schema up to date and nothing more. Returns how many migrations ran.
@@ -145,6 +153,7 @@ impl Store {
     /// Commits what waits, closes the connections, and stops the private server if there is one.
     pub async fn close(&self) {
         self.0.writer.close().await;
+        self.0.audit.close().await;
         self.0.scopes.close();
         let local = self.0.local.lock().await.take();
         if let Some(local) = local {
@@ -229,6 +238,9 @@ async fn when_it_is_up(address: &Address) -> anyhow::Result<usize> {
 pub struct Woken {
     pub id: Uuid,
     pub student_id: Uuid,
+    pub org_id: Uuid,
+    /// Whether the organisation lets its students see who watches.
+    pub show_watchers: bool,
     pub student_name: String,
     pub title: Option<String>,
     pub hand_raised: bool,
@@ -276,6 +288,8 @@ pub struct NewMessage {
     pub status: Status,
     pub edits: Option<Uuid>,
     pub created_at: Timestamp,
+    /// It counts against the quotas: a question, or the answer to one that is asked again.
+    pub charged: bool,
 }
 
 /// The changing columns of a message, whole: repeating it is harmless.
@@ -343,4 +357,7 @@ pub enum WriteError {
     /// The database refused these rows (the session is gone, say); trying again changes nothing.
     #[error("the database refused the rows")]
     Refused,
+    /// A quota is used up until then; nothing was written.
+    #[error("a quota is used up until {0}")]
+    OverQuota(Timestamp),
 }

@@ -1,5 +1,10 @@
 -- The whole of the writer's batch as one call: one statement is one transaction and one round trip,
 -- and its plans stay in the connection, whoever's turn it is there. Each array is one column.
+--
+-- The settings below are what keeps the plans. The planner cannot know how many rows an array holds, takes
+-- plans made for the arrays of the moment to be cheaper, and would make them anew for every batch: that was
+-- half of what a batch cost. And a plan made while the tables were small would read them from end to end
+-- until statistics come. All rows are found by their key.
 
 CREATE FUNCTION write_batch(
     -- Rows that are there already are no error; that costs a fifth more.
@@ -20,6 +25,10 @@ CREATE FUNCTION write_batch(
     h_session  uuid[], h_raised boolean[]
 ) RETURNS void
 LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 AS $$
 BEGIN
     -- Whoever waits longer for a lock may as well wait for the next attempt.

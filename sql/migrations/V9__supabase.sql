@@ -5,6 +5,8 @@
 ALTER TABLE users ADD COLUMN issuer text;
 DROP INDEX users_email;
 CREATE UNIQUE INDEX users_email ON users (email) WHERE issuer IS NULL;
+-- Making an account looks at it for the index.
+GRANT SELECT (issuer) ON users TO fynq_admin;
 
 -- A sign-in of Supabase's is never swept: it goes on without us, and one that was ended here must stay
 -- ended.

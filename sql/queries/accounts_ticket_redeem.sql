@@ -6,7 +6,12 @@ WITH ticket AS (
 SELECT ticket.user_id, ticket.sign_in_id, ticket.origin, ticket.token_expires_at, ticket.expires_at,
        u.org_id, u.role, coalesce(nullif(u.display_name, ''), split_part(u.email, '@', 1)) AS name,
        s.ended_at IS NOT NULL OR s.credentials_no <> u.credentials_no AS ended,
-       u.disabled_at IS NOT NULL AS disabled
+       u.disabled_at IS NOT NULL AS disabled,
+       CASE WHEN o.consent_required AND u.role = 'student' THEN NOT coalesce((
+           SELECT c.state = 'given' AND c.version = o.consent_version FROM consents c
+           WHERE c.user_id = u.id ORDER BY c.id DESC LIMIT 1
+       ), false) ELSE false END AS mute
 FROM ticket
 JOIN sign_ins s ON s.id = ticket.sign_in_id AND s.user_id = ticket.user_id
 JOIN users u ON u.id = s.user_id
+JOIN organisations o ON o.id = u.org_id

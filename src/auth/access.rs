@@ -113,6 +113,7 @@ mod tests {
             org_id,
             role,
             name: "P".into(),
+            may_speak: true,
             family: crate::id::new(),
             expires_at: crate::clock::now(),
         }

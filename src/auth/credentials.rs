@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::audit::Event;
 use crate::clock;
 use crate::id::Uuid;
 use crate::identity::Principal;
@@ -71,6 +72,16 @@ impl Auth {
         }
     }
 
+    /// The password once more, before something that cannot be undone.
+    pub async fn confirm(
+        &self,
+        who: &Principal,
+        from: IpAddr,
+        password: SecretString,
+    ) -> Result<(), Problem> {
+        self.prove(who, from, password, "/password").await.map(drop)
+    }
+
     /// A new password in the place of the old one; every other sign-in ends.
     pub async fn change_password(
         &self,
@@ -86,7 +97,7 @@ impl Auth {
         let change = Change { user: who.user_id, sign_in: who.family, proof: &proof, now: clock::now() };
         let ended = self.0.store.change_password(&change, &hash).await?;
         self.ended(&ended.ok_or_else(|| wrong("/current_password"))?);
-        tracing::info!(target: "fynq::security", event = "password_changed", user = %who.user_id);
+        self.0.store.audit().record(who, &Event::PasswordChanged);
         Ok(())
     }
 
@@ -108,7 +119,7 @@ impl Auth {
         })?;
         let (account, ended) = changed.ok_or_else(|| wrong("/password"))?;
         self.ended(&ended);
-        tracing::info!(target: "fynq::security", event = "email_changed", user = %who.user_id);
+        self.0.store.audit().record(who, &Event::EmailChanged);
         Ok(account)
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::audit::Event;
 use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
 use crate::identity::{Principal, Role};
@@ -48,7 +49,7 @@ impl Auth {
         if !self.0.store.keep_reset_code(admin.user_id, user, &new).await? {
             return Err(Problem::not_found());
         }
-        tracing::info!(target: "fynq::security", event = "reset_code_issued", by = %admin.user_id, %user);
+        self.0.store.audit().record(admin, &Event::ResetCodeIssued { user });
         Ok(ResetCode { code: code.into_text(), expires_at })
     }
 
@@ -74,7 +75,7 @@ impl Auth {
         let hash = self.0.passwords.hash(password).await?;
         let reset = self.0.store.reset_password(&email, &code, &hash, clock::now()).await?.ok_or_else(bad)?;
         self.ended(&reset.ended);
-        tracing::info!(target: "fynq::security", event = "password_reset", user = %reset.user);
+        self.0.store.audit().record(reset.user, &Event::PasswordReset { user: reset.user });
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::audit::{By, Event};
 use crate::clock;
 use crate::id::{self, Uuid};
 use crate::identity::{Principal, Role, Standing};
@@ -92,7 +93,8 @@ impl Auth {
             Created::Taken => return Err(Problem::email_taken()),
             Created::NoClass => return Err(no_class()),
         };
-        tracing::info!(user = %account.id, "registered");
+        let created = Event::AccountCreated { user: account.id, role: account.role };
+        self.0.store.audit().record(account.id, &created);
         let known = Known { user: account.id, email: account.email, role: account.role, number: 0 };
         self.begin(known, new.device).await
     }
@@ -114,10 +116,11 @@ impl Auth {
         let known = self.0.store.credentials(&email).await?;
         let kept = known.as_ref().and_then(|known| known.password_hash.clone());
         let matches = self.0.passwords.matches(password.clone(), kept).await?;
+        let user = known.as_ref().map(|known| known.account.id);
         let known = known.filter(|known| matches && !known.disabled);
         limits.tried(attempt.as_ref(), known.is_some(), Instant::now())?;
         let Some(known) = known else {
-            tracing::info!("a sign-in failed");
+            self.0.store.audit().record(By::NOBODY, &Event::SignInFailed { user });
             return Err(Problem::invalid_credentials());
         };
         let account = known.account;
@@ -127,7 +130,7 @@ impl Auth {
         let known =
             Known { user: account.id, email: account.email, role: account.role, number: known.number };
         let signed_in = self.begin(known, device).await?;
-        tracing::info!(user = %signed_in.user, "signed in");
+        self.0.store.audit().record(signed_in.user, &Event::SignedIn);
         Ok(signed_in)
     }
 
@@ -193,7 +196,7 @@ impl Auth {
         match self.0.store.rotate_refresh(&old, &next.hash(), now, expires_at).await? {
             Rotation::Done { sign_in, user, email, role } => self.signed_in(user, email, role, sign_in, next),
             Rotation::Reused { sign_in } => {
-                tracing::warn!(%sign_in, "a refresh token was used twice: the sign-in is ended");
+                self.0.store.audit().record(By::NOBODY, &Event::RefreshReused { sign_in });
                 self.0.standings.set(sign_in, Standing::SignedOut);
                 Err(Problem::unauthorized())
             }
@@ -205,7 +208,7 @@ impl Auth {
     pub async fn logout(&self, who: &Principal) -> Result<(), Problem> {
         self.0.store.end_sign_in(who.family, clock::now()).await?;
         self.0.standings.set(who.family, Standing::SignedOut);
-        tracing::info!(user = %who.user_id, "signed out");
+        self.0.store.audit().record(who, &Event::SignedOut);
         Ok(())
     }
 }

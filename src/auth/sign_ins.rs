@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use secrecy::SecretString;
 
+use crate::audit::Event;
 use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
 use crate::identity::{Principal, Standing};
@@ -58,7 +59,7 @@ impl Auth {
             return Err(Problem::not_found());
         }
         self.ended(&[id]);
-        tracing::info!(target: "fynq::security", event = "sign_in_ended", user = %who.user_id, sign_in = %id);
+        self.0.store.audit().record(who, &Event::SignInsEnded);
         Ok(())
     }
 
@@ -72,7 +73,7 @@ impl Auth {
         self.prove(who, from, password, "/password").await?;
         let ended = self.0.store.end_other_sign_ins(who.user_id, who.family, clock::now()).await?;
         self.ended(&ended);
-        tracing::info!(target: "fynq::security", event = "other_sign_ins_ended", user = %who.user_id, count = ended.len());
+        self.0.store.audit().record(who, &Event::SignInsEnded);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use dashmap::DashMap;
 use tokio::sync::watch;
 
 use crate::id::Uuid;
-use crate::identity::{Role, Standing};
+use crate::identity::Standing;
 use crate::store::accounts::SignIn;
 
 /// How often the database is asked: rights end within five seconds wherever they were ended.
@@ -27,12 +27,12 @@ pub(super) struct Standings {
 }
 
 impl Standings {
-    /// Listens to a sign-in that was good with this role just now.
-    pub(super) fn listen(&self, family: Uuid, role: Role) -> watch::Receiver<Standing> {
-        let sender = self.watched.entry(family).or_insert_with(|| watch::Sender::new(Standing::Good(role)));
+    /// Listens to a sign-in that was worth this just now.
+    pub(super) fn listen(&self, family: Uuid, standing: Standing) -> watch::Receiver<Standing> {
+        let sender = self.watched.entry(family).or_insert_with(|| watch::Sender::new(standing));
         if sender.receiver_count() == 0 {
             // Nobody kept this value up to date: what the caller just learned is newer.
-            change(&sender, Standing::Good(role));
+            change(&sender, standing);
         }
         sender.subscribe()
     }
@@ -96,6 +96,8 @@ pub(super) fn standing(row: &SignIn) -> Standing {
         Standing::Disabled
     } else if row.ended {
         Standing::SignedOut
+    } else if row.mute {
+        Standing::Mute(row.role)
     } else {
         Standing::Good(row.role)
     }
@@ -114,7 +116,11 @@ fn change(sender: &watch::Sender<Standing>, to: Standing) {
 
 #[cfg(test)]
 mod tests {
+    use crate::identity::Role;
+
     use super::*;
+
+    const GOOD: Standing = Standing::Good(Role::Student);
 
     fn row(id: Uuid) -> SignIn {
         SignIn {
@@ -125,6 +131,7 @@ mod tests {
             name: "S".into(),
             ended: false,
             disabled: false,
+            mute: false,
         }
     }
 
@@ -132,7 +139,7 @@ mod tests {
     fn all_listeners_of_a_sign_in_share_one_entry() {
         let standings = Standings::default();
         let family = crate::id::new();
-        let sockets: Vec<_> = (0..100).map(|_| standings.listen(family, Role::Student)).collect();
+        let sockets: Vec<_> = (0..100).map(|_| standings.listen(family, GOOD)).collect();
         assert_eq!(standings.listened(), [family]);
         standings.apply(&[family], &[SignIn { role: Role::Tutor, ..row(family) }]);
         assert!(sockets.iter().all(|socket| *socket.borrow() == Standing::Good(Role::Tutor)));
@@ -145,7 +152,7 @@ mod tests {
     fn what_the_database_says_reaches_the_sockets() {
         let standings = Standings::default();
         let [ended, disabled, deleted] = [crate::id::new(), crate::id::new(), crate::id::new()];
-        let sockets = [ended, disabled, deleted].map(|id| standings.listen(id, Role::Student));
+        let sockets = [ended, disabled, deleted].map(|id| standings.listen(id, GOOD));
         let found = [SignIn { ended: true, ..row(ended) }, SignIn { disabled: true, ..row(disabled) }];
         standings.apply(&[ended, disabled, deleted], &found);
         let seen = sockets.map(|socket| *socket.borrow());
@@ -174,18 +181,18 @@ mod tests {
     fn an_older_look_does_not_undo_a_sign_out() {
         let standings = Standings::default();
         let family = crate::id::new();
-        let socket = standings.listen(family, Role::Student);
+        let socket = standings.listen(family, GOOD);
         standings.set(family, Standing::SignedOut);
         standings.apply(&[family], &[row(family)]);
         assert_eq!(*socket.borrow(), Standing::SignedOut);
-        assert_eq!(*standings.listen(family, Role::Student).borrow(), Standing::SignedOut);
+        assert_eq!(*standings.listen(family, GOOD).borrow(), Standing::SignedOut);
     }
 
     #[test]
     fn nothing_new_wakes_nobody() {
         let standings = Standings::default();
         let family = crate::id::new();
-        let socket = standings.listen(family, Role::Student);
+        let socket = standings.listen(family, GOOD);
         standings.apply(&[family], &[row(family)]);
         assert!(!socket.has_changed().unwrap());
     }
@@ -194,9 +201,9 @@ mod tests {
     fn a_value_that_nobody_kept_fresh_gives_way() {
         let standings = Standings::default();
         let family = crate::id::new();
-        let first = standings.listen(family, Role::Student);
+        let first = standings.listen(family, GOOD);
         standings.set(family, Standing::Disabled);
         drop(first);
-        assert_eq!(*standings.listen(family, Role::Student).borrow(), Standing::Good(Role::Student));
+        assert_eq!(*standings.listen(family, GOOD).borrow(), Standing::Good(Role::Student));
     }
 }

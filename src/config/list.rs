@@ -141,7 +141,7 @@ pub const SETTINGS: &[Setting] = &[
         "65",
         "a connection that asks for nothing for so many seconds, or takes longer over a request's head, is closed; longer than a proxy keeps its idle connections",
     ),
-    set("FYNQ_RATE_LIMIT", "on", "off", "off lifts every FYNQ_LIMIT_…, for load tests alone"),
+    set("FYNQ_RATE_LIMIT", "on", "off", "off lifts every FYNQ_LIMIT_… but no quota, for load tests alone"),
     set(
         "FYNQ_LIMIT_REQUESTS_ADDRESS",
         "12000/1m",
@@ -198,6 +198,36 @@ pub const SETTINGS: &[Setting] = &[
         "30",
         "30",
         "a socket whose peer needs longer for what is sent at once (64 KiB, or a snapshot) is closed with 4408",
+    ),
+    // What may be used up.
+    open(
+        "FYNQ_QUOTA_STUDENT_MESSAGES_DAY",
+        "50",
+        "questions of each student in a day (UTC); unset or 0: no limit; quotas hold with FYNQ_RATE_LIMIT=off too",
+    ),
+    open("FYNQ_QUOTA_STUDENT_MESSAGES_MONTH", "500", "… in a month (UTC)"),
+    open(
+        "FYNQ_QUOTA_STUDENT_TOKENS_DAY",
+        "200000",
+        "the model's tokens, both ways, for each student in a day; counted when an answer ends",
+    ),
+    open("FYNQ_QUOTA_STUDENT_TOKENS_MONTH", "2000000", "… in a month"),
+    open("FYNQ_QUOTA_CLASS_MESSAGES_DAY", "1000", "questions of all students of a class in a day (UTC)"),
+    open("FYNQ_QUOTA_CLASS_MESSAGES_MONTH", "10000", "… in a month (UTC)"),
+    open("FYNQ_QUOTA_CLASS_TOKENS_DAY", "4000000", "tokens for all students of a class in a day"),
+    open("FYNQ_QUOTA_CLASS_TOKENS_MONTH", "40000000", "… in a month"),
+    // How long things are kept.
+    set(
+        "FYNQ_RETENTION_DAYS",
+        "0",
+        "180",
+        "a session in which nothing happened for so many days is deleted with its messages; 0: none is",
+    ),
+    set(
+        "FYNQ_AUDIT_RETENTION_DAYS",
+        "365",
+        "365",
+        "a row of the audit is deleted after so many days; 0: none is",
     ),
     // Sessions.
     set(

@@ -15,7 +15,8 @@ use crate::password_rules::{self, Weak};
 
 use super::list::{ABSENT, SETTINGS};
 use super::{
-    Accounts, Database, Limits, LogFormat, Model, Rate, Session, Settings, SigningKeys, Socket, Supabase,
+    Accounts, Database, Limits, LogFormat, Model, Quota, Quotas, Rate, Retention, Session, Settings,
+    SigningKeys, Socket, Supabase,
 };
 
 /// Names and texts: the process environment over a `.env` file, or what a test supplies.
@@ -92,6 +93,8 @@ pub(super) fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Se
         rate_limit: from.or("FYNQ_RATE_LIMIT", defaults.rate_limit, on_or_off)?,
         limits: limits(&from, defaults.limits)?,
         header_timeout: from.seconds("FYNQ_HEADER_TIMEOUT_S", defaults.header_timeout)?,
+        quotas: quotas(&from)?,
+        retention: retention(&from, defaults.retention)?,
         log: from.or("FYNQ_LOG", defaults.log, |text| match text {
             "pretty" => Ok(LogFormat::Pretty),
             "json" => Ok(LogFormat::Json),
@@ -262,6 +265,36 @@ fn is_service_key(text: &str) -> bool {
     let payload = text.split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
     let claims = payload.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
     claims.is_some_and(|claims| claims["role"] == "service_role")
+}
+
+fn quotas(from: &Reader<'_>) -> Result<Quotas, SettingError> {
+    let limit = |name| -> Result<Option<i64>, SettingError> {
+        Ok(Some(from.number(name, 0, 0, i64::MAX / 2)?).filter(|limit| *limit > 0))
+    };
+    Ok(Quotas {
+        student: Quota {
+            messages_day: limit("FYNQ_QUOTA_STUDENT_MESSAGES_DAY")?,
+            messages_month: limit("FYNQ_QUOTA_STUDENT_MESSAGES_MONTH")?,
+            tokens_day: limit("FYNQ_QUOTA_STUDENT_TOKENS_DAY")?,
+            tokens_month: limit("FYNQ_QUOTA_STUDENT_TOKENS_MONTH")?,
+        },
+        class: Quota {
+            messages_day: limit("FYNQ_QUOTA_CLASS_MESSAGES_DAY")?,
+            messages_month: limit("FYNQ_QUOTA_CLASS_MESSAGES_MONTH")?,
+            tokens_day: limit("FYNQ_QUOTA_CLASS_TOKENS_DAY")?,
+            tokens_month: limit("FYNQ_QUOTA_CLASS_TOKENS_MONTH")?,
+        },
+    })
+}
+
+fn retention(from: &Reader<'_>, defaults: Retention) -> Result<Retention, SettingError> {
+    let days = |name, default: Option<u32>| -> Result<Option<u32>, SettingError> {
+        Ok(Some(from.number(name, default.unwrap_or(0), 0, 36_500)?).filter(|days| *days > 0))
+    };
+    Ok(Retention {
+        sessions_days: days("FYNQ_RETENTION_DAYS", defaults.sessions_days)?,
+        audit_days: days("FYNQ_AUDIT_RETENTION_DAYS", defaults.audit_days)?,
+    })
 }
 
 fn session(from: &Reader<'_>, defaults: Session) -> Result<Session, SettingError> {

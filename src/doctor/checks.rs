@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
+use tokio_postgres::types::Type;
 
 use crate::auth;
 use crate::config::{self, SETTINGS, Settings, Vars, warnings};
+use crate::jobs::before;
 use crate::pages;
 use crate::store::Address;
 use crate::store::local::installed;
@@ -88,7 +90,7 @@ pub(super) async fn database(settings: &Settings) -> Vec<Check> {
                 error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned());
             unreachable(told)
         }
-        Ok(Ok((client, _carrier))) => match timeout(PATIENCE, ask(&client, &shown)).await {
+        Ok(Ok((client, _carrier))) => match timeout(PATIENCE, ask(&client, &shown, settings)).await {
             Ok(Ok(checks)) => checks,
             Ok(Err(error)) => unreachable(error.to_string()),
             Err(_) => unreachable(format!("no answer within {} s", PATIENCE.as_secs())),
@@ -96,7 +98,11 @@ pub(super) async fn database(settings: &Settings) -> Vec<Check> {
     }
 }
 
-async fn ask(client: &tokio_postgres::Client, shown: &str) -> anyhow::Result<Vec<Check>> {
+async fn ask(
+    client: &tokio_postgres::Client,
+    shown: &str,
+    settings: &Settings,
+) -> anyhow::Result<Vec<Check>> {
     let row = client.query_typed_one(include_str!("../../sql/queries/doctor.sql"), &[]).await?;
     let (version, commit, read_only): (i32, String, bool) = (row.get(0), row.get(1), row.get(2));
     let mighty: bool = row.get(3);
@@ -127,7 +133,13 @@ async fn ask(client: &tokio_postgres::Client, shown: &str) -> anyhow::Result<Vec
             .next("ALTER ROLE … SET synchronous_commit = on"),
         );
     }
-    checks.push(match migrate::inspect(client).await {
+    let schema = migrate::inspect(client).await;
+    if matches!(schema, Ok(Schema::Current)) {
+        checks.push(retention(client, settings).await.unwrap_or_else(|error| {
+            Check::new("retention", Doubt, format!("what is too old cannot be counted: {error:#}"))
+        }));
+    }
+    checks.push(match schema {
         Ok(Schema::Current) => Check::new("schema", Good, format!("version {}", migrate::newest())),
         Ok(Schema::Behind) => Check::new("schema", Note, format!("not at version {} yet", migrate::newest()))
             .next("the next start brings it there, or: fynq migrate"),
@@ -138,6 +150,30 @@ async fn ask(client: &tokio_postgres::Client, shown: &str) -> anyhow::Result<Vec
         Err(error) => Check::new("schema", Bad, format!("{error:#}")),
     });
     Ok(checks)
+}
+
+/// What is older than it may be. The running server deletes it every hour.
+async fn retention(client: &tokio_postgres::Client, settings: &Settings) -> anyhow::Result<Check> {
+    let days = settings.retention;
+    let (sessions, audit) = (days.sessions_days.map(before), days.audit_days.map(before));
+    client.batch_execute("BEGIN; SET LOCAL ROLE fynq_jobs").await?;
+    let sql = include_str!("../../sql/queries/retention_overdue.sql");
+    let counted =
+        client.query_typed_one(sql, &[(&sessions, Type::TIMESTAMPTZ), (&audit, Type::TIMESTAMPTZ)]).await;
+    client.batch_execute("ROLLBACK").await?;
+    let row = counted?;
+    let (old_sessions, old_rows): (i64, i64) = (row.get(0), row.get(1));
+    let kept = |days: Option<u32>| days.map_or("for ever".to_owned(), |days| format!("{days} days"));
+    let found = format!(
+        "sessions are kept {}, the audit {}; older than that: {old_sessions} and {old_rows}",
+        kept(days.sessions_days),
+        kept(days.audit_days)
+    );
+    Ok(match (old_sessions + old_rows, days.sessions_days) {
+        (1.., _) => Check::new("retention", Doubt, found).next("a running fynq deletes them within the hour"),
+        (_, None) => Check::new("retention", Note, found).next("decide with FYNQ_RETENTION_DAYS"),
+        _ => Check::new("retention", Good, found),
+    })
 }
 
 fn private_database(settings: &Settings) -> Check {

@@ -1,6 +1,6 @@
 //! AG-UI events: what the log's entries say. Serialized once, then shared by every reader.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
 use crate::id::Uuid;
@@ -105,22 +105,23 @@ impl From<Usage> for RunUsage {
     }
 }
 
-/// A log entry's frame, and where the event lies in it (SSE sends the event alone).
-pub fn entry(seq: u64, event: &Event<'_>) -> (Bytes, std::ops::Range<usize>) {
+/// A log entry's frame, and where the event lies in it (SSE sends the event alone). It is written at
+/// the end of `block` and split off: a frame is small, and what its own allocation would cost is not.
+pub fn entry(block: &mut BytesMut, seq: u64, event: &Event<'_>) -> (Bytes, std::ops::Range<usize>) {
     let words = match event {
         Event::TextMessageContent { delta, .. } | Event::ReasoningMessageContent { delta, .. } => delta.len(),
         _ => 0,
     };
     // Room for names, an id and a few escapes: most frames are written without growing.
-    let mut out = Vec::with_capacity(160 + words + words / 8);
-    out.extend_from_slice(b"{\"seq\":");
-    out.extend_from_slice(seq.to_string().as_bytes());
-    out.extend_from_slice(b",\"ev\":");
-    let start = out.len();
-    write_json(&mut out, event);
-    let end = out.len();
-    out.push(b'}');
-    (Bytes::from(out), start..end)
+    block.reserve(160 + words + words / 8);
+    block.extend_from_slice(b"{\"seq\":");
+    block.extend_from_slice(seq.to_string().as_bytes());
+    block.extend_from_slice(b",\"ev\":");
+    let start = block.len();
+    write_json(block.writer(), event);
+    let end = block.len();
+    block.extend_from_slice(b"}");
+    (block.split().freeze(), start..end)
 }
 
 pub(super) fn to_json(value: &impl Serialize) -> Bytes {
@@ -130,6 +131,6 @@ pub(super) fn to_json(value: &impl Serialize) -> Bytes {
 }
 
 #[expect(clippy::expect_used, reason = "our own types into memory: no map keys, no IO, nothing to fail")]
-fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
+fn write_json(out: impl std::io::Write, value: &impl Serialize) {
     serde_json::to_writer(out, value).expect("our own types serialize");
 }

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
+use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::Uuid;
 use crate::identity::{Principal, Role};
@@ -168,7 +169,7 @@ pub(super) async fn create_user(
     let password_hash = app.auth.hash(input.password).await?;
     let new = NewPerson { email: &email, password_hash: &password_hash, role: input.role, display_name };
     let row = app.store.create_person(who.user_id, &new).await?.ok_or_else(Problem::email_taken)?;
-    tell("user_created", &who, row.id, Some(row.role), None);
+    app.audit.record(&who, &Event::AccountCreated { user: row.id, role: row.role });
     Ok((StatusCode::CREATED, Json(row.into())))
 }
 
@@ -196,10 +197,19 @@ pub(super) async fn change_user(
         disabled: input.disabled,
         display_name: input.display_name.map(|name| name.trim().to_owned()),
     };
+    let before = app.store.account(who.user_id, user).await?.ok_or_else(Problem::not_found)?;
     let changed = app.store.change_person(who.user_id, user, &change).await?;
     match changed.ok_or_else(Problem::not_found)? {
         Changed::Person(row) => {
-            tell("user_changed", &who, row.id, input.role, input.disabled);
+            if row.role != before.role {
+                let changed = Event::RoleChanged { user, from: before.role, to: row.role };
+                app.audit.record(&who, &changed);
+            }
+            match input.disabled {
+                Some(true) => app.audit.record(&who, &Event::AccountDisabled { user }),
+                Some(false) => app.audit.record(&who, &Event::AccountEnabled { user }),
+                None => {}
+            }
             Ok(Json(row.into()))
         }
         Changed::LastAdmin => Err(Problem::last_admin()),
@@ -221,7 +231,7 @@ pub(super) async fn sign_out(
     if !app.store.sign_person_out(who.user_id, user).await? {
         return Err(Problem::not_found());
     }
-    tell("user_signed_out", &who, user, None, None);
+    app.audit.record(&who, &Event::SignedOutByAdmin { user });
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -254,10 +264,6 @@ pub(super) async fn rename_organisation(
     let row = row.ok_or_else(Problem::forbidden)?;
     tracing::info!(target: "fynq::security", event = "organisation_renamed", by = %who.user_id, organisation = %row.id);
     Ok(Json(row.into()))
-}
-
-fn tell(event: &'static str, who: &Principal, user: Uuid, role: Option<Role>, disabled: Option<bool>) {
-    tracing::info!(target: "fynq::security", event, by = %who.user_id, %user, role = role.map(Role::as_str), disabled);
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
+use crate::audit::Event;
 use crate::clock;
 use crate::id::{self, Uuid};
 use crate::identity::{Access, Principal};
@@ -76,9 +77,10 @@ pub(super) struct ChatReply {
             (ChatReply = "application/json"),
             (String = "text/event-stream", example = "data: {\"type\":\"RUN_STARTED\",…}\n\n"),
         )),
-        (status = 403, description = "`forbidden`"),
+        (status = 403, description = "`forbidden`, `consent_required`"),
         (status = 404, description = "`not_found`: no such session, or not yours to see"),
         (status = 409, description = "`queue_full`"),
+        (status = 429, description = "`quota_exceeded`, `rate_limited`: `Retry-After` says when to come back"),
     )
 )]
 pub(super) async fn message(
@@ -89,6 +91,9 @@ pub(super) async fn message(
 ) -> Result<Response, Problem> {
     if app.shutdown.is_draining() {
         return Err(Problem::draining());
+    }
+    if !who.may_speak {
+        return Err(Problem::consent_required());
     }
     let message = input.id.unwrap_or_else(id::new);
     let session = match input.session_id {
@@ -271,6 +276,10 @@ pub(super) async fn history(
 ) -> Result<Json<Page<Message>>, Problem> {
     app.auth.may_read_user(&who, user).await?;
     let after: Option<(Uuid, Reached)> = query.after()?;
+    if who.user_id != user {
+        let read = Event::ConversationRead { session: None, student: user, why: who.role.into() };
+        app.audit.read(&who, &read);
+    }
     let page = app.store.messages_of_user(who.user_id, who.org_id, user, after, query.limit()).await?;
     Ok(Json(Page::of(page, |message| message)))
 }

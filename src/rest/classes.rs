@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
+use crate::audit::Event;
 use crate::auth::{code, to_class};
 use crate::clock::Timestamp;
 use crate::id::Uuid;
@@ -136,7 +137,7 @@ pub(super) async fn create(
     }
     let made = app.store.create_class(who.user_id, input.name.trim(), &app.auth.join_code()).await?;
     let class = made.ok_or_else(Problem::forbidden)?;
-    tell("class_created", &who, class, None);
+    app.audit.record(&who, &Event::ClassCreated { class });
     let (row, _) = app.auth.class(&who, class).await?;
     Ok((StatusCode::CREATED, Json(Class::of(&who, row))))
 }
@@ -162,7 +163,7 @@ pub(super) async fn join(
         tracing::info!(target: "fynq::security", event = "join_refused", user = %who.user_id);
         return Err(Problem::not_found());
     };
-    tell("class_joined", &who, class, Some(who.user_id));
+    app.audit.record(&who, &Event::ClassJoined { class, user: who.user_id, member_as: "student" });
     let (row, _) = app.auth.class(&who, class).await?;
     Ok(Json(Class::of(&who, row)))
 }
@@ -211,7 +212,7 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Problem> {
     app.auth.run_class(&who, class).await?;
     app.store.delete_class(who.user_id, class).await?;
-    tell("class_deleted", &who, class, None);
+    app.audit.record(&who, &Event::ClassDeleted { class });
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -227,7 +228,7 @@ pub(super) async fn new_join_code(
 ) -> Result<Json<Class>, Problem> {
     app.auth.run_class(&who, class).await?;
     app.store.replace_join_code(who.user_id, class, &app.auth.join_code()).await?;
-    tell("class_code_replaced", &who, class, None);
+    tracing::info!(target: "fynq::security", event = "class_code_replaced", by = %who.user_id, %class);
     let (row, _) = app.auth.class(&who, class).await?;
     Ok(Json(Class::of(&who, row)))
 }
@@ -271,7 +272,8 @@ pub(super) async fn add_member(
     let added = app.store.add_member(who.user_id, class, input.user_id, input.member_as).await?;
     match added.ok_or_else(Problem::not_found)? {
         Added::Member(row) => {
-            tell("class_member_added", &who, class, Some(row.user_id));
+            let joined = Event::ClassJoined { class, user: row.user_id, member_as: input.member_as.as_str() };
+            app.audit.record(&who, &joined);
             Ok((StatusCode::CREATED, Json(row.into())))
         }
         Added::Otherwise => Err(Problem::conflict().because("They are in the class as something else.")),
@@ -297,18 +299,8 @@ pub(super) async fn remove_member(
     if !app.store.remove_member(who.user_id, class, user).await? {
         return Err(Problem::not_found());
     }
-    tell("class_member_removed", &who, class, Some(user));
+    app.audit.record(&who, &Event::ClassLeft { class, user });
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn tell(event: &'static str, who: &Principal, class: Uuid, user: Option<Uuid>) {
-    tracing::info!(
-        target: "fynq::security",
-        event,
-        by = %who.user_id,
-        %class,
-        user = user.map(tracing::field::display),
-    );
 }
 
 #[cfg(test)]

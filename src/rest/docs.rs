@@ -228,6 +228,16 @@ mod tests {
             "post /api/v1/admin/users/{id}/sign-out",
             "get /api/v1/admin/organisation",
             "patch /api/v1/admin/organisation",
+            "get /api/v1/audit",
+            "get /api/v1/users/me/consent",
+            "get /api/v1/users/me/usage",
+            "get /api/v1/users/me/export",
+            "delete /api/v1/users/me",
+            "put /api/v1/admin/users/{id}/consent",
+            "get /api/v1/admin/users/{id}/export",
+            "delete /api/v1/admin/users/{id}",
+            "get /api/v1/admin/organisation/policy",
+            "patch /api/v1/admin/organisation/policy",
         ] {
             assert!(seen.iter().any(|known| known == route), "{route} is missing from {seen:#?}");
         }

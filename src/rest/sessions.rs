@@ -7,9 +7,10 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
+use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::Uuid;
-use crate::identity::Principal;
+use crate::identity::{Access, Principal};
 use crate::problem::Problem;
 use crate::protocol::Message;
 use crate::store::{self, Listed, MessagesFrom, NewSession, SessionChange};
@@ -225,7 +226,10 @@ pub(super) async fn messages(
     Id(session): Id,
     ValidQuery(query): ValidQuery<MessagesQuery>,
 ) -> Result<Json<Page<Message>>, Problem> {
-    app.auth.access(&who, session).await?;
+    if let (row, Access::Observer) = app.auth.access(&who, session).await? {
+        let (session, student, why) = (Some(session), row.student_id, who.role.into());
+        app.audit.read(&who, &Event::ConversationRead { session, student, why });
+    }
     let list = ListQuery { limit: query.limit, cursor: query.cursor };
     let from = match (query.before, list.after()?) {
         (Some(before), _) => MessagesFrom::Before(before),

@@ -2,7 +2,7 @@
 
 use crate::id::Uuid;
 use crate::protocol::{Edit, ErrorCode, MessageRole, Send, Status};
-use crate::store::{Op, Patience};
+use crate::store::{NewMessage, Op, Patience};
 
 use super::Refused;
 use super::run::{Phase, Run};
@@ -146,6 +146,7 @@ impl State {
         if let Some(question) = &waiting.question {
             self.waiting += 1;
             let row = self.row(question, self.waiting, Status::Queued, waiting.edits);
+            let row = NewMessage { charged: true, ..row };
             let ops = vec![Op::Insert(row), self.touch(out, question)];
             waiting.written = Written::OnItsWay;
             out.commit(Token::Queued(question.id), ops, Patience::Refuse);

@@ -22,6 +22,11 @@ pub(super) enum Request {
     Detach(ConnId),
     Command(Viewer, Command, Option<Asking>),
     Hold(Hold),
+    /// The organisation has decided whether its students see who watches.
+    ShowWatchers {
+        org: Uuid,
+        show: bool,
+    },
 }
 
 /// Keeps a session still while its row is deleted.
@@ -59,6 +64,8 @@ pub struct Viewer {
     pub person: Person,
     pub role: crate::identity::Role,
     pub access: Access,
+    /// Whether their questions are taken (`Principal::may_speak`).
+    pub may_speak: bool,
 }
 
 /// A cursor, and the frames to say first.
@@ -105,7 +112,7 @@ impl Handle {
     /// For REST: sends a message and follows its run. Resolves when the message is committed.
     pub async fn ask(&self, who: &Principal, access: Access, send: Send) -> Result<Following, Refused> {
         let person = Person { id: who.user_id, name: who.name.clone() };
-        let viewer = Viewer { conn: 0, person, role: who.role, access };
+        let viewer = Viewer { conn: 0, person, role: who.role, access, may_speak: who.may_speak };
         self.ask_task(|reply| Request::Command(viewer, Command::Send(send), Some(reply)))
             .await
             .unwrap_or_else(|| Err(Refused::plain(ErrorCode::StorageUnavailable)))

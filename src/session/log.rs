@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
 use crate::id::Uuid;
@@ -24,6 +24,8 @@ pub(crate) enum Audience {
     /// Everyone but the connection that caused it.
     Others(ConnId),
     Only(ConnId),
+    /// Those who watch somebody else's session, or everyone but them.
+    Watching(bool),
 }
 
 #[derive(Clone, Debug)]
@@ -55,17 +57,19 @@ impl Item {
         }
     }
 
-    fn is_for(&self, conn: ConnId) -> bool {
+    fn is_for(&self, conn: ConnId, watches: bool) -> bool {
         match self.kind {
             Kind::Entry { .. } | Kind::Control(Audience::Everyone) => true,
             Kind::Control(Audience::Others(other)) => other != conn,
             Kind::Control(Audience::Only(only)) => only == conn,
+            Kind::Control(Audience::Watching(watching)) => watching == watches,
         }
     }
 }
 
 /// The ring: bounded by bytes; when full, the oldest items go and readers that had not come so far
 /// are behind.
+#[derive(Default)]
 struct Ring {
     items: VecDeque<Item>,
     /// The position of `items[0]`; positions count items since the session woke.
@@ -75,6 +79,8 @@ struct Ring {
     /// The number of the last entry before `items[0]`.
     dropped_seq: u64,
     bytes: usize,
+    /// Where the next entries are written, several to a block.
+    block: BytesMut,
 }
 
 pub(crate) struct Log {
@@ -89,6 +95,9 @@ pub(crate) struct Log {
     max_bytes: usize,
 }
 
+/// Entries are written in blocks of this size, which stay until their last entry goes; a longer entry
+/// has a block of its own.
+const BLOCK: usize = 2048;
 /// What one item costs beside its bytes.
 const ITEM_COST: usize = 128;
 
@@ -96,7 +105,7 @@ impl Log {
     pub(crate) fn new(max_bytes: usize) -> Arc<Log> {
         Arc::new(Log {
             epoch: Uuid::new_v4(),
-            ring: Mutex::new(Ring { items: VecDeque::new(), first: 0, seq: 0, dropped_seq: 0, bytes: 0 }),
+            ring: Mutex::new(Ring::default()),
             end: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             wake: Notify::new(),
@@ -117,9 +126,13 @@ impl Log {
     pub(crate) fn append(&self, run: Uuid, event: &Event<'_>) {
         let mut ring = self.ring();
         ring.seq += 1;
-        let (frame, range) = protocol::entry(ring.seq, event);
+        let seq = ring.seq;
+        if ring.block.capacity() == 0 {
+            ring.block = BytesMut::with_capacity(BLOCK);
+        }
+        let (frame, range) = protocol::entry(&mut ring.block, seq, event);
         let event = range.start as u32..range.end as u32;
-        let kind = Kind::Entry { seq: ring.seq, run, event };
+        let kind = Kind::Entry { seq, run, event };
         self.push(ring, Item { kind, frame });
     }
 
@@ -153,6 +166,7 @@ impl Log {
             ring.drop_oldest();
         }
         ring.items.shrink_to_fit();
+        ring.block = BytesMut::new();
     }
 
     /// A cursor behind the last item: it sees what comes from now on.
@@ -193,7 +207,7 @@ impl Log {
     }
 
     fn cursor(self: &Arc<Self>, conn: ConnId, position: u64, live_from: u64) -> Cursor {
-        Cursor { conn, position, live_from, log: Arc::clone(self) }
+        Cursor { conn, watches: false, position, live_from, log: Arc::clone(self) }
     }
 }
 
@@ -216,6 +230,8 @@ pub(crate) struct Behind;
 /// One reader's position in the log.
 pub(crate) struct Cursor {
     conn: ConnId,
+    /// Of somebody who watches another's session.
+    watches: bool,
     position: u64,
     /// Control frames from before the reader came are old news: `ready` said it all.
     live_from: u64,
@@ -224,6 +240,10 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     /// Whether it has read all that was there when it was made.
+    pub(crate) fn watching(self, watches: bool) -> Cursor {
+        Cursor { watches, ..self }
+    }
+
     pub(crate) fn has_caught_up(&self) -> bool {
         self.position >= self.live_from
     }
@@ -258,7 +278,7 @@ impl Cursor {
         for item in ring.items.range(skip as usize..) {
             let wanted = match item.kind {
                 Kind::Control(_) if self.position < self.live_from => false,
-                _ => item.is_for(self.conn),
+                _ => item.is_for(self.conn, self.watches),
             };
             self.position += 1;
             if wanted {

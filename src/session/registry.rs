@@ -127,6 +127,38 @@ impl Registry {
         deletion.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
+    /// As `delete`, of many at once and with whatever else `deletion` does; it says whether they are gone.
+    /// They hold still meanwhile.
+    pub async fn delete_with<T: Send + 'static>(
+        &self,
+        ids: Vec<Uuid>,
+        deletion: impl Future<Output = Result<(T, bool), StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        let all = tokio::spawn(async move {
+            let _removing: Vec<Removing> = ids.iter().map(|id| Removing::new(&inner, *id)).collect();
+            let mut held = Vec::new();
+            for id in ids {
+                held.extend(inner.hold(id).await);
+            }
+            let (done, gone) = deletion.await?;
+            for held in held.into_iter().filter(|_| gone) {
+                held.end().await;
+            }
+            Ok(done)
+        });
+        all.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Tells the sessions of an organisation whether their students see who watches.
+    pub async fn show_watchers(&self, org: Uuid, show: bool) {
+        let mailboxes: Vec<_> = self.inner.sessions.iter().map(|entry| entry.value().clone()).collect();
+        for mailbox in mailboxes {
+            // One that has left memory asks when it wakes.
+            let _ = mailbox.send(Box::new(Request::ShowWatchers { org, show })).await;
+        }
+    }
+
     /// Resolves when no run is active.
     pub async fn quiet(&self) {
         // The sender lives in `self`, so there is always a value to wait for.

@@ -105,6 +105,9 @@ pub(super) struct State {
     pub(super) titled: bool,
     pub(super) hand_raised: bool,
     pub(super) watchers: Vec<(ConnId, Person)>,
+    pub(super) org: Uuid,
+    /// Whether the student sees them.
+    pub(super) show_watchers: bool,
     pub(super) window: Window,
     pub(super) gone: Vec<Uuid>,
     pub(super) done: VecDeque<Uuid>,
@@ -132,6 +135,8 @@ impl State {
             titled: woken.title.is_some(),
             hand_raised: woken.hand_raised,
             watchers: Vec::new(),
+            org: woken.org_id,
+            show_watchers: woken.show_watchers,
             window: Window::new(woken.has_more),
             gone: Vec::new(),
             done: woken.done.into_iter().rev().collect(),
@@ -183,9 +188,15 @@ impl State {
         }
     }
 
-    pub(super) fn public(&self) -> SessionState {
+    pub(super) fn is_watcher(&self, conn: ConnId) -> bool {
+        self.watchers.iter().any(|(watcher, _)| *watcher == conn)
+    }
+
+    /// As the student sees it, or as those see it who watch.
+    pub(super) fn public(&self, watches: bool) -> SessionState {
         let mut watchers: Vec<Person> = Vec::new();
-        for (_, who) in &self.watchers {
+        let shown = if watches || self.show_watchers { &self.watchers[..] } else { &[] };
+        for (_, who) in shown {
             if !watchers.iter().any(|seen| seen.id == who.id) {
                 watchers.push(who.clone());
             }
@@ -195,7 +206,12 @@ impl State {
     }
 
     pub(super) fn announce(&self, out: &mut impl Out) {
-        out.control(Audience::Everyone, &Control::State(&self.public()));
+        if self.show_watchers || self.watchers.is_empty() {
+            return out.control(Audience::Everyone, &Control::State(&self.public(true)));
+        }
+        for watches in [false, true] {
+            out.control(Audience::Watching(watches), &Control::State(&self.public(watches)));
+        }
     }
 
     /// The `snapshot` frame as of the log's head.
@@ -270,6 +286,7 @@ impl State {
             status,
             edits,
             created_at: message.created_at,
+            charged: false,
         }
     }
 

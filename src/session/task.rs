@@ -28,6 +28,8 @@ use super::window::{MAX_BYTES, MAX_MESSAGES};
 use effects::Effects;
 use lookup::{Ask, LookedUp};
 
+/// Said to a student who may only read.
+const NO_CONSENT: &str = "Your school needs a consent before you can ask questions here. You can still read.";
 /// How long a client should wait before it tries a refused command again.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -204,12 +206,18 @@ impl<'a> Task<'a> {
             Request::Hello(reply) => drop(reply.send(Ok(()))),
             Request::Attach(viewer, position, reply) => drop(reply.send(self.attach(viewer, position))),
             Request::Snapshot(conn, reply) => {
-                let first = vec![Control::State(&self.state.public()).frame(), self.snapshot()];
-                drop(reply.send(Attachment { first, cursor: self.effects.log.at_end(conn) }));
+                let watches = self.state.is_watcher(conn);
+                let first = vec![Control::State(&self.state.public(watches)).frame(), self.snapshot()];
+                let cursor = self.effects.log.at_end(conn).watching(watches);
+                drop(reply.send(Attachment { first, cursor }));
             }
             Request::Detach(conn) => self.state.unwatch(&mut self.effects, conn),
             Request::Command(viewer, command, reply) => self.command(viewer, command, reply),
-            Request::Hold(_) => {}
+            Request::ShowWatchers { org, show } if org == self.state.org => {
+                self.state.show_watchers = show;
+                self.state.announce(&mut self.effects);
+            }
+            Request::Hold(_) | Request::ShowWatchers { .. } => {}
         }
     }
 
@@ -235,14 +243,15 @@ impl<'a> Task<'a> {
     }
 
     fn attach(&mut self, viewer: Viewer, position: Option<(Uuid, u64)>) -> Attachment {
-        if viewer.access == Access::Observer {
+        let watches = viewer.access == Access::Observer;
+        if watches {
             self.state.watch(&mut self.effects, viewer.conn, viewer.person.clone());
         }
         let log = &self.effects.log;
         let resumed = position
             .filter(|(epoch, _)| *epoch == log.epoch)
             .and_then(|(_, seq)| log.after(viewer.conn, seq));
-        let state = self.state.public();
+        let state = self.state.public(watches);
         let ready = Control::Ready {
             epoch: log.epoch,
             head: log.head(),
@@ -255,7 +264,7 @@ impl<'a> Task<'a> {
             first.push(self.snapshot());
             log.at_end(viewer.conn)
         });
-        Attachment { first, cursor }
+        Attachment { first, cursor: cursor.watching(watches) }
     }
 
     fn snapshot(&self) -> bytes::Bytes {
@@ -300,6 +309,9 @@ impl<'a> Task<'a> {
             false => Err(Refused::unavailable(RETRY)),
         };
         match command {
+            Command::Send(_) | Command::Edit(_) | Command::Regenerate(_) if owner && !viewer.may_speak => {
+                refuse(effects, reply, Refused::new(ErrorCode::NotAllowed, NO_CONSENT), command.id());
+            }
             Command::Send(send) if owner => state.send(effects, send, reply, storage),
             Command::Edit(edit) if owner => state.edit(effects, edit, reply, storage, stands),
             Command::Regenerate(id) if owner => state.regenerate(effects, id, reply, storage),

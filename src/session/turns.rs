@@ -3,7 +3,7 @@
 use crate::gemini::{End, Outcome};
 use crate::id::Uuid;
 use crate::protocol::{ErrorCode, FinishReason, MessageRole, Status};
-use crate::store::{MessageState, Op, Past, Patience, WriteError};
+use crate::store::{MessageState, NewMessage, Op, Past, Patience, WriteError};
 
 use super::Refused;
 use super::run::{Close, Cut, Phase, Run};
@@ -79,13 +79,18 @@ impl State {
             self.ord += 1;
             ops.push(match waited {
                 true => Op::Begin { session_id, id: question.id, ord: self.ord },
-                false => Op::Insert(self.row(question, self.ord, Status::Complete, edits)),
+                false => Op::Insert(NewMessage {
+                    charged: true,
+                    ..self.row(question, self.ord, Status::Complete, edits)
+                }),
             });
             ops.push(self.touch(out, question));
         }
         self.ord += 1;
         let answer = self.message(crate::id::new(), run, MessageRole::Assistant, String::new(), out.now());
-        ops.push(Op::Insert(self.row(&answer, self.ord, Status::Streaming, None)));
+        // A question that is asked again costs as much as a new one.
+        let charged = question.is_none();
+        ops.push(Op::Insert(NewMessage { charged, ..self.row(&answer, self.ord, Status::Streaming, None) }));
         ops.extend(cut.as_ref().map(|cut| Op::Supersede { session_id, from: cut.from, before }));
         out.commit(Token::Begin(run), ops, if waited { Patience::Insist } else { patience });
         let mut run = Run::new(run, question, waited, answer, self.ord);

@@ -21,6 +21,7 @@ use crate::session::{Attachment, Behind, Cursor, Handle, Item, Viewer};
 use crate::shutdown::{Phase, Shutdown};
 
 use super::end::{End, rights_end, unreadable};
+use super::observation::Observation;
 use super::outgoing;
 use super::pace::{Pace, Spoken};
 
@@ -38,6 +39,8 @@ pub(super) struct Connection {
     pub(super) handle: Handle,
     /// Among the account's sockets.
     pub(super) _place: Place<Uuid>,
+    /// Of somebody else's session.
+    pub(super) observation: Option<Observation>,
 }
 
 pub(super) async fn serve(connection: Connection, socket: WebSocket, position: Option<(Uuid, u64)>) {
@@ -51,6 +54,9 @@ pub(super) async fn serve(connection: Connection, socket: WebSocket, position: O
     };
     let mut open = Box::new(Open::new(connection, socket, attachment.cursor));
     let end = open.run(attachment.first).await;
+    if let Some(observation) = &mut open.connection.observation {
+        observation.ends(&end);
+    }
     Box::pin(handle.detach(conn)).await;
     match end {
         End::Close(code) => Box::pin(outgoing::close(open.socket, code)).await,
@@ -100,7 +106,7 @@ impl Open {
         // The first ping comes at a random point, so that ten thousand do not come at once.
         let phase = rand::rng().random_range(0.0..1.0);
         Open {
-            standing: app.auth.standing(who.family, who.user_id, who.role),
+            standing: app.auth.standing(who),
             observing: observing(&connection),
             shutdown: app.shutdown.clone(),
             seen: Phase::Serving,
@@ -196,13 +202,13 @@ impl Open {
 
     /// Rights that end, end also while a slow peer keeps a write waiting.
     async fn deliver(&mut self, frames: impl IntoIterator<Item = Message>) -> Result<(), End> {
-        let role = self.connection.who.role;
+        let (role, spoke) = (self.connection.who.role, self.connection.viewer.may_speak);
         let observing = &mut self.observing;
         let patience = self.connection.app.settings.socket.write_timeout;
         tokio::select! {
             biased;
             written = outgoing::write(&mut self.socket, frames, patience) => written.map_err(End::from),
-            end = rights_end(&mut self.standing, observing, role) => Err(end),
+            end = rights_end(&mut self.standing, observing, role, spoke) => Err(end),
         }
     }
 
@@ -253,6 +259,7 @@ impl Open {
                 }
                 // When the session's mailbox is full this waits; what the peer says meanwhile
                 // waits in its own buffers.
+                self.may_speak_now();
                 self.connection.handle.command(&self.connection.viewer, command).await;
                 Ok(())
             }
@@ -286,6 +293,15 @@ impl Open {
         }
     }
 
+    /// A consent that was given since the socket opened counts from now on; withdrawn, it ends the socket.
+    fn may_speak_now(&mut self) {
+        let viewer = &mut self.connection.viewer;
+        if !viewer.may_speak && matches!(*self.standing.borrow(), Standing::Good(_)) {
+            viewer.may_speak = true;
+            self.look_outside();
+        }
+    }
+
     /// A ping, which the library answers, or a pong: they cost as much as a command, and nobody waits for
     /// a refusal.
     fn protocols_own(&mut self) -> Result<(), End> {
@@ -312,7 +328,8 @@ impl Open {
             // With another role the socket would not have been opened like this.
             Ok(who) if who.role != self.connection.who.role => Err(End::Close(CloseCode::Forbidden)),
             Ok(who) if who.user_id == self.connection.who.user_id => {
-                self.standing = app.auth.standing(who.family, who.user_id, who.role);
+                self.standing = app.auth.standing(&who);
+                self.connection.viewer.may_speak = who.may_speak;
                 self.expiry = Instant::now() + remaining(&who).saturating_sub(EXPIRY_NOTICE);
                 self.told = false;
                 self.connection.who = who;
@@ -363,11 +380,12 @@ impl Open {
     fn look_outside(&mut self) {
         let (mut standing, mut shutdown) = (self.standing.clone(), self.shutdown.clone());
         let (role, seen, mut observing) = (self.connection.who.role, self.seen, self.observing.clone());
+        let spoke = self.connection.viewer.may_speak;
         self.outside.clear();
         self.outside.push(Box::pin(async move {
             tokio::select! {
                 biased;
-                end = rights_end(&mut standing, &mut observing, role) => Outside::Rights(end),
+                end = rights_end(&mut standing, &mut observing, role, spoke) => Outside::Rights(end),
                 phase = shutdown.moved_past(seen) => Outside::Phase(phase),
             }
         }));

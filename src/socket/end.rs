@@ -25,12 +25,14 @@ impl From<Lost> for End {
     }
 }
 
-/// Resolves when the sign-in, the account, the role or the class that opened the socket is no more.
-/// `observing`: of whoever watches without owning, whether they still may.
+/// Resolves when the sign-in, the account, the role or the class that opened the socket is no more, or a
+/// consent with which it might speak was withdrawn. `observing`: of whoever watches without owning, whether
+/// they still may. `spoke`: it might; given later, a consent only adds to its rights.
 pub(super) async fn rights_end(
     standing: &mut watch::Receiver<Standing>,
     observing: &mut Option<watch::Receiver<bool>>,
     role: Role,
+    spoke: bool,
 ) -> End {
     let shut_out = async {
         match observing {
@@ -38,7 +40,12 @@ pub(super) async fn rights_end(
             None => false,
         }
     };
-    let lost = async { standing.wait_for(|now| *now != Standing::Good(role)).await.map(|now| *now) };
+    let lost = standing.wait_for(|standing| match *standing {
+        Standing::Good(now) => now != role,
+        Standing::Mute(now) => spoke || now != role,
+        Standing::SignedOut | Standing::Disabled => true,
+    });
+    let lost = async { lost.await.map(|standing| *standing) };
     let lost = tokio::select! {
         biased;
         lost = lost => lost,
@@ -46,7 +53,7 @@ pub(super) async fn rights_end(
     };
     match lost {
         Ok(Standing::SignedOut) => End::Close(CloseCode::Unauthenticated),
-        Ok(Standing::Good(_) | Standing::Disabled) => End::Close(CloseCode::Forbidden),
+        Ok(Standing::Good(_) | Standing::Mute(_) | Standing::Disabled) => End::Close(CloseCode::Forbidden),
         // Nobody watches over this sign-in any more: that happens only while the server stops.
         Err(_) => std::future::pending().await,
     }

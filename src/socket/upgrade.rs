@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::Response;
@@ -11,15 +12,17 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::audit::{self, Asking};
 use crate::auth;
 use crate::caller::Caller;
 use crate::id::Uuid;
 use crate::identity::Principal;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::protocol::{Person, SUBPROTOCOL};
 use crate::session::{ConnId, OpenError, Viewer};
 
 use super::connection::{self, Connection};
+use super::observation::Observation;
 
 /// tungstenite zero-fills its read buffer at every read: a small one saves most of the memory and
 /// much of the time.
@@ -49,13 +52,25 @@ async fn open(
     caller: Caller,
     uri: Uri,
     headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     if app.shutdown.is_draining() {
         return Err(Problem::draining());
     }
     // Before anything that asks the database.
     app.auth.limits().handshake(caller.address)?;
+    let asking = Asking { address: Some(caller.address), request_id: Some(problem::current_request_id()) };
+    audit::asked(asking, admit(app, id, position, (caller, uri), headers, upgrade)).await
+}
+
+async fn admit(
+    app: App,
+    id: String,
+    position: Position,
+    (caller, uri): (Caller, Uri),
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
     let origin = app.auth.origin(&headers, &uri, caller)?;
     let offered = subprotocols(&headers);
     let who = who(&app, &headers, &offered, origin).await?;
@@ -65,24 +80,26 @@ async fn open(
         return Err(Problem::bad_request().because("The subprotocol fynq.v1 is needed."));
     }
     let id = Uuid::parse_str(&id).map_err(|_| Problem::not_found())?;
-    let (_, access) = app.auth.access(&who, id).await?;
+    let (row, access) = app.auth.access(&who, id).await?;
     let handle = app.sessions.open(id).await.map_err(|error| match error {
         OpenError::NotFound => Problem::not_found(),
         OpenError::Unavailable => Problem::storage_unavailable(),
         OpenError::Draining => Problem::draining(),
     })?;
+    let observation = Observation::open(&app, &who, &row, access).await?;
     let viewer = Viewer {
         conn: CONNECTIONS.fetch_add(1, Ordering::Relaxed) as ConnId,
         person: Person { id: who.user_id, name: who.name.clone() },
         role: who.role,
         access,
+        may_speak: who.may_speak,
     };
     // An epoch or a number that cannot be read is one that cannot be replayed: a snapshot follows.
     let epoch = position.epoch.and_then(|text| Uuid::parse_str(&text).ok());
     let position = epoch.zip(position.after.and_then(|text| text.parse().ok()));
     // Last: whoever is refused for another reason takes no place.
     let place = app.auth.limits().socket(who.user_id)?;
-    let connection = Connection { app: app.clone(), who, viewer, handle, _place: place };
+    let connection = Connection { app: app.clone(), who, viewer, handle, _place: place, observation };
     Ok(upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER)

@@ -87,6 +87,8 @@ pub struct SignIn {
     pub name: String,
     pub ended: bool,
     pub disabled: bool,
+    /// A student whose organisation asks for a consent that is not there.
+    pub mute: bool,
 }
 
 #[derive(Debug)]
@@ -405,6 +407,7 @@ fn read_sign_in(row: &Row, id: Uuid) -> Result<SignIn, StoreError> {
         name: row.try_get("name")?,
         ended: row.try_get("ended")?,
         disabled: row.try_get("disabled")?,
+        mute: row.try_get("mute")?,
     })
 }
 

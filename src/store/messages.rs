@@ -65,6 +65,8 @@ impl Store {
             title: row.try_get("title")?,
             hand_raised: row.try_get("hand_raised")?,
             done: row.try_get("done")?,
+            org_id: row.try_get("org_id")?,
+            show_watchers: row.try_get("show_watchers")?,
             last_ord: row.try_get("last_ord")?,
             messages,
             has_more,

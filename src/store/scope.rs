@@ -47,7 +47,8 @@ impl Actor {
     }
 }
 
-/// The pool, and the only way to it.
+/// The pool, and the only way to it; cheap to clone.
+#[derive(Clone)]
 pub(super) struct Scopes(Pool);
 
 /// The database as one actor sees it.
@@ -73,6 +74,10 @@ impl Scopes {
 
     pub(super) fn close(&self) {
         self.0.close();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.is_closed()
     }
 
     /// Which schema is there; needs no role and reads nothing of anybody.

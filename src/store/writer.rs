@@ -18,11 +18,13 @@ mod attempt;
 mod batch;
 mod task;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics::counter;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::config::Quotas;
 
 use super::pool::Address;
 use super::{Op, Patience, WriteError};
@@ -46,6 +48,8 @@ pub struct Writer {
 struct Shared {
     room: Semaphore,
     up: watch::Sender<bool>,
+    /// Never set: there are no quotas.
+    limits: OnceLock<batch::Limits>,
 }
 
 enum Ask {
@@ -67,9 +71,31 @@ struct Request {
 impl Writer {
     pub(super) fn start(address: Address) -> Writer {
         let (queue, asks) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { room: Semaphore::new(ROOM), up: watch::Sender::new(true) });
+        let shared = Arc::new(Shared {
+            room: Semaphore::new(ROOM),
+            up: watch::Sender::new(true),
+            limits: OnceLock::new(),
+        });
         tokio::spawn(Task::new(address, asks, shared.clone()).run());
         Writer { queue, shared }
+    }
+
+    /// From now on messages are charged, and refused when a quota is used up. Said once, at the start.
+    pub fn limit(&self, quotas: &Quotas) {
+        let Quotas { student: s, class: c } = quotas;
+        if quotas.is_any() {
+            // The first word counts.
+            let _ = self.shared.limits.set([
+                s.messages_day,
+                s.messages_month,
+                s.tokens_day,
+                s.tokens_month,
+                c.messages_day,
+                c.messages_month,
+                c.tokens_day,
+                c.tokens_month,
+            ]);
+        }
     }
 
     /// Resolves after COMMIT. Dropping the future does not undo the request once it was queued.

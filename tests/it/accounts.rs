@@ -273,7 +273,7 @@ async fn standing_follows_the_database_within_five_seconds() {
         let who = app.student("ada").await;
         let principal = family(&app, &who).await;
         let auth = &app.server().app().auth;
-        let standing = auth.standing(principal.family, principal.user_id, principal.role);
+        let standing = auth.standing(&principal);
         assert_eq!(*standing.borrow(), Standing::Good(Role::Student));
         app.execute(&change.replace('$', &format!("'{}'", who.user_id))).await;
         watched.push((change, standing, expected));
@@ -289,7 +289,7 @@ async fn a_logout_here_is_known_here_at_once() {
     let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;
     let who = family(&app, &ada).await;
-    let standing = app.server().app().auth.standing(who.family, who.user_id, who.role);
+    let standing = app.server().app().auth.standing(&who);
     ada.post("/auth/logout", json!({})).await;
     assert_eq!(*standing.borrow(), Standing::SignedOut);
 }
@@ -299,7 +299,7 @@ async fn standing_stays_while_the_database_is_away() {
     let app = TestApp::builder().database_proxy().start().await;
     let ada = app.student("ada").await;
     let who = family(&app, &ada).await;
-    let mut standing = app.server().app().auth.standing(who.family, who.user_id, who.role);
+    let mut standing = app.server().app().auth.standing(&who);
     let proxy = app.database_proxy.as_ref().unwrap();
     proxy.refuse();
     ada.get("/users/me").await.assert_problem(503, "storage_unavailable");

@@ -4,6 +4,7 @@ mod local;
 mod locks;
 mod outage;
 mod queries;
+mod quotas;
 mod relay;
 mod schema;
 mod spy;
@@ -81,6 +82,7 @@ fn question(session_id: Uuid, ord: i64) -> NewMessage {
         status: Status::Complete,
         edits: None,
         created_at: clock::now(),
+        charged: true,
     }
 }
 
@@ -91,6 +93,7 @@ fn answer(session_id: Uuid, ord: i64) -> NewMessage {
         author_kind: AuthorKind::Assistant,
         content: "".into(),
         status: Status::Streaming,
+        charged: false,
         ..question(session_id, ord)
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod frame;
 pub(crate) mod gotrue;
 pub(crate) mod keys;
 pub(crate) mod model;
+pub(crate) mod office;
 pub(crate) mod pg;
 pub(crate) mod process;
 pub(crate) mod proxy;

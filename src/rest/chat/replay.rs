@@ -1,6 +1,6 @@
 //! The events of a run that is long over, told again from its rows.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::id::Uuid;
 use crate::protocol::{
@@ -43,7 +43,7 @@ fn end(session: Uuid, run: Uuid, answer: Option<&Message>) -> Event<'_> {
 }
 
 fn bytes(event: &Event<'_>) -> Bytes {
-    let (frame, range) = entry(0, event);
+    let (frame, range) = entry(&mut BytesMut::new(), 0, event);
     frame.slice(range)
 }
 

@@ -227,7 +227,7 @@ fn a_hand_is_raised_once_per_command_and_not_while_nothing_can_be_kept() {
     let (up, down) = (rig.id(), rig.id());
     let mut raise = |raised, id, storage| {
         rig.state.raise_hand(&mut rig.world, raised, ReplyTo::Conn(CONN), Some(id), storage);
-        (rig.state.public().hand_raised, rig.world.commits.len())
+        (rig.state.public(false).hand_raised, rig.world.commits.len())
     };
     assert_eq!(raise(true, up, away()), (false, 0));
     assert_eq!(raise(true, up, Ok(())), (true, 1));

@@ -290,6 +290,8 @@ pub(super) fn nothing() -> Woken {
         student_name: "Ada".into(),
         title: None,
         hand_raised: false,
+        org_id: Uuid::nil(),
+        show_watchers: true,
         done: Vec::new(),
         last_ord: 0,
         messages: Vec::new(),

@@ -10,7 +10,7 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use crate::id::Uuid;
 
 use super::Request;
-use super::batch::{Batch, Touched};
+use super::batch::{Batch, Limits, OverQuota, Touched};
 
 /// A transaction longer than this counts as lost. The server itself ends a statement earlier.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(8);
@@ -52,12 +52,19 @@ impl Fault {
     }
 }
 
-/// One transaction. Gives the sessions that it touched.
+/// What was committed: the sessions that were touched, and the requests that a quota left out.
+pub(super) struct Committed {
+    pub(super) touched: Vec<Uuid>,
+    pub(super) over: Vec<OverQuota>,
+}
+
+/// One transaction.
 pub(super) async fn attempt(
     link: Option<&Link>,
     requests: &[Request],
+    limits: Option<Limits>,
     touched: &Touched,
-) -> Result<Vec<Uuid>, Fault> {
+) -> Result<Committed, Fault> {
     let Some(link) = link else {
         return Err(Fault::Lost { unknown: false, told: "no connection".into() });
     };
@@ -65,22 +72,22 @@ pub(super) async fn attempt(
         return Err(Fault::Lost { unknown: false, told: "the connection has ended".into() });
     }
     let begun = Instant::now();
-    let batch = Batch::new(requests.iter().flat_map(|request| &request.ops), touched, begun);
+    let batch = Batch::new(requests.iter().map(|request| &request.ops[..]), limits, touched, begun);
     // Almost always the rows are new, and looking for each first is dear: only what may have been
     // committed already, or turns out to be there, goes in the careful way.
     let mut again = requests.iter().any(|request| request.unknown);
-    loop {
+    let over = loop {
         match timeout(BATCH_TIMEOUT, batch.commit(&link.client, again)).await {
-            Ok(Ok(())) => break,
+            Ok(Ok(over)) => break over,
             Ok(Err(error)) if !again && exists(&error) => again = true,
             Ok(Err(error)) => return Err(fault(&error, link.client.is_closed())),
             Err(_) => return Err(Fault::Lost { unknown: true, told: "no answer in time".into() }),
         }
-    }
+    };
     histogram!("fynq_writer_batch_requests").record(requests.len() as f64);
     histogram!("fynq_writer_commit_seconds").record(begun.elapsed());
     counter!("fynq_writer_rows_total").increment(batch.rows());
-    Ok(batch.into_touched())
+    Ok(Committed { touched: batch.into_touched(), over })
 }
 
 /// A row was there already.

@@ -43,6 +43,8 @@ pub(super) struct Batch<'a> {
     supersedes: Supersedes,
     touches: Touches<'a>,
     hands: Hands,
+    /// `None`: there are no quotas, and nothing is charged.
+    charges: Option<Charges>,
 }
 
 #[derive(Default)]
@@ -93,6 +95,24 @@ struct Touches<'a> {
     titles: Vec<Option<&'a str>>,
 }
 
+/// What counts against the quotas, and which request each row belongs to: a request that is over its quota
+/// is left out, and the others of its batch are not.
+struct Charges {
+    limits: Limits,
+    requests: Vec<i32>,
+    sessions: Vec<Uuid>,
+    ids: Vec<Uuid>,
+    inserts: Vec<i32>,
+    supersedes: Vec<i32>,
+}
+
+/// As `write_batch` wants them: messages a day and a month, tokens a day and a month, for students and then
+/// for classes.
+pub(super) type Limits = [Option<i64>; 8];
+
+/// A request that is over its quota, by its number, and when that quota starts anew.
+pub(super) type OverQuota = (usize, Timestamp);
+
 #[derive(Default)]
 struct Hands {
     ids: Vec<Uuid>,
@@ -100,13 +120,21 @@ struct Hands {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(ops: impl Iterator<Item = &'a Op>, touched: &Touched, now: Instant) -> Batch<'a> {
-        let mut batch = Batch::default();
+    pub(super) fn new(
+        requests: impl Iterator<Item = &'a [Op]>,
+        limits: Option<Limits>,
+        touched: &Touched,
+        now: Instant,
+    ) -> Batch<'a> {
+        let mut batch = Batch { charges: limits.map(Charges::new), ..Batch::default() };
         // Of several states of one message, or touches of one session, only one goes out.
         let mut states: HashMap<(Uuid, Uuid), &MessageState> = HashMap::new();
         let mut touches: HashMap<Uuid, (Timestamp, Option<&str>)> = HashMap::new();
         let mut hands: HashMap<Uuid, bool> = HashMap::new();
-        for op in ops {
+        for (request, op) in (0..).zip(requests).flat_map(|(n, ops)| ops.iter().map(move |op| (n, op))) {
+            if let Some(charges) = &mut batch.charges {
+                charges.note(request, op);
+            }
             match op {
                 Op::Insert(new) => batch.inserts.push(new),
                 Op::Update(state) => match states.entry((state.session_id, state.id)) {
@@ -159,10 +187,19 @@ impl<'a> Batch<'a> {
     }
 
     /// One call is one transaction. `again`: rows that are there already are no error.
-    pub(super) async fn commit(&self, client: &Client, again: bool) -> Result<(), Error> {
-        let Batch { inserts: i, updates: u, begins: b, supersedes: s, touches: t, hands: h } = self;
-        let params: [(&(dyn ToSql + Sync), Type); 31] = [
+    /// Gives the requests that were left out because of a quota.
+    pub(super) async fn commit(&self, client: &Client, again: bool) -> Result<Vec<OverQuota>, Error> {
+        let Batch { inserts: i, updates: u, begins: b, supersedes: s, touches: t, hands: h, charges } = self;
+        let (limits, c) = charges.as_ref().map(|c| (c.limits, c)).unzip();
+        let (numbers, ids): (&[i32], &[Uuid]) = (&[], &[]);
+        let params: [(&(dyn ToSql + Sync), Type); 37] = [
             (&again, Type::BOOL),
+            (&limits.as_ref().map(|limits| &limits[..]), Type::INT8_ARRAY),
+            (&c.map_or(numbers, |c| &c.requests), Type::INT4_ARRAY),
+            (&c.map_or(ids, |c| &c.sessions), Type::UUID_ARRAY),
+            (&c.map_or(ids, |c| &c.ids), Type::UUID_ARRAY),
+            (&c.map_or(numbers, |c| &c.inserts), Type::INT4_ARRAY),
+            (&c.map_or(numbers, |c| &c.supersedes), Type::INT4_ARRAY),
             (&i.sessions, Type::UUID_ARRAY),
             (&i.ids, Type::UUID_ARRAY),
             (&i.ords, Type::INT8_ARRAY),
@@ -194,8 +231,32 @@ impl<'a> Batch<'a> {
             (&h.ids, Type::UUID_ARRAY),
             (&h.raised, Type::BOOL_ARRAY),
         ];
-        client.execute_typed(include_str!("../../../sql/queries/write_batch.sql"), &params).await?;
-        Ok(())
+        let rows = client.query_typed(include_str!("../../../sql/queries/write_batch.sql"), &params).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get::<_, i32>(0)?.unsigned_abs() as usize, row.try_get(1)?)))
+            .collect()
+    }
+}
+
+impl Charges {
+    fn new(limits: Limits) -> Charges {
+        let (requests, inserts, supersedes) = (Vec::new(), Vec::new(), Vec::new());
+        Charges { limits, requests, sessions: Vec::new(), ids: Vec::new(), inserts, supersedes }
+    }
+
+    fn note(&mut self, request: i32, op: &Op) {
+        match op {
+            Op::Insert(new) => {
+                self.inserts.push(request);
+                if new.charged {
+                    self.requests.push(request);
+                    self.sessions.push(new.session_id);
+                    self.ids.push(new.id);
+                }
+            }
+            Op::Supersede { .. } => self.supersedes.push(request),
+            _ => {}
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use crate::id::Uuid;
 use crate::store::pool::{Address, CONNECT_TIMEOUT};
 use crate::store::{Op, Patience, WriteError};
 
-use super::attempt::{Fault, Link, attempt, told};
-use super::batch::Touched;
+use super::attempt::{Committed, Fault, Link, attempt, told};
+use super::batch::{Limits, Touched};
 use super::{Ask, RETRY_AFTER, Request, Shared};
 
 /// Operations in one batch, about.
@@ -168,8 +168,8 @@ impl Task {
             let (others, mine): (Vec<Request>, Vec<Request>) =
                 requests.into_iter().partition(|request| lane(request) == 1);
             let (done, theirs) = tokio::join!(
-                attempt(self.link.as_ref(), &mine, &self.touched),
-                attempt(self.second.as_ref(), &others, &self.touched),
+                attempt(self.link.as_ref(), &mine, self.limits(), &self.touched),
+                attempt(self.second.as_ref(), &others, self.limits(), &self.touched),
             );
             // Whatever went wrong on the second connection is seen to on the first.
             requests = self.conclude(others, theirs);
@@ -182,10 +182,10 @@ impl Task {
     }
 
     /// Answers what was committed; gives back what was not.
-    fn conclude(&mut self, mut part: Vec<Request>, outcome: Result<Vec<Uuid>, Fault>) -> Vec<Request> {
+    fn conclude(&mut self, mut part: Vec<Request>, outcome: Result<Committed, Fault>) -> Vec<Request> {
         match outcome {
-            Ok(touched) => {
-                self.committed(part, touched);
+            Ok(done) => {
+                self.committed(part, done);
                 Vec::new()
             }
             Err(fault) => {
@@ -203,8 +203,8 @@ impl Task {
             if part.is_empty() {
                 continue;
             }
-            match attempt(self.link.as_ref(), &part, &self.touched).await {
-                Ok(touched) => self.committed(part, touched),
+            match attempt(self.link.as_ref(), &part, self.limits(), &self.touched).await {
+                Ok(done) => self.committed(part, done),
                 Err(Fault::Data(told)) if part.len() == 1 => {
                     tracing::warn!(%told, "the database refused a write");
                     // It answers. After an outage this may be all that was left to write, and then
@@ -230,11 +230,24 @@ impl Task {
         Ok(())
     }
 
-    fn committed(&mut self, part: Vec<Request>, touched: Vec<Uuid>) {
+    fn committed(&mut self, mut part: Vec<Request>, done: Committed) {
         self.failures = 0;
         self.set_up(true);
-        self.touched.remember(touched, Instant::now());
+        self.touched.remember(done.touched, Instant::now());
+        // From behind, so that the numbers of those before stay true.
+        for (number, until) in done.over.into_iter().rev() {
+            if number >= part.len() {
+                continue;
+            }
+            counter!("fynq_quota_refused_total").increment(1);
+            let refused = part.remove(number);
+            self.answer(vec![refused], &Err(WriteError::OverQuota(until)));
+        }
         self.answer(part, &Ok(()));
+    }
+
+    fn limits(&self) -> Option<Limits> {
+        self.shared.limits.get().copied()
     }
 
     /// Whether there is a second connection. One is asked for here and used when it has come;

@@ -12,6 +12,7 @@ const DEFINERS: &[&str] = &[
     "fynq.classes_i_teach",
     "fynq.my_classes",
     "fynq.my_org",
+    "fynq.only_school",
     "fynq.org_i_run",
     "fynq.remember_gone_user",
     "fynq.same_organisation",
@@ -237,6 +238,10 @@ async fn a_plain_owner_migrates_serves_and_sees_nothing_itself() {
             client.query_typed_one(&format!("SELECT count(*) FROM {table}"), &[]).await.unwrap().get(0);
         assert_eq!(seen, 0, "the owner reads {table}");
     }
+    let open = "SELECT p.proname::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+                WHERE n.nspname IN ('public', 'fynq') AND (p.proacl IS NULL OR EXISTS (\
+                SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0))";
+    assert_eq!(names(&admin, open).await, Vec::<String>::new(), "functions for everybody");
     store.close().await;
     drop(client);
     admin

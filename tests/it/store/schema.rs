@@ -25,6 +25,31 @@ async fn every_statement_prepares_against_the_schema() {
     assert!(seen > 20, "{seen} statements only");
 }
 
+/// The planner, left to itself, would read tables from end to end that were small when it planned.
+#[tokio::test]
+async fn a_batch_finds_its_rows_by_their_key() {
+    let db = Db::new().await;
+    let mut client = db.client().await;
+    let call = client.transaction().await.unwrap();
+    let new = ["'{}'"; 11].join(", ");
+    let many = |value: &str| format!("array_fill({value}, array[300])");
+    let [text, state, no_text] = [many("'text'::text"), many("'streaming'::text"), many("null::text")];
+    let (no_json, now, yes, ord) = (many("null::jsonb"), many("now()"), many("true"), many("1::bigint"));
+    let batch = format!(
+        "SELECT write_batch(false, {new}, \
+         ids, ids, {text}, {state}, {no_text}, {no_text}, {no_json}, {no_text}, \
+         ids, ids, {ord}, ids, {ord}, {ord}, ids, {now}, {no_text}, ids, {yes}) \
+         FROM (SELECT array_agg(gen_random_uuid()) AS ids FROM generate_series(1, 300)) AS made"
+    );
+    call.batch_execute(&batch).await.unwrap();
+    let read = "SELECT sum(seq_scan)::bigint, sum(idx_scan)::bigint FROM pg_stat_xact_user_tables \
+                WHERE relname IN ('messages', 'sessions')";
+    let read = call.query_typed(read, &[]).await.unwrap();
+    let (whole, by_key): (i64, i64) = (read[0].get(0), read[0].get(1));
+    assert_eq!(whole, 0, "tables were read from end to end");
+    assert!(by_key >= 1200, "{by_key} rows were looked up");
+}
+
 #[tokio::test]
 async fn several_at_once_migrate_once() {
     let db = Db::empty().await;

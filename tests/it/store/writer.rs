@@ -166,7 +166,7 @@ async fn in_one_batch<T>(f: &mut Fixture, requests: impl Future<Output = T>) -> 
 
 /// Commits much at once until the writer has its second connection.
 async fn on_two_connections(f: &Fixture, sessions: &[Uuid]) {
-    let writing = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT write_batch%'";
+    let writing = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT * FROM write_batch%'";
     for round in 0.. {
         assert!(round < 1000, "no second connection");
         let writes = sessions.iter().enumerate().flat_map(|(n, session)| {

@@ -48,6 +48,11 @@ impl Model {
         call.expect("the model was never called").expect("the model's server is gone")
     }
 
+    /// As `call`, however long it takes: for a test that waits for something else as well.
+    pub(crate) async fn any_call(&mut self) -> Call {
+        self.calls.recv().await.expect("the model's server is gone")
+    }
+
     /// Whether a call has come that nobody took yet.
     pub(crate) fn was_called(&mut self) -> bool {
         !self.calls.is_empty()

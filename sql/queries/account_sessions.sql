@@ -1,0 +1,1 @@
+SELECT id FROM sessions WHERE student_id = $1

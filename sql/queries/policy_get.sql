@@ -1,0 +1,1 @@
+SELECT id, consent_required, consent_version, show_watchers FROM organisations WHERE id = fynq.org_i_run()

@@ -1,0 +1,307 @@
+//! What is written down about who did what: the events, in words. `store::audit` keeps them.
+//!
+//! An event holds ids and words of ours, never a person's: no name, no address of e-mail, no text.
+
+use std::future::Future;
+use std::net::IpAddr;
+
+use serde_json::{Map, Value, json};
+
+use crate::id::Uuid;
+use crate::identity::{Principal, Role};
+
+/// Everything that is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    SignedIn,
+    /// `user`: the account whose password it was not.
+    SignInFailed {
+        user: Option<Uuid>,
+    },
+    SignedOut,
+    /// One's own other sign-ins were ended, or one of them.
+    SignInsEnded,
+    /// An access token or a ticket that means nothing.
+    TokenRefused {
+        reason: &'static str,
+    },
+    /// A refresh token came twice: its sign-in was ended.
+    RefreshReused {
+        sign_in: Uuid,
+    },
+    PasswordChanged,
+    EmailChanged,
+    /// An admin made a code with which a new password can be set.
+    ResetCodeIssued {
+        user: Uuid,
+    },
+    PasswordReset {
+        user: Uuid,
+    },
+    AccountCreated {
+        user: Uuid,
+        role: Role,
+    },
+    RoleChanged {
+        user: Uuid,
+        from: Role,
+        to: Role,
+    },
+    AccountDisabled {
+        user: Uuid,
+    },
+    AccountEnabled {
+        user: Uuid,
+    },
+    /// An admin ended all sign-ins of somebody.
+    SignedOutByAdmin {
+        user: Uuid,
+    },
+    AccountDeleted {
+        user: Uuid,
+    },
+    Exported {
+        user: Uuid,
+    },
+    ClassCreated {
+        class: Uuid,
+    },
+    ClassDeleted {
+        class: Uuid,
+    },
+    /// `member_as`: `student` or `tutor`.
+    ClassJoined {
+        class: Uuid,
+        user: Uuid,
+        member_as: &'static str,
+    },
+    ClassLeft {
+        class: Uuid,
+        user: Uuid,
+    },
+    /// A socket on somebody else's session.
+    ObservationOpened {
+        session: Uuid,
+        student: Uuid,
+        why: Why,
+    },
+    /// `opened`: the row of its beginning.
+    ObservationClosed {
+        opened: Uuid,
+        session: Uuid,
+        student: Uuid,
+        end: &'static str,
+    },
+    /// Somebody else's messages were listed.
+    ConversationRead {
+        session: Option<Uuid>,
+        student: Uuid,
+        why: Why,
+    },
+    ConsentGiven {
+        user: Uuid,
+        by: &'static str,
+    },
+    ConsentWithdrawn {
+        user: Uuid,
+        by: &'static str,
+    },
+    PolicyChanged {
+        organisation: Uuid,
+        consent_required: bool,
+        show_watchers: bool,
+    },
+    /// What was too old was deleted.
+    Retention {
+        sessions: u64,
+        audit: u64,
+    },
+}
+
+/// By which right somebody reads another's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// They teach a class of the student's.
+    Tutor,
+    /// They are the admin of the organisation.
+    Admin,
+}
+
+impl From<Role> for Why {
+    fn from(role: Role) -> Why {
+        if role == Role::Admin { Why::Admin } else { Why::Tutor }
+    }
+}
+
+/// What a row says beside who and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    pub subject: Option<(&'static str, Uuid)>,
+    /// Whose affair it is.
+    pub about: Option<Uuid>,
+    pub closes: Option<Uuid>,
+    pub detail: Map<String, Value>,
+}
+
+impl Event {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::SignedIn => "signed_in",
+            Event::SignInFailed { .. } => "sign_in_failed",
+            Event::SignedOut => "signed_out",
+            Event::SignInsEnded => "sign_ins_ended",
+            Event::TokenRefused { .. } => "token_refused",
+            Event::RefreshReused { .. } => "refresh_reused",
+            Event::PasswordChanged => "password_changed",
+            Event::EmailChanged => "email_changed",
+            Event::ResetCodeIssued { .. } => "reset_code_issued",
+            Event::PasswordReset { .. } => "password_reset",
+            Event::AccountCreated { .. } => "account_created",
+            Event::RoleChanged { .. } => "role_changed",
+            Event::AccountDisabled { .. } => "account_disabled",
+            Event::AccountEnabled { .. } => "account_enabled",
+            Event::SignedOutByAdmin { .. } => "signed_out_by_admin",
+            Event::AccountDeleted { .. } => "account_deleted",
+            Event::Exported { .. } => "exported",
+            Event::ClassCreated { .. } => "class_created",
+            Event::ClassDeleted { .. } => "class_deleted",
+            Event::ClassJoined { .. } => "class_joined",
+            Event::ClassLeft { .. } => "class_left",
+            Event::ObservationOpened { .. } => "observation_opened",
+            Event::ObservationClosed { .. } => "observation_closed",
+            Event::ConversationRead { .. } => "conversation_read",
+            Event::ConsentGiven { .. } => "consent_given",
+            Event::ConsentWithdrawn { .. } => "consent_withdrawn",
+            Event::PolicyChanged { .. } => "policy_changed",
+            Event::Retention { .. } => "retention",
+        }
+    }
+
+    pub fn facts(&self) -> Facts {
+        let user = |user: Uuid, detail: Value| facts("user", user, Some(user), detail);
+        match *self {
+            Event::SignedIn
+            | Event::SignedOut
+            | Event::SignInsEnded
+            | Event::PasswordChanged
+            | Event::EmailChanged => Facts::default(),
+            Event::SignInFailed { user: None } => Facts::default(),
+            Event::SignInFailed { user: Some(id) }
+            | Event::ResetCodeIssued { user: id }
+            | Event::PasswordReset { user: id }
+            | Event::AccountDisabled { user: id }
+            | Event::AccountEnabled { user: id }
+            | Event::SignedOutByAdmin { user: id }
+            | Event::AccountDeleted { user: id }
+            | Event::Exported { user: id } => user(id, Value::Null),
+            Event::TokenRefused { reason } => {
+                Facts { detail: map(json!({"reason": reason})), ..Facts::default() }
+            }
+            Event::RefreshReused { sign_in } => facts("sign_in", sign_in, None, Value::Null),
+            Event::AccountCreated { user: id, role } => user(id, json!({"role": role})),
+            Event::RoleChanged { user: id, from, to } => user(id, json!({"from": from, "to": to})),
+            Event::ClassCreated { class } | Event::ClassDeleted { class } => {
+                facts("class", class, None, Value::Null)
+            }
+            Event::ClassJoined { class, user, member_as } => {
+                facts("class", class, Some(user), json!({"user": user, "as": member_as}))
+            }
+            Event::ClassLeft { class, user } => facts("class", class, Some(user), json!({"user": user})),
+            Event::ObservationOpened { session, student, why } => {
+                facts("session", session, Some(student), json!({"why": why.as_str()}))
+            }
+            Event::ObservationClosed { opened, session, student, end } => Facts {
+                closes: Some(opened),
+                ..facts("session", session, Some(student), json!({"opened": opened, "end": end}))
+            },
+            Event::ConversationRead { session: Some(session), student, why } => {
+                facts("session", session, Some(student), json!({"why": why.as_str()}))
+            }
+            Event::ConversationRead { session: None, student, why } => {
+                user(student, json!({"why": why.as_str()}))
+            }
+            Event::ConsentGiven { user: id, by } | Event::ConsentWithdrawn { user: id, by } => {
+                user(id, json!({"by": by}))
+            }
+            Event::PolicyChanged { organisation, consent_required, show_watchers } => {
+                let detail = json!({"consent_required": consent_required, "show_watchers": show_watchers});
+                facts("organisation", organisation, None, detail)
+            }
+            Event::Retention { sessions, audit } => {
+                Facts { detail: map(json!({"sessions": sessions, "audit": audit})), ..Facts::default() }
+            }
+        }
+    }
+}
+
+fn facts(kind: &'static str, id: Uuid, about: Option<Uuid>, detail: Value) -> Facts {
+    Facts { subject: Some((kind, id)), about, closes: None, detail: map(detail) }
+}
+
+fn map(detail: Value) -> Map<String, Value> {
+    match detail {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+impl Why {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Why::Tutor => "tutor",
+            Why::Admin => "admin",
+        }
+    }
+}
+
+/// Who did it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct By {
+    pub user: Option<Uuid>,
+    /// Looked up when the row is written, if it is not said here.
+    pub org: Option<Uuid>,
+}
+
+impl By {
+    /// Nobody that is known.
+    pub const NOBODY: By = By { user: None, org: None };
+}
+
+impl From<&Principal> for By {
+    fn from(who: &Principal) -> By {
+        By { user: Some(who.user_id), org: Some(who.org_id) }
+    }
+}
+
+impl From<Uuid> for By {
+    fn from(user: Uuid) -> By {
+        By { user: Some(user), org: None }
+    }
+}
+
+/// The request from which something is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Asking {
+    pub address: Option<IpAddr>,
+    pub request_id: Option<String>,
+}
+
+tokio::task_local! {
+    /// What is written down anywhere below carries it.
+    static CURRENT: Asking;
+}
+
+/// Runs `work` as part of that request.
+pub async fn asked<F: Future>(asking: Asking, work: F) -> F::Output {
+    CURRENT.scope(asking, work).await
+}
+
+/// As `asked`, for what waits for nothing.
+pub fn within<T>(asking: Asking, work: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(asking, work)
+}
+
+/// Empty outside of a request.
+pub fn asking() -> Asking {
+    CURRENT.try_with(Asking::clone).unwrap_or_default()
+}
