@@ -49,6 +49,7 @@ step "format and lints" scripts/lint.sh
 step "rust tests" cargo test --locked
 FYNQ_BIN=${CARGO_TARGET_DIR:-$PWD/target}/debug/fynq
 export FYNQ_BIN
+step "the documented interface, explored" scripts/schemathesis.sh
 if [ -f package.json ]; then
   step "the page's parts" node_suite test
   step "the page in a browser" node_suite test:browser

@@ -47,7 +47,8 @@ END
 $$;
 CREATE TRIGGER remember_gone_user AFTER DELETE ON users
 FOR EACH ROW WHEN (OLD.issuer IS NOT NULL) EXECUTE FUNCTION fynq.remember_gone_user();
+-- First, while it is still its maker's to say.
+REVOKE ALL ON FUNCTION fynq.remember_gone_user() FROM PUBLIC;
 GRANT CREATE ON SCHEMA fynq TO fynq_door;
 ALTER FUNCTION fynq.remember_gone_user() OWNER TO fynq_door;
 REVOKE CREATE ON SCHEMA fynq FROM fynq_door;
-REVOKE ALL ON FUNCTION fynq.remember_gone_user() FROM PUBLIC;

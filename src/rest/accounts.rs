@@ -70,7 +70,7 @@ pub(super) struct Register {
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
     #[garde(length(bytes, min = 1, max = 254), custom(no_nul))]
-    #[schema(format = Email, min_length = 1, max_length = 254)]
+    #[schema(min_length = 1, max_length = 254)]
     email: String,
     #[garde(custom(some_password))]
     #[schema(value_type = String, format = Password, min_length = 1, max_length = 128)]

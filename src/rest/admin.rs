@@ -54,6 +54,7 @@ pub(super) struct PeopleQuery {
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[garde(skip)]
+    #[param(min_length = 1, max_length = 256, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
     /// Only those whose address or name holds this text.
     #[garde(length(chars, max = 200), custom(optional_no_nul))]

@@ -45,7 +45,7 @@ pub(super) struct EmailChange {
 #[serde(deny_unknown_fields)]
 pub(super) struct Forgot {
     #[garde(length(bytes, min = 1, max = 254), custom(no_nul))]
-    #[schema(format = Email, min_length = 1, max_length = 254)]
+    #[schema(min_length = 1, max_length = 254)]
     email: String,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Forgot {
 #[serde(deny_unknown_fields)]
 pub(super) struct Reset {
     #[garde(length(bytes, min = 1, max = 254), custom(no_nul))]
-    #[schema(format = Email, min_length = 1, max_length = 254)]
+    #[schema(min_length = 1, max_length = 254)]
     email: String,
     /// As an admin read it out: case, blanks and hyphens do not matter.
     #[garde(custom(short))]

@@ -22,6 +22,7 @@ pub(super) struct ListQuery {
     pub(super) limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[garde(skip)]
+    #[param(min_length = 1, max_length = 256, pattern = "^[A-Za-z0-9_-]+$")]
     pub(super) cursor: Option<String>,
 }
 

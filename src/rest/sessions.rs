@@ -91,6 +91,7 @@ pub(super) struct SessionsQuery {
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[garde(skip)]
+    #[param(min_length = 1, max_length = 256, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
     /// Only those whose title or subject holds this text.
     #[garde(length(chars, max = 200), custom(optional_no_nul))]
@@ -200,6 +201,7 @@ pub(super) struct MessagesQuery {
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[garde(skip)]
+    #[param(min_length = 1, max_length = 256, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
     /// Instead of a cursor: the page that ends right before this message.
     #[garde(custom(not_with_cursor(&self.cursor)))]

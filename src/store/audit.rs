@@ -88,6 +88,10 @@ impl Audit {
     pub fn record(&self, by: impl Into<By>, event: &Event) {
         let entry = Entry::new(by.into(), event);
         entry.log();
+        self.keep(entry);
+    }
+
+    fn keep(&self, entry: Entry) {
         if self.0.queue.try_send(Ask::Write(Box::new(entry))).is_err() {
             counter!("fynq_audit_lost_total").increment(1);
         }
@@ -102,11 +106,13 @@ impl Audit {
         Ok(id)
     }
 
-    /// A token or a ticket that means nothing; of one address once a minute, so that nobody can fill the
-    /// disk with it.
+    /// A token or a ticket that means nothing: a line each time; a row once a minute of one address, so
+    /// that nobody can fill the database with it.
     pub fn token_refused(&self, reason: &'static str) {
+        let entry = Entry::new(By::NOBODY, &Event::TokenRefused { reason });
+        entry.log();
         if self.is_news("token", asking().address.map_or(0, network), 0) {
-            self.record(By::NOBODY, &Event::TokenRefused { reason });
+            self.keep(entry);
         }
     }
 

@@ -944,12 +944,12 @@ async fn a_ticket_is_one_persons_for_one_page_once_and_soon() {
         assert_eq!(evil.send().await.unwrap().status(), 403, "{kind:?}: a foreign page gets none");
         stage.log.take();
         assert_eq!(open(&ticket(ada, Some(&own)).await, None).await, 401, "{kind:?}: no page");
-        assert!(stage.log.take().contains("a ticket was refused"), "{kind:?}");
+        assert!(stage.log.take().contains("token_refused"), "{kind:?}");
         let eve = stage.app.student("eve").await;
         assert_eq!(open(&ticket(&eve, None).await, None).await, 404, "{kind:?}: another's session");
         for made_up in ["", "x", &"a".repeat(43), &"a".repeat(5000), &ada.token, &ada.refresh_token] {
             assert_eq!(open(made_up, None).await, 401, "{kind:?}: {made_up:.10}");
-            assert!(stage.log.take().contains("ticket was refused"), "{kind:?}: no line in the log");
+            assert!(stage.log.take().contains("token_refused"), "{kind:?}: no line in the log");
         }
         let old = ticket(ada, None).await;
         stage.app.execute("UPDATE socket_tickets SET expires_at = now() - interval '1 second'").await;

@@ -88,10 +88,7 @@ async fn ones_sign_ins_are_listed_with_a_name_and_nothing_that_the_browser_wrote
         assert!(row["created_at"].is_string() && row["last_used_at"].is_string(), "{row}");
     }
     assert_eq!(sign_ins(&eve).await.len(), 1, "only one's own");
-    assert_eq!(
-        app.count("SELECT count(*) FROM sign_ins s WHERE s::text ~* 'hunter2|mozilla|gecko'").await,
-        0
-    );
+    assert_eq!(app.count("SELECT count(*) FROM sign_ins s WHERE s::text ~* 'hunter2|mozilla|144'").await, 0);
 
     let first = ada.get("/users/me/sign-ins?limit=1").await.ok(200);
     assert_eq!(first["items"][0]["id"], rows[0]["id"]);
@@ -330,7 +327,6 @@ async fn a_reset_code_sets_a_new_password_once_and_ends_every_sign_in() {
     let root = admin(scene.app.addr).await;
     let ada = scene.ada.clone();
     let (app, email) = (&scene.app, &ada.email);
-    app.execute("UPDATE organisations SET name = 'Northfield School'").await;
     let older = reset_code(&root, &ada.user_id).await;
     let code = reset_code(&root, &ada.user_id).await;
     assert_eq!(code.split('-').map(str::len).collect::<Vec<_>>(), [4; 7], "28 symbols of five bits");
@@ -349,7 +345,7 @@ async fn a_reset_code_sets_a_new_password_once_and_ends_every_sign_in() {
     }
     // A password that is refused leaves the code as it is.
     assert_field(&reset(app, email, &code, "iloveyou").await, "weak_password", "/new_password");
-    assert_field(&reset(app, email, &code, "Northfield-12345").await, "weak_password", "/new_password");
+    assert_field(&reset(app, email, &code, "School12345").await, "weak_password", "/new_password");
     ada.get("/users/me").await.ok(200);
 
     reset(app, &email.to_uppercase(), &code.to_lowercase().replace('-', " "), NEW).await.ok(204);
@@ -610,7 +606,7 @@ async fn the_log_tells_what_happened_and_no_secret() {
     for event in [
         "password_refused",
         "password_changed",
-        "other_sign_ins_ended",
+        "sign_ins_ended",
         "email_changed",
         "password_forgotten",
         "reset_code_issued",

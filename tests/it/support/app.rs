@@ -86,6 +86,17 @@ impl TestApp {
         self.database.client().await.batch_execute(sql).await.expect(sql);
     }
 
+    /// Takes the database's lock away, so that what is left is the server's.
+    pub(crate) async fn without_row_level_security(&self) {
+        self.execute(
+            "DO $$ DECLARE name text; BEGIN \
+             FOR name IN SELECT oid::regclass::text FROM pg_class \
+                 WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' \
+             LOOP EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', name); END LOOP; END $$",
+        )
+        .await;
+    }
+
     /// Drains and stops.
     pub(crate) async fn stop(&mut self) {
         self.server.take().expect("the server runs").shutdown().await;

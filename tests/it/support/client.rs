@@ -107,7 +107,12 @@ impl Client {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.http.request(method, format!("http://{}/api/v1{path}", self.addr));
+        self.request_at(method, &format!("/api/v1{path}"))
+    }
+
+    /// Outside of `/api/v1`, too.
+    pub(crate) fn request_at(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("http://{}{path}", self.addr));
         if self.token.is_empty() { request } else { request.bearer_auth(&self.token) }
     }
 

@@ -53,6 +53,11 @@ impl Model {
         self.calls.recv().await.expect("the model's server is gone")
     }
 
+    /// As `call`, for a model that answers as long as the test lasts.
+    pub(crate) async fn call_ever(&mut self) -> Option<Call> {
+        self.calls.recv().await
+    }
+
     /// Whether a call has come that nobody took yet.
     pub(crate) fn was_called(&mut self) -> bool {
         !self.calls.is_empty()

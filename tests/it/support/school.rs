@@ -84,14 +84,7 @@ impl School {
 
     /// Takes the database's lock away, so that what is left is the server's.
     pub(crate) async fn without_row_level_security(&self) {
-        self.app
-            .execute(
-                "DO $$ DECLARE name text; BEGIN \
-                 FOR name IN SELECT oid::regclass::text FROM pg_class \
-                     WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' \
-                 LOOP EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', name); END LOOP; END $$",
-            )
-            .await;
+        self.app.without_row_level_security().await;
     }
 }
 

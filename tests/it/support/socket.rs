@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -33,6 +34,8 @@ pub(crate) struct Socket {
     pub(crate) ready: Value,
     /// The second frame, unless resumed.
     pub(crate) snapshot: Option<Value>,
+    /// Every text that came, once somebody listens: see `listen`.
+    heard: Option<Arc<Mutex<String>>>,
     /// The last frames, for the error message of a test that waits in vain.
     seen: VecDeque<Frame>,
 }
@@ -70,7 +73,8 @@ impl Socket {
                 assert_eq!(response.headers()["sec-websocket-protocol"], "fynq.v1");
                 let seen = VecDeque::new();
                 let log = Transcript::default();
-                Ok(Socket { stream, log, epoch: String::new(), ready: Value::Null, snapshot: None, seen })
+                let epoch = String::new();
+                Ok(Socket { stream, log, epoch, ready: Value::Null, snapshot: None, heard: None, seen })
             }
             Err(Error::Http(response)) => {
                 let status = response.status().as_u16();
@@ -79,6 +83,11 @@ impl Socket {
             }
             Err(error) => panic!("the upgrade failed: {error}"),
         }
+    }
+
+    /// From now on every text that comes is written down.
+    pub(crate) fn listen(&mut self, heard: &Arc<Mutex<String>>) {
+        self.heard = Some(Arc::clone(heard));
     }
 
     /// Reads `ready` and what must follow. `before`: what a returning client saw.
@@ -129,7 +138,12 @@ impl Socket {
     async fn read(&mut self) -> Frame {
         loop {
             match self.stream.next().await {
-                Some(Ok(Message::Text(text))) => return Frame::read(&text),
+                Some(Ok(Message::Text(text))) => {
+                    if let Some(heard) = &self.heard {
+                        heard.lock().unwrap().push_str(&text);
+                    }
+                    return Frame::read(&text);
+                }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Close(Some(close)))) => {
                     return Frame::Close { code: close.code.into(), reason: close.reason.to_string() };

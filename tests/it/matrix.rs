@@ -1,0 +1,106 @@
+//! Who may do what, by which door: every cell of `matrix/policy.txt` against the running server.
+
+mod founding;
+mod locks;
+mod policy;
+mod request;
+mod school;
+mod socket;
+
+use serde_json::Value;
+
+use policy::{Channel, Outcome, Row, Rows};
+use school::{ACTORS, Actor, School};
+
+/// Fewer cells than this, and a part of the table has gone.
+const CELLS: usize = 1300;
+
+/// Operations that the table is ahead of: their rows begin to count with the document that has them.
+const AWAITED: &[&str] = &[];
+/// What is served and is no operation of the document.
+const BESIDE_THE_DOCUMENT: &[&str] =
+    &["GET /docs/", "GET /api/v1/openapi.json", "GET /api/v1/asyncapi.json", "GET /api/v1/nothing"];
+
+fn openapi() -> Value {
+    serde_json::from_str(&fynq::rest::openapi()).unwrap()
+}
+
+/// The rows that this version serves. Everything that it documents must have one.
+fn rows() -> Rows {
+    let (openapi, asyncapi) = (openapi(), fynq::rest::asyncapi());
+    let rows = policy::read();
+    let operations = policy::operations(&openapi);
+    for operation in &operations {
+        let known = rows.iter().any(|row| row.asks(operation));
+        assert!(known, "{operation} is documented and has no row in tests/it/matrix/policy.txt");
+    }
+    for command in policy::commands(&asyncapi) {
+        let known = rows.iter().any(|row| row.channel == Channel::Command(command.clone()));
+        assert!(known, "the command {command} is documented and has no row in tests/it/matrix/policy.txt");
+    }
+    rows.into_iter().filter(|row| row.is_served(&operations)).collect()
+}
+
+/// Every cell; gives what did not hold.
+async fn walk(school: &School, rows: &Rows) -> (usize, Vec<String>) {
+    let (mut cells, mut broken) = (0, Vec::new());
+    for row in rows {
+        for actor in ACTORS {
+            cells += 1;
+            if let Err(what) = one(school, row, actor, row.outcome(actor)).await {
+                broken.push(format!("line {}: {actor:?} {row}: {what}", row.line));
+            }
+            school.tidy().await;
+        }
+    }
+    (cells, broken)
+}
+
+async fn one(school: &School, row: &Row, actor: Actor, wanted: &Outcome) -> Result<(), String> {
+    match &row.channel {
+        Channel::Rest(_) | Channel::Sse => request::cell(school, row, actor, wanted).await,
+        Channel::Socket | Channel::Ticket => socket::watch(school, row, actor, wanted).await,
+        Channel::Command(_) => socket::command(school, row, actor, wanted).await,
+    }
+}
+
+fn told(cells: usize, rows: &Rows, broken: &[String]) {
+    println!("{cells} cells in {} rows, {} broken", rows.len(), broken.len());
+    assert!(broken.is_empty(), "{} of {cells} cells do not hold:\n{}", broken.len(), broken.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_1300_cells_of_the_policy_hold() {
+    let rows = rows();
+    let school = School::start().await;
+    let (cells, broken) = walk(&school, &rows).await;
+    told(cells, &rows, &broken);
+    assert!(cells >= CELLS, "{cells}");
+}
+
+/// The first lock alone: whatever the policy says holds in the server's own code.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_holds_without_row_level_security() {
+    let rows = rows();
+    let school = School::start().await;
+    school.app.without_row_level_security().await;
+    let (cells, broken) = walk(&school, &rows).await;
+    told(cells, &rows, &broken);
+}
+
+/// The table itself: no row may speak of what is not there.
+#[tokio::test]
+async fn every_row_of_the_policy_is_served_or_awaited() {
+    let operations = policy::operations(&openapi());
+    let commands = policy::commands(&fynq::rest::asyncapi());
+    for row in policy::read() {
+        match &row.channel {
+            Channel::Command(command) => assert!(commands.contains(command), "{row}"),
+            Channel::Socket | Channel::Ticket => {}
+            Channel::Rest(_) | Channel::Sse => {
+                let known = row.is_served(&operations) || AWAITED.iter().any(|awaited| row.asks(awaited));
+                assert!(known, "{row}: no such operation");
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The second lock alone: the store's own functions, called for somebody who was never asked whether they
+//! may. Whatever the server's code forgot, the database gives them nothing and changes nothing.
+
+use std::path::Path;
+
+use fynq::id::Uuid;
+use fynq::identity::{MemberAs, Role};
+use fynq::store::people::{NewPerson, PersonChange};
+use fynq::store::{MessagesFrom, SessionChange, SessionsOf, Store};
+
+use super::school::{Actor, HERE, School};
+
+/// A store's answer in one shape: what it told, or what it says it changed.
+struct Tried {
+    what: &'static str,
+    told: String,
+    changed: bool,
+}
+
+fn told(what: &'static str, answer: impl std::fmt::Debug) -> Tried {
+    Tried { what, told: format!("{answer:?}"), changed: false }
+}
+
+fn done(what: &'static str, changed: bool) -> Tried {
+    Tried { what, told: String::new(), changed }
+}
+
+fn uuid(text: &str) -> Uuid {
+    Uuid::parse_str(text).unwrap()
+}
+
+/// Everything that reads, asked as broadly as the store knows how to ask.
+async fn read_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
+    let owner = uuid(&school.people[&Actor::Owner].user_id);
+    let (session, class) = (uuid(&school.sessions[&Actor::Owner]), uuid(&school.class));
+    let (here, answer) = (uuid(HERE), uuid(&school.answer));
+    let everybody = SessionsOf::Organisation(here);
+    let before = MessagesFrom::Before(answer);
+    vec![
+        told("session", store.get_session(who, session).await.unwrap()),
+        told("seen session", store.seen_session(who, session).await.unwrap().map(|seen| seen.session)),
+        told("sessions", store.list_sessions(who, everybody, None, None, 100).await.unwrap().items),
+        told("messages", store.list_messages(who, session, MessagesFrom::Start, 100).await.unwrap().items),
+        told("messages before", store.list_messages(who, session, before, 100).await.unwrap().items),
+        told("history", store.messages_of_user(who, here, owner, None, 100).await.unwrap().items),
+        told("account", store.account(who, owner).await.unwrap()),
+        told("seen person", store.seen_person(who, owner).await.unwrap().map(|seen| seen.id)),
+        told("class", store.class(who, class).await.unwrap()),
+        told("classes", store.list_classes(who, here, true, None, 100).await.unwrap().items),
+        told("members", store.class_members(who, class, true, None, 100).await.unwrap().items),
+        told("people", store.list_people(who, None, None, 100).await.unwrap().items),
+        told("organisation", store.organisation(who).await.unwrap()),
+    ]
+}
+
+/// Everything that writes to what is the owner's, their class's or their school's.
+async fn write_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
+    let [owner, far] = [Actor::Owner, Actor::Far].map(|actor| uuid(&school.people[&actor].user_id));
+    let (session, class) = (uuid(&school.sessions[&Actor::Owner]), uuid(&school.class));
+    let title = SessionChange { title: Some(Some("taken")), subject: None };
+    let raised =
+        PersonChange { role: Some(Role::Admin), disabled: Some(true), display_name: Some("x".into()) };
+    // What the database refuses outright is refused as well.
+    vec![
+        done(
+            "change a session",
+            store.change_session(who, session, title).await.is_ok_and(|row| row.is_some()),
+        ),
+        done("delete a session", store.delete_session(who, session).await.unwrap_or(false)),
+        done("rename a class", store.rename_class(who, class, "taken").await.unwrap_or(false)),
+        done("replace a code", store.replace_join_code(who, class, "AAAABBBBCCCC").await.unwrap_or(false)),
+        done("delete a class", store.delete_class(who, class).await.unwrap_or(false)),
+        done(
+            "add oneself as a tutor",
+            matches!(store.add_member(who, class, who, MemberAs::Tutor).await, Ok(Some(_))),
+        ),
+        done(
+            "add somebody",
+            matches!(store.add_member(who, class, far, MemberAs::Student).await, Ok(Some(_))),
+        ),
+        done("remove somebody", store.remove_member(who, class, owner).await.unwrap_or(false)),
+        done("change somebody", matches!(store.change_person(who, owner, &raised).await, Ok(Some(_)))),
+        done("sign somebody out", store.sign_person_out(who, owner).await.unwrap_or(false)),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_gives_a_foreigner_nothing_by_any_function() {
+    let school = School::start().await;
+    let store = Store::connect(&school.app.database.settings(), Path::new("/nowhere")).await.unwrap();
+    let mut tried = 0;
+    // A tutor who teaches nobody here, everybody of the other school, and somebody who was never there.
+    let foreign = [
+        Actor::Mate,
+        Actor::Far,
+        Actor::Coll,
+        Actor::TutorFar,
+        Actor::AdminFar,
+        Actor::Disabled,
+        Actor::Anonymous,
+    ];
+    for actor in foreign {
+        let who = &school.people[&actor].user_id;
+        let who = if who.is_empty() { fynq::id::new() } else { uuid(who) };
+        for read in read_all(&store, &school, who).await {
+            // The addresses of a school's own staff are kept from its students by the server alone.
+            let of_staff =
+                |leak: &String| leak.starts_with("the email of") && school.shares_staff(actor, leak);
+            let leaks: Vec<_> =
+                school.leaks(actor, &read.told).into_iter().filter(|leak| !of_staff(leak)).collect();
+            assert!(leaks.is_empty(), "{actor:?} reads by {}: {leaks:?}", read.what);
+            tried += 1;
+        }
+        let before = school.fingerprint().await;
+        for write in write_all(&store, &school, who).await {
+            assert!(!write.changed, "{actor:?} may {}", write.what);
+            tried += 1;
+        }
+        assert_eq!(school.fingerprint().await, before, "{actor:?} changed something");
+    }
+    // Not even an account for a school that is not theirs.
+    let new =
+        NewPerson { email: "new@school.example", password_hash: "x", role: Role::Admin, display_name: "" };
+    for actor in [Actor::Owner, Actor::Teach, Actor::Coll] {
+        let made = store.create_person(uuid(&school.people[&actor].user_id), &new).await;
+        assert!(!matches!(made, Ok(Some(_))), "{actor:?} makes an account");
+    }
+    assert!(tried >= 160, "{tried}");
+    // The same questions do find something for whoever may ask them.
+    let owner = uuid(&school.people[&Actor::Owner].user_id);
+    let found: String = read_all(&store, &school, owner).await.into_iter().map(|read| read.told).collect();
+    assert!(!school.leaks(Actor::AdminFar, &found).is_empty());
+    let admin = uuid(&school.people[&Actor::Admin].user_id);
+    let changed = write_all(&store, &school, admin).await.into_iter().filter(|write| write.changed);
+    assert!(changed.count() >= 4);
+    store.close().await;
+}
