@@ -2,25 +2,29 @@
 import { wipeOutbox } from "./chat/outbox-store.js";
 import { syntax } from "./markdown/libraries.js";
 import { about, signOut } from "./net/api.js";
-import { account, forgetIfBrowserWasClosed, onIdentityChange } from "./net/identity.js";
+import { account, forget, forgetIfBrowserWasClosed, onIdentityChange } from "./net/identity.js";
+import { readPlace } from "./places.js";
 import { loadAccount, showKeys, startAccountMenu } from "./ui/account-menu.js";
 import { ChatScreen } from "./ui/chat-screen.js";
 import { byId, icon, show } from "./ui/dom.js";
+import { PageScreen } from "./ui/page-screen.js";
 import { openDrawer } from "./ui/sidebar.js";
 import { toast } from "./ui/toast.js";
-import { showWelcome, startWelcome } from "./ui/welcome.js";
+import { followAddress, showWelcome, startWelcome } from "./ui/welcome.js";
 import { explain } from "./words.js";
 
 forgetIfBrowserWasClosed();
 
 const screen = new ChatScreen();
-let shownTo = "";
-let leaving = false;
+const pages = new PageScreen({ signOut: leave, left: gone });
+/** Nobody yet; then whose screen it is, or "" for the sign-in's. @type {string | null} */
+let shownTo = null;
+let farewell = "You have been signed out. Please sign in again.";
 
 startWelcome(arrive);
 startAccountMenu({ signOut: leave });
 onIdentityChange(arrive);
-addEventListener("hashchange", () => shownTo && screen.show(place()));
+addEventListener("hashchange", route);
 addEventListener("keydown", onKey);
 dress();
 arrive();
@@ -28,40 +32,72 @@ arrive();
 /** Shows the screen for whoever is signed in now; the same person sees no change. */
 function arrive() {
   const user = account()?.user.id ?? "";
+  if (user === shownTo) return;
   const known = document.documentElement.dataset;
-  if (user && user === shownTo) return;
   const before = shownTo;
   shownTo = user;
   if (user) known.known = "yes";
   else delete known.known;
+  if (before || !user) forgetTraces(before ?? "");
   show(byId("chat"), user !== "");
-  screen.close();
-  screen.sidebar.clear();
-  showWelcome(!user, before && !leaving ? "You have been signed out. Please sign in again." : "");
-  leaving = false;
+  showWelcome(!user, before ? farewell : "");
+  if (!user && before) byId("email").focus();
   if (user) enter();
 }
 
+/**
+ * Nothing of a student stays in the browser that they have left, whether they went or were sent away: not what
+ * waits to go out, no half-written text, and nothing in the page. @param {string} user "": of anybody
+ */
+function forgetTraces(user) {
+  sessionStorage.clear();
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+  pages.hide();
+  screen.close();
+  screen.sidebar.clear();
+  byId("who").replaceChildren();
+  return wipeOutbox(user);
+}
+
 async function enter() {
+  farewell = "You have been signed out. Please sign in again.";
   syntax.load();
   loadAccount().then(() => screen.greet());
   const listed = screen.sidebar.load().catch((problem) => toast(explain(problem)));
-  if (place()) await Promise.race([listed, new Promise((resolve) => setTimeout(resolve, 400))]);
-  if (shownTo) screen.show(place());
+  if (location.hash) await Promise.race([listed, new Promise((resolve) => setTimeout(resolve, 400))]);
+  route();
 }
 
-/** Nothing of a student stays in the browser that they have left. */
-async function leave() {
-  leaving = true;
-  const told = signOut();
-  sessionStorage.clear();
+/** Goes where the address says: to a conversation, to another page, or while nobody is here to a form. */
+function route() {
+  if (!shownTo) return followAddress();
+  const place = readPlace(location.hash);
+  const beside = place.screen === "settings" || place.screen === "classes" || place.screen === "admin";
+  show(byId("talk"), !beside);
+  byId("skip").textContent = beside ? "Skip to the page" : "Skip to writing";
+  for (const [id, name] of Object.entries({ "to-classes": "classes", "to-school": "admin" })) byId(id).toggleAttribute("data-here", place.screen === name);
+  if (beside) {
+    screen.close();
+    screen.sidebar.choose("");
+    openDrawer(false);
+    return pages.show(place);
+  }
+  pages.hide();
+  if (place.screen !== "chat") history.replaceState(null, "", location.pathname);
+  return screen.show(place.screen === "chat" ? place.id : "");
+}
+
+function leave() {
+  farewell = "";
   history.replaceState(null, "", location.pathname);
-  await Promise.all([wipeOutbox(), told]);
+  return signOut();
 }
 
-/** The conversation that the address names. */
-function place() {
-  return /^#([\w-]{8,64})$/.exec(location.hash)?.[1] ?? "";
+/** The account is no more, so there is nobody to sign out. */
+function gone() {
+  farewell = "Your account and everything in it are gone.";
+  history.replaceState(null, "", location.pathname);
+  forget();
 }
 
 async function practice() {
@@ -79,6 +115,12 @@ function dress() {
   byId("drawer-close").addEventListener("click", () => openDrawer(false));
   byId("veil").addEventListener("click", () => openDrawer(false));
   if (/Mac|iPhone|iPad/.test(navigator.platform)) byId("search-key").textContent = "⌘ K";
+  byId("to-classes").prepend(icon("people"));
+  byId("to-school").prepend(icon("school"));
+  byId("skip").addEventListener("click", (/** @type {Event} */ event) => {
+    event.preventDefault();
+    byId(byId("talk").hidden ? "page-title" : "write").focus();
+  });
   practice();
 }
 
@@ -91,7 +133,7 @@ function startNew() {
 /** @param {KeyboardEvent} event */
 function onKey(event) {
   if (!shownTo || event.isComposing || document.querySelector("dialog[open]")) return;
-  const writing = /^(?:INPUT|TEXTAREA)$/.test(/** @type {HTMLElement} */ (event.target).tagName);
+  const writing = /^(?:INPUT|TEXTAREA|SELECT)$/.test(/** @type {HTMLElement} */ (event.target).tagName);
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
     openDrawer(true);
     byId("search").select();
@@ -102,7 +144,7 @@ function onKey(event) {
     else if (!screen.composer.cancelEdit()) screen.stop();
   } else if (event.key === "?" && !writing) {
     showKeys();
-  } else if (event.key === "End" && !writing) {
+  } else if (event.key === "End" && !writing && !byId("talk").hidden) {
     screen.follow.jump();
   } else return;
   event.preventDefault();

@@ -42,9 +42,18 @@ const sentences = {
   identity_unavailable: "Signing in doesn't work right now. Please try again soon.",
   email_taken: "There is an account with this email already. Try signing in.",
   weak_password: "This password is too easy to guess. Please choose another one.",
-  wrong_password: "The password is not right.",
-  invalid_code: "This code is not right, or it does not work any more.",
+  wrong_password: "That is not your password. Please try again.",
+  invalid_code: "This code does not work. Check every letter, or ask for a new one.",
+  // classes and the school
+  no_such_class: "There is no class with this code. Check every letter, or ask your tutor.",
+  nobody_there: "Nobody at your school has this email.",
 };
+
+/** These say more than their status does. */
+const telling = new Set([
+  "weak_password", "wrong_password", "invalid_code", "no_such_class", "nobody_there", "last_admin", "consent_required",
+  "quota_exceeded", "email_taken", "invalid_credentials", "email_not_confirmed", "identity_unavailable",
+]);
 
 /** Some refusals mean the same whatever was asked. @type {Record<number, string>} */
 const byStatus = {
@@ -55,17 +64,38 @@ const byStatus = {
   503: "fynq is resting for a moment. Please try again soon.",
 };
 
-/** Said also where the status alone would say less. */
-const precise = new Set(["email_not_confirmed", "identity_unavailable"]);
-
 /** A code of a command or of an answer that failed. @param {string} code */
 export const sentence = (code) => sentences[code] ?? sentences.internal;
 
 /** Why a call was refused. @param {any} problem a Problem, or anything else that was thrown */
 export function explain(problem) {
+  if (telling.has(problem?.code)) return sentence(problem.code) + later(problem.retryAfterMs);
   if (problem?.status === 422 && problem.message) return problem.message;
-  if (precise.has(problem?.code)) return sentence(problem.code);
-  return byStatus[problem?.status] ?? sentence(problem?.code);
+  const known = byStatus[problem?.status] ?? sentences[problem?.code];
+  const refused = problem?.status >= 400 && problem.status < 500;
+  return known ?? (refused && problem.message ? problem.message : sentences.internal);
+}
+
+/** When it is worth coming back, if that is not the next minute. @param {number} [ms] */
+function later(ms) {
+  if (!ms || ms < 60_000) return "";
+  const time = new Date(Date.now() + ms);
+  const today = time.toDateString() === new Date().toDateString();
+  return ` Next time: ${time.toLocaleString([], today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" })}.`;
+}
+
+/**
+ * What is wrong with one field, in the page's words where the server's are meant for programs.
+ * @param {string} message @param {string} [code] of the whole refusal
+ */
+export function explainField(message, code = "") {
+  if (telling.has(code)) return sentence(code);
+  const least = /length is lower than (\d+)/.exec(message)?.[1];
+  if (least) return least === "1" ? "Please write something here." : `Please use at least ${least} characters.`;
+  const most = /length is greater than (\d+)/.exec(message)?.[1];
+  if (most) return `Please use at most ${most} characters.`;
+  if (/valid email/.test(message)) return "Please write an email address.";
+  return message ? message[0].toUpperCase() + message.slice(1) + (/[.!?]$/.test(message) ? "" : ".") : "";
 }
 
 export const examples = [

@@ -1,11 +1,9 @@
 // Everyone can use the page: axe on every screen, at two widths, light and dark; the keyboard alone; 320 px.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
+import { check } from "./eye.mjs";
 import { answers, ask, Cable, emu, finished, numbered, openBrowser, openPage, Server, signUp } from "./stage.mjs";
 
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 let server, browser;
 before(async () => {
   server = await Server.start();
@@ -18,17 +16,6 @@ after(async () => {
 
 const lesson = "# Title\n\nSome $x^2$ and **bold** `code`.\n\n$$\\frac{a}{b}$$\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nprint(1)  # one\n```\n\n> quote\n\n- [link](https://example.org)";
 
-async function check(page, screen) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() =>
-    window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),
-  );
-  const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join("; ")}`);
-  assert.deepEqual(told, [], screen);
-  const sideways = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(sideways <= 0, `${screen} scrolls sideways by ${sideways}px`);
-}
-
 for (const colorScheme of ["light", "dark"]) {
   for (const width of [360, 1280]) {
     test(`axe finds nothing: ${colorScheme}, ${width} px`, async () => {
@@ -40,7 +27,7 @@ for (const colorScheme of ["light", "dark"]) {
       await check(page, "sign in, with mistakes");
       await page.getByRole("button", { name: "Create an account" }).click();
       await check(page, "sign up");
-      await page.reload();
+      await page.goto(cable.url);
       await signUp(page);
       await check(page, "empty");
       await ask(page, `A lesson ${emu({ say: lesson })}`);

@@ -144,16 +144,25 @@ export async function anotherPage(context, url) {
 
 let count = 0;
 
-/** Signs a new student up through the form. */
-export async function signUp(page, name = "Mia Berg") {
+/** Signs a new student up through the form. @param {string} [code] of a class */
+export async function signUp(page, name = "Mia Berg", code = "") {
   const email = `student-${process.pid}-${Date.now()}-${(count += 1)}@example.org`;
   await page.getByRole("button", { name: "Create an account" }).click();
   await page.getByLabel("What should we call you?").fill(name);
   await page.getByLabel("Email").fill(email);
   await page.getByLabel("Password", { exact: true }).fill("a long enough sentence");
+  if (code) await page.getByLabel("Class code").fill(code);
   await page.getByRole("button", { name: "Create account", exact: true }).click();
   await page.locator("#empty h2").waitFor();
   return { email, password: "a long enough sentence" };
+}
+
+/** Signs in through the form. */
+export async function signIn(page, { email, password }) {
+  await page.getByLabel("Email").fill(email);
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.locator("#chat").waitFor();
 }
 
 /** Types a message and sends it with Enter. */

@@ -17,3 +17,10 @@ test("index.html preloads exactly the modules that main.js imports", async () =>
   const named = [...(await file("/index.html")).matchAll(/rel="modulepreload" href="([^"]+)"/g)].map(([, path]) => path);
   assert.deepEqual(named, [...(await reach("/js/main.js"))].sort());
 });
+
+test("the pages beside the conversation are fetched when one is opened, and all are there", async () => {
+  const early = await reach("/js/main.js");
+  const late = [...(await reach("/js/ui/pages/pages.js"))].filter((path) => !early.has(path));
+  assert.ok(late.length > 5, `${late.length} modules`);
+  assert.match(await file("/js/ui/page-screen.js"), /import\("\.\/pages\/pages\.js"\)/);
+});

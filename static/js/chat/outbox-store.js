@@ -60,4 +60,15 @@ export const saveOutgoing = (entry) => within("readwrite", (entries) => entries.
 /** @param {string} id */
 export const deleteOutgoing = (id) => within("readwrite", (entries) => entries.delete(id));
 
-export const wipeOutbox = () => within("readwrite", (entries) => entries.clear());
+/** All of one user, or of everybody. @param {string} [user] */
+export function wipeOutbox(user) {
+  if (!user) return within("readwrite", (entries) => entries.clear());
+  return within("readwrite", (entries) => {
+    const theirs = entries.index("place").openCursor(IDBKeyRange.bound([user], [user, []]));
+    theirs.addEventListener("success", () => {
+      theirs.result?.delete();
+      theirs.result?.continue();
+    });
+    return theirs;
+  });
+}

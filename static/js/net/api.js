@@ -8,14 +8,28 @@ import { Problem } from "./problem.js";
  * @param {{body?: unknown, open?: boolean}} [options] `open`: needs no one signed in
  * @returns {Promise<any>}
  */
-async function call(method, path, { body, open = false } = {}) {
+export async function call(method, path, options = {}) {
+  const response = await answered(method, path, options);
+  return response.status === 204 ? null : response.json();
+}
+
+/**
+ * The answer itself, for what is not read as JSON.
+ * @param {string} method
+ * @param {string} path
+ * @param {{body?: unknown, open?: boolean}} [options]
+ */
+export async function answered(method, path, { body, open = false } = {}) {
   const token = open ? "" : await accessToken();
   let response = await request(method, path, body, token);
   if (response.status === 401 && !open) {
+    // A wrong password, asked for once more, is a 401 too: then the token is not what is wrong.
+    const problem = await Problem.from(response);
+    if (problem.code !== "unauthorized") throw problem;
     response = await request(method, path, body, await accessToken({ not: token }));
   }
   if (!response.ok) throw await Problem.from(response);
-  return response.status === 204 ? null : response.json();
+  return response;
 }
 
 /** @param {string} method @param {string} path @param {unknown} body @param {string} token */
@@ -38,9 +52,9 @@ export async function signIn({ email, password, keep }) {
   remember(await call("POST", "/auth/login", { body: { email, password }, open: true }), keep);
 }
 
-/** @param {{email: string, password: string, name: string, keep: boolean}} form */
-export async function signUp({ email, password, name, keep }) {
-  const body = { email, password, ...(name ? { display_name: name } : {}) };
+/** @param {{email: string, password: string, name: string, code: string, keep: boolean}} form */
+export async function signUp({ email, password, name, code, keep }) {
+  const body = { email, password, ...(name ? { display_name: name } : {}), ...(code ? { join_code: code } : {}) };
   remember(await call("POST", "/auth/register", { body, open: true }), keep);
 }
 
@@ -50,6 +64,12 @@ export async function signOut() {
   forget();
   if (known) await request("POST", "/auth/logout", { refresh_token: known.refresh }, known.access).catch(() => {});
 }
+
+/** Asks the school, or its mail, for help with a forgotten password. @param {string} email */
+export const forgotPassword = (email) => call("POST", "/auth/forgot", { body: { email }, open: true });
+
+/** @param {{email: string, code: string, new_password: string}} form */
+export const resetPassword = (form) => call("POST", "/auth/reset", { body: form, open: true });
 
 export const profile = () => call("GET", "/users/me");
 

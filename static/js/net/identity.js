@@ -42,10 +42,10 @@ export function remember(reply, keep) {
   for (const watcher of watchers) watcher();
 }
 
-/** What the profile says they are called. @param {string} name */
-export function rememberName(name) {
+/** What the profile says of them. @param {{display_name?: string, email: string, role: string}} profile */
+export function rememberProfile({ display_name = "", email, role }) {
   const known = account();
-  if (known) localStorage.setItem(key, JSON.stringify({ ...known, user: { ...known.user, display_name: name } }));
+  if (known) localStorage.setItem(key, JSON.stringify({ ...known, user: { ...known.user, display_name, email, role } }));
 }
 
 export function forget() {

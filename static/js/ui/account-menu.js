@@ -1,11 +1,9 @@
 // Who is signed in: their name, how the page looks, what the keys do, and the way out.
-import { profile, saveProfile } from "../net/api.js";
-import { account, rememberName } from "../net/identity.js";
-import { explain } from "../words.js";
-import { ask, field } from "./dialog.js";
-import { byId, h, icon } from "./dom.js";
+import { profile } from "../net/api.js";
+import { account, rememberProfile } from "../net/identity.js";
+import { ask } from "./dialog.js";
+import { byId, h, icon, show } from "./dom.js";
 import { openMenu } from "./menu.js";
-import { toast } from "./toast.js";
 
 const knownName = () => account()?.user.display_name ?? "";
 
@@ -14,7 +12,7 @@ export function startAccountMenu({ signOut }) {
   const button = byId("who");
   button.addEventListener("click", () =>
     openMenu(button, "You and this page", [
-      { glyph: "person", label: "Your name", act: rename },
+      { glyph: "gear", label: "Settings", act: () => (location.hash = "settings") },
       { glyph: "moon", label: "Look: as the system", act: () => setTheme(""), checked: theme() === "" },
       { glyph: "moon", label: "Look: light", act: () => setTheme("light"), checked: theme() === "light" },
       { glyph: "moon", label: "Look: dark", act: () => setTheme("dark"), checked: theme() === "dark" },
@@ -27,7 +25,7 @@ export function startAccountMenu({ signOut }) {
 export async function loadAccount() {
   draw();
   const found = await profile().catch(() => null);
-  if (found) rememberName(found.display_name ?? "");
+  if (found) rememberProfile(found);
   draw();
 }
 
@@ -35,19 +33,8 @@ function draw() {
   const shown = knownName() || account()?.user.email || "";
   const initial = h("span", { class: "initial", "data-initial": (shown[0] ?? "?").toUpperCase() });
   const purpose = h("span", { class: "sr-only" }, ": your account and this page");
+  show(byId("to-school"), account()?.user.role === "admin");
   byId("who").replaceChildren(initial, h("span", { class: "who-name" }, shown), purpose, icon("more"));
-}
-
-async function rename() {
-  const answer = await ask({ title: "What should we call you?", body: [field("Name", "display_name", knownName())], confirm: "Save" });
-  const wanted = String(answer?.get("display_name") ?? "").trim();
-  if (!wanted) return;
-  try {
-    rememberName((await saveProfile({ display_name: wanted })).display_name);
-    draw();
-  } catch (problem) {
-    toast(explain(problem));
-  }
 }
 
 const theme = () => document.documentElement.dataset.theme ?? "";

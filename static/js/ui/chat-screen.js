@@ -8,6 +8,7 @@ import { updateBanner } from "./banner.js";
 import { Composer } from "./composer.js";
 import { byId, h, icon, say, show } from "./dom.js";
 import { Follow } from "./follow.js";
+import { guardLinks } from "./link-sheet.js";
 import { openDrawer, Sidebar } from "./sidebar.js";
 import { toast } from "./toast.js";
 import { Transcript } from "./transcript.js";
@@ -44,6 +45,7 @@ export class ChatScreen {
     byId("jump").addEventListener("click", () => this.follow.jump());
     byId("hand").addEventListener("click", () => this.#hand());
     byId("earlier").addEventListener("click", () => this.#earlier());
+    guardLinks(byId("transcript"));
   }
 
   /** Opens what the address names: a conversation, or a new one. @param {string} id */
@@ -70,6 +72,9 @@ export class ChatScreen {
     this.conversation?.close();
     this.conversation = null;
     this.transcript.clear();
+    this.composer.moveTo("new");
+    this.#entitle("");
+    this.#drawEmpty(false);
     this.announcer.silence();
     updateBanner(null, this.#bannerContext());
   }

@@ -1,9 +1,9 @@
 import { h, icon } from "./dom.js";
 import { toast } from "./toast.js";
 
-/** @param {string} label @param {() => string} text what to copy, asked when the button is pressed */
-export function copyButton(label, text) {
-  return h("button", { type: "button", class: "tool", "aria-label": label, title: label, onclick: () => copy(text()) }, icon("copy"), h("span", {}, "Copy"));
+/** @param {string} label @param {() => string} text what to copy, asked when the button is pressed @param {string} [words] on the button */
+export function copyButton(label, text, words = "Copy") {
+  return h("button", { type: "button", class: "tool", "aria-label": label, title: label, onclick: () => copy(text()) }, icon("copy"), h("span", {}, words));
 }
 
 /** @param {string} text */
@@ -21,7 +21,8 @@ function copyBySelection(text) {
   const field = h("textarea", { class: "sr-only", readonly: true });
   const focused = /** @type {HTMLElement | null} */ (document.activeElement);
   field.value = text;
-  document.body.append(field);
+  // Beneath a modal dialog nothing can be selected.
+  (document.querySelector("dialog[open]") ?? document.body).append(field);
   field.select();
   const copied = document.execCommand("copy");
   field.remove();

@@ -194,10 +194,10 @@ export function openDrawer(open) {
   if (drawer.classList.contains("open") === open || (open && !narrow.matches)) return;
   drawer.classList.toggle("open", open);
   show(byId("veil"), open);
-  byId("drawer-open").setAttribute("aria-expanded", String(open));
-  document.querySelector(".talk")?.toggleAttribute("inert", open);
+  for (const id of ["drawer-open", "page-drawer"]) byId(id).setAttribute("aria-expanded", String(open));
+  for (const id of ["talk", "page"]) byId(id).toggleAttribute("inert", open);
   if (open) byId("drawer-close").focus();
-  else if (drawer.contains(document.activeElement)) byId("drawer-open").focus();
+  else if (drawer.contains(document.activeElement)) byId(byId("talk").hidden ? "page-drawer" : "drawer-open").focus();
 }
 
 /** @param {string} time */

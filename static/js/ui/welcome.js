@@ -1,14 +1,22 @@
-// The first screen: sign in, or sign up.
+// The first screen: sign in, sign up, or find the way back after a forgotten password.
 import { signIn, signUp } from "../net/api.js";
-import { explain } from "../words.js";
+import { readPlace } from "../places.js";
+import { explain, explainField } from "../words.js";
 import { byId, say, show } from "./dom.js";
+import { showForgot } from "./forgot.js";
 
-const fields = ["name", "email", "password"];
-let creating = false;
+/** @typedef {"sign-in" | "sign-up" | "forgot"} Mode */
+
+const fields = ["name", "email", "password", "code"];
+/** @type {Record<string, string>} what the server calls them */
+const pointers = { display_name: "name", join_code: "code" };
+/** @type {Mode} */
+let mode = "sign-in";
 
 /** @param {() => void} entered called once someone is signed in */
 export function startWelcome(entered) {
-  byId("switch").addEventListener("click", () => choose(!creating));
+  byId("switch").addEventListener("click", () => go(mode === "sign-up" ? "sign-in" : "sign-up"));
+  byId("to-forgot").addEventListener("click", () => go("forgot"));
   byId("reveal").addEventListener("click", reveal);
   byId("sign").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
@@ -20,26 +28,62 @@ export function startWelcome(entered) {
 /** @param {boolean} shown @param {string} [note] why someone is here again */
 export function showWelcome(shown, note = "") {
   show(byId("welcome"), shown);
-  if (!shown) return byId("sign").reset();
+  byId("sign").reset();
+  byId("forgot").replaceChildren();
+  if (!shown) return;
   document.title = "Sign in · fynq";
-  choose(false);
+  followAddress();
   complain(note);
 }
 
-/** @param {boolean} toCreate */
-function choose(toCreate) {
-  creating = toCreate;
+/** The address may ask for more than the sign-in: an invitation to a class is one to make an account. */
+export function followAddress() {
+  const place = readPlace(location.hash);
+  if (place.screen === "classes" && place.code) {
+    byId("code").value = place.code;
+    choose("sign-up");
+  } else {
+    choose(place.screen === "forgot" || place.screen === "sign-up" ? place.screen : "sign-in");
+  }
+}
+
+/** At once, since somebody may be typing already; the address follows, so that "back" leads back. @param {Mode} wanted */
+function go(wanted) {
+  const { screen } = readPlace(location.hash);
+  const ours = !location.hash || screen === "forgot" || screen === "sign-up";
+  if (ours) history.pushState(null, "", wanted === "sign-in" ? location.pathname : `#${wanted}`);
+  choose(wanted);
+  /** @type {Record<Mode, string>} */
+  const first = { "sign-in": "#email", "sign-up": "#name", forgot: "#forgot input" };
+  /** @type {HTMLElement | null} */ (document.querySelector(first[wanted]))?.focus();
+}
+
+/** @param {Mode} wanted */
+function choose(wanted) {
+  mode = wanted;
+  const creating = mode === "sign-up";
   const title = creating ? "Create an account" : "Sign in";
+  show(byId("sign"), mode !== "forgot");
+  show(byId("forgot"), mode === "forgot");
+  if (mode === "forgot") showForgot({ email: byId("email").value.trim(), back: () => go("sign-in"), done: welcomeBack });
+  else byId("forgot").replaceChildren();
   say(byId("sign-title"), title);
   say(byId("sign-submit"), creating ? "Create account" : title);
   say(byId("switch-text"), creating ? "Have an account already?" : "New here?");
   say(byId("switch"), creating ? "Sign in" : "Create an account");
-  show(byId("name-field"), creating);
-  show(byId("password-hint"), creating);
+  for (const id of ["name-field", "code-field", "password-hint"]) show(byId(id), creating);
+  show(byId("forgot-way"), !creating);
   byId("password").autocomplete = creating ? "new-password" : "current-password";
   complain("");
   for (const name of fields) blame(name, "");
-  byId(creating ? "name" : "email").focus();
+}
+
+/** @param {string} email whose password is a new one now */
+function welcomeBack(email) {
+  go("sign-in");
+  byId("email").value = email;
+  byId("password").focus();
+  complain("Your new password is saved. Please sign in with it.", "notice");
 }
 
 function reveal() {
@@ -51,10 +95,12 @@ function reveal() {
 
 /** @param {() => void} entered */
 async function submit(entered) {
+  const creating = mode === "sign-up";
   const form = {
     name: byId("name").value.trim(),
     email: byId("email").value.trim(),
     password: byId("password").value,
+    code: byId("code").value.trim(),
     keep: byId("keep").checked,
   };
   if (!plausible(form)) return;
@@ -63,6 +109,8 @@ async function submit(entered) {
   complain("");
   try {
     await (creating ? signUp(form) : signIn(form));
+    // Whoever signed up with the code of an invitation has followed it.
+    if (creating && form.code) history.replaceState(null, "", location.pathname);
     entered();
   } catch (problem) {
     refuse(/** @type {any} */ (problem));
@@ -74,7 +122,7 @@ async function submit(entered) {
 /** What can be said without asking the server. @param {{email: string, password: string}} form */
 function plausible({ email, password }) {
   blame("email", /^\S+@\S+$/.test(email) ? "" : "Please write your email address.");
-  const short = creating && password.length < 8;
+  const short = mode === "sign-up" && password.length < 8;
   blame("password", !password ? "Please write your password." : short ? "Please use at least 8 characters." : "");
   const wrong = fields.find((name) => byId(name).getAttribute("aria-invalid") === "true");
   if (wrong) byId(wrong).focus();
@@ -86,17 +134,18 @@ function refuse(problem) {
   let told = false;
   for (const { pointer, message } of problem.errors ?? []) {
     const last = String(pointer).split("/").at(-1) ?? "";
-    const name = last === "display_name" ? "name" : last;
+    const name = pointers[last] ?? last;
     if (!fields.includes(name)) continue;
-    blame(name, message);
+    blame(name, explainField(message, problem.code));
     if (!told) byId(name).focus();
     told = true;
   }
   if (!told) complain(explain(problem));
 }
 
-/** @param {string} text */
-function complain(text) {
+/** @param {string} text @param {"problem" | "notice"} [look] */
+function complain(text, look = "problem") {
+  byId("sign-problem").className = look;
   say(byId("sign-problem"), text);
   show(byId("sign-problem"), text !== "");
 }

@@ -1,0 +1,42 @@
+// Where one is on the page: the part of the address after the `#`, read and written. A conversation is named
+// by its id alone, as it always was; the other screens have names.
+
+/** @typedef {"users" | "classes" | "school" | "audit"} AdminTab */
+/**
+ * @typedef {{screen: "chat", id: string} | {screen: "settings"} | {screen: "classes", id: string, code: string}
+ *   | {screen: "admin", tab: AdminTab} | {screen: "forgot"} | {screen: "sign-up", code: string}} Place
+ */
+
+export const adminTabs = /** @type {AdminTab[]} */ (["users", "classes", "school", "audit"]);
+
+/** @param {string} hash @returns {Place} */
+export function readPlace(hash) {
+  const [name, rest = ""] = decode(hash.replace(/^#/, "")).split("/", 2);
+  switch (name) {
+    case "settings":
+    case "forgot":
+      return { screen: name };
+    case "sign-up":
+      return { screen: name, code: "" };
+    case "join":
+      return { screen: "classes", id: "", code: rest.slice(0, 64) };
+    case "classes":
+      return { screen: name, id: /^[\w-]{8,64}$/.test(rest) ? rest : "", code: "" };
+    case "admin":
+      return { screen: name, tab: adminTabs.find((tab) => tab === rest) ?? "users" };
+    default:
+      return { screen: "chat", id: !rest && /^[\w-]{8,64}$/.test(name) ? name : "" };
+  }
+}
+
+/** The address that lets someone join a class. @param {string} code */
+export const joinAddress = (code) => `${location.origin}${location.pathname}#join/${encodeURIComponent(code)}`;
+
+/** An address may be broken by whoever sent it on. @param {string} text */
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,19 @@
+// Every page by the name of its screen.
+import { account } from "../../net/identity.js";
+import { auditPage } from "./audit.js";
+import { classPage } from "./class.js";
+import { classesPage, schoolClasses } from "./classes.js";
+import { organisationPage } from "./organisation.js";
+import { settingsPage } from "./settings.js";
+import { usersPage } from "./users.js";
+
+/** @typedef {import("../page-screen.js").PageScreen} Frame */
+
+const admin = { users: usersPage, classes: schoolClasses, school: organisationPage, audit: auditPage };
+
+/** @type {Record<string, (place: any, frame: Frame) => Node[]>} */
+export const pages = {
+  settings: (_, frame) => settingsPage(frame),
+  classes: (place, frame) => (place.id ? classPage(place.id, frame) : classesPage(account()?.user.role ?? "student", place.code)),
+  admin: ({ tab }) => admin[/** @type {keyof typeof admin} */ (tab)](),
+};

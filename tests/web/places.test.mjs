@@ -1,0 +1,28 @@
+// The part of the address after the `#`, as screens.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readPlace } from "../../static/js/places.js";
+
+test("every screen has its address, and a conversation is its id", () => {
+  const id = "01900000-0000-7000-8000-000000000001";
+  const places = {
+    "": { screen: "chat", id: "" },
+    [`#${id}`]: { screen: "chat", id },
+    "#settings": { screen: "settings" },
+    "#classes": { screen: "classes", id: "", code: "" },
+    [`#classes/${id}`]: { screen: "classes", id, code: "" },
+    "#join/ABCD-EFGH": { screen: "classes", id: "", code: "ABCD-EFGH" },
+    "#join/A%20B": { screen: "classes", id: "", code: "A B" },
+    "#admin": { screen: "admin", tab: "users" },
+    "#admin/audit": { screen: "admin", tab: "audit" },
+    "#forgot": { screen: "forgot" },
+    "#sign-up": { screen: "sign-up", code: "" },
+  };
+  for (const [hash, place] of Object.entries(places)) assert.deepEqual(readPlace(hash), place, hash);
+});
+
+test("an address that means nothing leads to a new conversation, and never throws", () => {
+  for (const hash of ["#write", "#%", "#a/b", "#<script>", "#../../etc", `#${"x".repeat(65)}`]) assert.deepEqual(readPlace(hash), { screen: "chat", id: "" }, hash);
+  assert.deepEqual(readPlace("#admin/../x"), { screen: "admin", tab: "users" });
+  assert.deepEqual(readPlace("#classes/<b>"), { screen: "classes", id: "", code: "" });
+});
