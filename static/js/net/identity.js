@@ -9,7 +9,8 @@ import { Problem } from "./problem.js";
 /** @typedef {{access: string, expires: number, refresh: string, user: User, keep: boolean}} Account */
 
 const key = "fynq.account";
-const alive = "fynq_alive";
+// By https no other host, page or plain connection can set a cookie of this name.
+const [alive, held] = location.protocol === "https:" ? ["__Host-fynq_alive", "; Secure"] : ["fynq_alive", ""];
 const early = 60_000;
 
 /** @type {Set<() => void>} */
@@ -59,12 +60,12 @@ export function forget() {
  */
 export function forgetIfBrowserWasClosed() {
   const known = account();
-  if (known && !known.keep && !document.cookie.includes(`${alive}=1`)) forget();
+  if (known && !known.keep && !document.cookie.split("; ").includes(`${alive}=1`)) forget();
   else if (known) markAlive();
 }
 
 function markAlive() {
-  document.cookie = `${alive}=1; path=/; SameSite=Strict`;
+  document.cookie = `${alive}=1${held}; Path=/; SameSite=Strict`;
 }
 
 /**
