@@ -566,6 +566,20 @@ async fn metrics_name_routes_and_never_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn made_up_methods_are_counted_as_one() {
+    let app = TestApp::builder().start().await;
+    for method in ["BREW", "BREW-MORE", "TRACE"] {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let url = format!("http://{}/api/v1/sessions", app.addr);
+        let answer = reqwest::Client::builder().no_proxy().build().unwrap().request(method, url).send().await;
+        assert_eq!(answer.unwrap().status(), 405);
+    }
+    let text = raw(&app, "/metrics").await.text().await.unwrap();
+    assert!(text.contains(r#"method="other",route="/api/v1/sessions""#), "{text}");
+    assert!(!text.contains("BREW"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_documents_and_their_page_are_served() {
     let app = TestApp::builder().start().await;
     let page = raw(&app, "/docs/").await;
