@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::redirect::Policy;
 use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
@@ -269,7 +270,9 @@ async fn real_model(model: &config::Model) -> Check {
     let base = model.base_url.as_deref().unwrap_or("https://generativelanguage.googleapis.com");
     let path = if name.contains('/') { name.clone() } else { format!("models/{name}") };
     let url = format!("{base}/v1beta/{path}");
-    let client = match reqwest::Client::builder().connect_timeout(model.connect_timeout).build() {
+    // The key goes to this address alone.
+    let client = reqwest::Client::builder().connect_timeout(model.connect_timeout).redirect(Policy::none());
+    let client = match client.build() {
         Ok(client) => client,
         Err(error) => return Check::new("model", Bad, error.to_string()),
     };

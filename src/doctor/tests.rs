@@ -174,6 +174,23 @@ async fn an_endpoint_is_judged_by_its_status() {
 }
 
 #[tokio::test]
+async fn a_redirect_is_not_followed_with_the_key() {
+    let app = axum::Router::new()
+        .route("/v1beta/models/{name}", axum::routing::get(async || axum::response::Redirect::temporary("/there")))
+        .route("/there", axum::routing::get(async || "well"));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    let mut settings = quiet();
+    settings.model.base_url = Some(base);
+    settings.model.api_key = Some("key".to_owned().into());
+    let report = report(settings).await;
+    let check = only(&report, "model");
+    assert!(check.verdict == Verdict::Doubt && check.found.ends_with("answered 307"), "{}", report.text());
+    serving.abort();
+}
+
+#[tokio::test]
 async fn an_address_in_use_is_a_note() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let report = report(Settings { listen: taken.local_addr().unwrap(), ..quiet() }).await;
