@@ -20,8 +20,8 @@ const OPENAPI_PATH: &str = "/api/v1/openapi.json";
 
 /// Swagger UI is our own file, sets styles on elements and shows its logo from a `data:` address.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-    img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
+    img-src 'self' data:; font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
 
 /// What every operation may answer besides its own: status and what it means.
 const ALWAYS: &[(&str, &str)] = &[

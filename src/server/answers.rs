@@ -30,7 +30,10 @@ const ALWAYS: [(HeaderName, &str); 5] = [
 /// For what is no page: it loads nothing, runs nothing, and is shown in no frame. The page and the
 /// documents bring a policy of their own, and may be kept.
 const UNLESS_TOLD: [(HeaderName, &str); 2] = [
-    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox"),
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox",
+    ),
     (CACHE_CONTROL, "no-store"),
 ];
 /// A year.

@@ -157,7 +157,9 @@ async fn every_kind_of_answer_is_dressed() {
         assert_eq!(answer.headers.get_all("content-security-policy").iter().count(), 1, "{what}");
         let policy = answer.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; "), "{what}: {policy}");
-        assert!(policy.contains("frame-ancestors 'none'"), "{what}: {policy}");
+        for part in ["frame-ancestors 'none'", "base-uri 'none'", "object-src 'none'"] {
+            assert!(policy.contains(part), "{what}: {policy}");
+        }
         assert_eq!(policy.contains("sandbox"), !page, "{what}: {policy}");
         assert_eq!(answer.header("cache-control"), if page { "no-cache" } else { "no-store" }, "{what}");
         assert!(!answer.headers.contains_key("strict-transport-security"), "{what}: fynq speaks plain HTTP");
