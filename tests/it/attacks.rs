@@ -3,7 +3,6 @@
 //! secret. All of them get one answer, and each leaves a line in the log.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD as B64};
@@ -15,6 +14,7 @@ use crate::support::app::{Builder, TestApp};
 use crate::support::client::{Client, PROTOCOL};
 use crate::support::gotrue::{ANON_KEY, GoTrue};
 use crate::support::keys::{SigningKey, part};
+use crate::support::log::Log;
 use crate::support::socket::{Socket, new_id};
 
 const LOCAL_SECRET: &str = "a secret that is only a test's own";
@@ -25,39 +25,6 @@ enum Kind {
     Local,
     Listed,
     Shared,
-}
-
-/// What the server's log says, of this thread alone: such a test runs on one thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn listen() -> (Log, DefaultGuard) {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_max_level(tracing::Level::INFO)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    /// What was said since the last time.
-    fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
-    }
 }
 
 struct Stage {
@@ -485,6 +452,9 @@ impl Forge {
             (25, "is_anonymous", json!(true)),
             (25, "is_anonymous", json!("true")),
             (25, "is_anonymous", json!(1)),
+            (26, "client_id", json!("9a7c1f0e-0000-4000-8000-000000000001")),
+            (26, "client_id", json!("")),
+            (26, "client_id", json!(false)),
         ];
         for (row, claim, value) in claims {
             let shown: String = value.to_string().chars().take(60).collect();
@@ -663,7 +633,7 @@ fn log_faults(log: &str, shown: &[(&str, &str)]) -> String {
 }
 
 /// The rows of the table that are about a token alone. The others have tests of their own here.
-const ROWS: [u8; 20] = [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 19, 20, 21, 24, 25];
+const ROWS: [u8; 21] = [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 19, 20, 21, 24, 25, 26];
 
 /// Shows every forged token at every door; there are three hundred at least.
 async fn no_forged_token_opens(kind: Kind) {

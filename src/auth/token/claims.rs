@@ -33,6 +33,10 @@ pub(in crate::auth) struct Claims {
     pub(super) nbf: Option<i64>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) is_anonymous: Option<bool>,
+    /// Another program's, which its person let in at a project that is an OAuth server: it was given less
+    /// than all their rights, and how much less is for nobody here to know.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub(super) client_id: Option<Value>,
     #[serde(default)]
     pub(super) app_metadata: AppMetadata,
 }
@@ -100,6 +104,7 @@ impl Rules {
             (!audience, "foreign audience"),
             (claims.role != AUTHENTICATED, "foreign role"),
             (claims.is_anonymous == Some(true), "anonymous"),
+            (claims.client_id.is_some(), "another program's"),
             (claims.exp <= now.saturating_sub(self.leeway), "expired"),
             (Timestamp::from_second(claims.exp).is_err(), "expires beyond time"),
             (claims.nbf.is_some_and(|nbf| nbf > now.saturating_add(self.leeway)), "not valid yet"),

@@ -57,6 +57,7 @@ impl Tokens {
             exp: iat.saturating_add(i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX)),
             nbf: None,
             is_anonymous: None,
+            client_id: None,
             app_metadata: AppMetadata { role: Some(role.as_str().into()) },
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)

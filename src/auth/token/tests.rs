@@ -134,6 +134,9 @@ fn every_claim_is_ours_and_of_its_type() {
         ("nbf", json!(0.5)),
         ("is_anonymous", true.into()),
         ("is_anonymous", "no".into()),
+        ("client_id", "another-program".into()),
+        ("client_id", "".into()),
+        ("client_id", false.into()),
         ("email", "".into()),
         ("email", "no address".into()),
         ("email", Value::Null),
@@ -167,7 +170,7 @@ fn every_claim_is_ours_and_of_its_type() {
 
 #[test]
 fn what_may_be_left_out_may_not_be_null() {
-    for claim in ["nbf", "is_anonymous"] {
+    for claim in ["nbf", "is_anonymous", "client_id"] {
         let mut changed = claims();
         changed[claim] = Value::Null;
         refused(claim, &signed(PLAIN, &changed.to_string()));
