@@ -52,11 +52,12 @@ pub fn warnings(vars: &Vars, settings: &Settings) -> Vec<String> {
                 "FYNQ_ADMIN_EMAIL: ignored, because SUPABASE_URL is set: local accounts are off".to_owned(),
             );
         }
-        let loopback = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "[::1]");
-        let url: Option<http::Uri> = supabase.url.parse().ok();
-        if url.is_some_and(|url| url.scheme_str() == Some("http") && !url.host().is_some_and(loopback)) {
+        if goes_out_in_clear(&supabase.url) {
             out.push("SUPABASE_URL: http:// sends passwords over the network as they are".to_owned());
         }
+    }
+    if settings.model.base_url.as_deref().is_some_and(goes_out_in_clear) {
+        out.push("GEMINI_BASE_URL: http:// sends key and conversations over the network as they are".to_owned());
     }
     let known = |name: &str| {
         SETTINGS.iter().any(|setting| setting.name == name)
@@ -66,6 +67,13 @@ pub fn warnings(vars: &Vars, settings: &Settings) -> Vec<String> {
         out.push(format!("{name}: no setting of this name, ignored (see fynq --help)"));
     }
     out
+}
+
+/// Whether an address is of another machine, and spoken to without TLS.
+fn goes_out_in_clear(url: &str) -> bool {
+    let url: Option<http::Uri> = url.parse().ok();
+    let loopback = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    url.is_some_and(|url| url.scheme_str() == Some("http") && !url.host().is_some_and(loopback))
 }
 
 /// Reads through a function, so that a test can see which names are asked for.

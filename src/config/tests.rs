@@ -255,6 +255,20 @@ fn warnings_name_lifted_limits_and_misspelt_names() {
 }
 
 #[test]
+fn a_model_on_another_machine_is_spoken_to_by_tls_or_warned_of() {
+    let lines = |url| {
+        let set = vars(&[("GEMINI_BASE_URL", url)]);
+        warnings(&set, &Settings::from_env(&set).unwrap())
+    };
+    for good in ["https://model.example", "http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9"] {
+        assert!(lines(good).is_empty(), "{good}");
+    }
+    for bad in ["http://model.example", "http://10.0.0.7:9", "http://localhost.example"] {
+        assert!(matches!(&lines(bad)[..], [line] if line.starts_with("GEMINI_BASE_URL: http://")), "{bad}");
+    }
+}
+
+#[test]
 fn the_tables_hold_every_setting_once() {
     let (help, manual) = (help_text(), markdown());
     for setting in SETTINGS {
