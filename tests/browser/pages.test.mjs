@@ -1,25 +1,20 @@
-// The screens beside the conversation: one's own account, classes, and the school. Parts of the API that the
-// server under test does not have are played by school.mjs.
+// The screens beside the conversation: one's own account, classes, and the school.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { check } from "./eye.mjs";
-import { missingParts, School } from "./school.mjs";
 import { anotherPage, ask, Cable, emu, finished, openBrowser, openPage, Server, signIn, signUp, tutor, until } from "./stage.mjs";
 
-let server, browser, missing, school, open;
+let server, browser, open;
 before(async () => {
   server = await Server.start();
   browser = await openBrowser();
-  missing = await missingParts(server.url);
-  if (missing.length) console.log(`played here, not asked of the server: ${missing.join(", ")}`);
 });
 after(async () => {
   await browser?.close();
   await server?.end();
 });
 beforeEach(() => {
-  school = new School();
   open = [];
 });
 afterEach(async () => {
@@ -32,7 +27,6 @@ afterEach(async () => {
 /** A browser profile of its own, with nobody signed in. */
 async function visitor(options = {}, url = server.url) {
   const stage = await openPage(browser, url, options);
-  await school.open(stage.context, missing);
   open.push(stage);
   return stage.page;
 }
@@ -40,7 +34,6 @@ async function visitor(options = {}, url = server.url) {
 async function student(options) {
   const page = await visitor(options);
   const who = await signUp(page);
-  school.meet(who);
   return { page, who };
 }
 
@@ -136,7 +129,6 @@ test("password and email change with the password of now, and a wrong one is tol
   await dialog(page).getByLabel("Your password", { exact: true }).fill("quite another sentence");
   await press(page, "Change");
   await toast(page, "From now on you sign in with your new email.");
-  if (missing.includes("accounts")) return;
   await page.getByText(email).first().waitFor();
   await signIn(await visitor(), { email, password: "quite another sentence" });
 });
@@ -157,7 +149,6 @@ test("devices are listed, one is ended, then all others", async () => {
   await press(page, "Sign out elsewhere");
   await until(async () => (await devices.count()) === 1, "only this device");
   assert.equal(await page.getByRole("button", { name: "Sign out everywhere else" }).count(), 0);
-  if (missing.includes("accounts")) return;
   await elsewhere.reload();
   await elsewhere.getByRole("heading", { name: "Sign in" }).waitFor();
 });
@@ -193,7 +184,6 @@ test("a forgotten password: an admin makes a code, shown once, and it opens the 
   await press(page, "Save the new password");
   await page.getByText("Your new password is saved.").waitFor();
   assert.equal(await page.getByLabel("Email").inputValue(), who.email);
-  if (missing.includes("accounts")) return;
   await page.getByLabel("Password", { exact: true }).fill("a sentence after all");
   await press(page, "Sign in");
   await page.locator("#empty h2").waitFor();
@@ -266,7 +256,6 @@ test("the code and the link of a class are copied, and the link leads into the c
   await guest.goto(link);
   await guest.getByRole("heading", { name: "Create an account" }).waitFor();
   assert.equal(await guest.getByLabel("Class code").inputValue(), code);
-  if (missing.includes("accounts") || missing.includes("classes")) return;
   await guest.getByLabel("Email").fill(`guest-${Date.now()}@example.org`);
   await guest.getByLabel("Password", { exact: true }).fill("a long enough sentence");
   await press(guest, "Create account");
@@ -319,8 +308,6 @@ test("an admin makes an account, changes it, switches it off and deletes it", as
   await dialog(page).getByRole("textbox").fill(email);
   await press(page, "Delete");
   await toast(page, "Deleted");
-  // Deleted in the play, she is still on the list of a server that knows nothing of it.
-  if (missing.includes("records") && !missing.includes("classes")) return;
   await page.getByText("Nobody found.").waitFor();
 });
 
@@ -353,14 +340,13 @@ test("one takes a copy of one's data, and deletes the account", async () => {
   const saved = page.waitForEvent("download");
   await press(page, "Download your data");
   const file = JSON.parse(await readFile(await (await saved).path(), "utf8"));
-  if (!missing.includes("records")) assert.match(JSON.stringify(file), /Remember me/);
+  assert.match(JSON.stringify(file), /Remember me/);
   await press(page, "Delete your account");
   await press(page, "Go on");
   await dialog(page).getByLabel("Your password").fill(who.password);
   await press(page, "Delete everything");
   await page.getByText("Your account and everything in it are gone.").waitFor();
   assert.equal(await page.evaluate(() => localStorage.getItem("fynq.account")), null);
-  if (missing.includes("records")) return;
   await page.getByLabel("Email").fill(who.email);
   await page.getByLabel("Password", { exact: true }).fill(who.password);
   await press(page, "Sign in");
