@@ -66,6 +66,8 @@ struct Inner {
     /// `None`: accounts are local.
     supabase: Option<Supabase>,
     refresh_ttl: Duration,
+    /// Of local accounts; how long a sign-in of Supabase's lasts is the project's to say.
+    sign_in_ttl: Duration,
     passwords: Passwords,
     standings: Standings,
     used: Used,
@@ -102,6 +104,7 @@ impl Auth {
             verifier,
             supabase,
             refresh_ttl: accounts.refresh_ttl,
+            sign_in_ttl: accounts.sign_in_ttl,
             passwords: Passwords::new(),
             standings: Standings::default(),
             limits: Limits::new(settings.rate_limit, &settings.limits),
@@ -314,4 +317,11 @@ impl Inner {
 /// `now` and a span later; times beyond what can be written stay at the end of time.
 fn later(now: Timestamp, by: Duration) -> Timestamp {
     jiff::SignedDuration::try_from(by).ok().and_then(|by| now.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// A span before `now`; nothing of ours is older than 1970.
+fn before(now: Timestamp, by: Duration) -> Timestamp {
+    let by = jiff::SignedDuration::try_from(by).ok();
+    let then = by.and_then(|by| now.checked_sub(by).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+    then.max(Timestamp::UNIX_EPOCH)
 }

@@ -82,6 +82,8 @@ pub struct Model {
 pub struct Accounts {
     pub token_ttl: Duration,
     pub refresh_ttl: Duration,
+    /// From somebody's signing in to when they have to again, whatever they do meanwhile.
+    pub sign_in_ttl: Duration,
     /// `None`: generated once and kept under `data_dir`.
     pub token_secret: Option<SecretString>,
     pub admin: Option<(String, SecretString)>,
@@ -207,6 +209,7 @@ impl Default for Settings {
             accounts: Accounts {
                 token_ttl: Duration::from_secs(3600),
                 refresh_ttl: Duration::from_secs(30 * 24 * 3600),
+                sign_in_ttl: Duration::from_secs(90 * 24 * 3600),
                 token_secret: None,
                 admin: None,
                 open_registration: true,

@@ -14,7 +14,7 @@ use crate::store::accounts::{Created, NewAccount, NewSignIn, Rotation};
 
 use super::password::is_outdated;
 use super::secret::{self, Secret};
-use super::{Auth, code, later};
+use super::{Auth, before, code, later};
 
 /// Somebody who signs up.
 pub struct NewStudent<'a> {
@@ -152,7 +152,7 @@ impl Auth {
             label: device,
             refresh: &refresh.hash(),
             now,
-            expires_at: later(now, self.0.refresh_ttl),
+            expires_at: later(now, self.0.refresh_ttl.min(self.0.sign_in_ttl)),
         };
         // The password was changed, or the account disabled, while it was compared.
         if !self.0.store.start_sign_in(&new).await? {
@@ -193,7 +193,8 @@ impl Auth {
         let now = clock::now();
         let next = Secret::new();
         let expires_at = later(now, self.0.refresh_ttl);
-        match self.0.store.rotate_refresh(&old, &next.hash(), now, expires_at).await? {
+        let oldest = before(now, self.0.sign_in_ttl);
+        match self.0.store.rotate_refresh(&old, &next.hash(), now, expires_at, oldest).await? {
             Rotation::Done { sign_in, user, email, role } => self.signed_in(user, email, role, sign_in, next),
             Rotation::Reused { sign_in } => {
                 self.0.store.audit().record(By::NOBODY, &Event::RefreshReused { sign_in });

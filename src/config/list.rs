@@ -99,6 +99,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
     set("FYNQ_TOKEN_TTL_S", "3600", "3600", "life of an access token, in seconds"),
     set("FYNQ_REFRESH_TTL_S", "2592000", "2592000", "life of a refresh token, in seconds"),
+    set(
+        "FYNQ_SIGN_IN_TTL_S",
+        "7776000",
+        "7776000",
+        "so many seconds after somebody signed in they sign in anew, however often they came back; Supabase has a setting of its own",
+    ),
     secret(
         "FYNQ_TOKEN_SECRET",
         "$(openssl rand -hex 32)",

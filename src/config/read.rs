@@ -197,6 +197,7 @@ fn accounts(from: &Reader<'_>, defaults: Accounts) -> Result<Accounts, SettingEr
     Ok(Accounts {
         token_ttl: from.seconds("FYNQ_TOKEN_TTL_S", defaults.token_ttl)?,
         refresh_ttl: from.seconds("FYNQ_REFRESH_TTL_S", defaults.refresh_ttl)?,
+        sign_in_ttl: from.seconds("FYNQ_SIGN_IN_TTL_S", defaults.sign_in_ttl)?,
         token_secret: from.secret("FYNQ_TOKEN_SECRET", |text| {
             if text.len() >= 32 { Ok(()) } else { Err("shorter than 32 bytes") }
         })?,

@@ -241,13 +241,14 @@ impl Store {
     }
 
     /// Trades a refresh token for the next one. A used one ends its sign-in: either the thief or the
-    /// owner comes second, and nobody can tell which.
+    /// owner comes second, and nobody can tell which. A sign-in that began before `oldest` is over.
     pub async fn rotate_refresh(
         &self,
         old: &[u8],
         new: &[u8],
         now: Timestamp,
         expires_at: Timestamp,
+        oldest: Timestamp,
     ) -> Result<Rotation, StoreError> {
         let rows = self
             .at_the_door()
@@ -258,6 +259,7 @@ impl Store {
                     (&new, Type::BYTEA),
                     (&now, Type::TIMESTAMPTZ),
                     (&expires_at, Type::TIMESTAMPTZ),
+                    (&oldest, Type::TIMESTAMPTZ),
                 ],
             )
             .await?;

@@ -134,6 +134,29 @@ async fn an_expired_refresh_token_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_ends_in_the_end_however_often_it_was_refreshed() {
+    let hour = Duration::from_secs(3600);
+    let app = TestApp::builder().settings(|s| s.accounts.sign_in_ttl = hour).start().await;
+    let mut ada = app.student("ada").await;
+    let beyond = "SELECT count(*) FROM refresh_tokens r JOIN sign_ins s ON s.id = r.sign_in_id \
+                  WHERE r.used_at IS NULL AND r.expires_at > s.created_at + interval '1 hour'";
+    for minutes in [0, 59] {
+        let began = format!("UPDATE sign_ins SET created_at = now() - interval '{minutes} minutes'");
+        app.execute(&began).await;
+        ada.take_tokens(&refresh(&app, &ada.refresh_token).await.ok(200));
+        assert_eq!(app.count(beyond).await, 0, "{minutes}: the newest ends with the sign-in");
+    }
+    app.execute(
+        "UPDATE sign_ins SET created_at = now() - interval '61 minutes'; \
+         UPDATE refresh_tokens SET expires_at = now() + interval '1 day'",
+    )
+    .await;
+    refresh(&app, &ada.refresh_token).await.assert_problem(401, "unauthorized");
+    let again = ada.login().await;
+    refresh(&app, &again.refresh_token).await.ok(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_logout_neither_token_works() {
     let app = TestApp::builder().start().await;
     let ada = app.student("ada").await;

@@ -575,7 +575,8 @@ async fn a_person_of_supabases_is_no_local_account() {
     assert!(store.credentials(&ada.email).await.unwrap().is_none());
     let hash: [u8; 32] = sha2_of(&ada.refresh_token);
     let now = fynq::clock::now();
-    let rotation = store.rotate_refresh(&hash, &[0; 32], now, now).await.unwrap();
+    let rotation =
+        store.rotate_refresh(&hash, &[0; 32], now, now, fynq::clock::Timestamp::UNIX_EPOCH).await.unwrap();
     assert!(matches!(rotation, fynq::store::accounts::Rotation::Refused), "{rotation:?}");
 }
 
