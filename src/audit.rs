@@ -2,8 +2,11 @@
 //!
 //! An event holds ids and words of ours, never a person's: no name, no address of e-mail, no text.
 
+use std::collections::HashMap;
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
@@ -304,4 +307,78 @@ pub fn within<T>(asking: Asking, work: impl FnOnce() -> T) -> T {
 /// Empty outside of a request.
 pub fn asking() -> Asking {
     CURRENT.try_with(Asking::clone).unwrap_or_default()
+}
+
+/// A line without a row: somebody was refused what the row of another event tells already, or what happens
+/// too often for rows.
+pub fn line(event: &'static str, what: &'static str, who: Option<Uuid>, which: Option<Uuid>) {
+    log(asking(), event, what, who, which);
+}
+
+fn log(
+    Asking { address, request_id }: Asking,
+    event: &'static str,
+    what: &'static str,
+    who: Option<Uuid>,
+    which: Option<Uuid>,
+) {
+    tracing::info!(
+        target: "fynq::security",
+        event,
+        what,
+        actor = who.map(tracing::field::display),
+        subject = which.map(tracing::field::display),
+        address = address.map(tracing::field::display),
+        request_id,
+    );
+}
+
+/// The same thing from the same address, or by the same person, is written down once in this time …
+const QUIET_FOR: Duration = Duration::from_secs(60);
+/// … for as many of them as this; when it is full, nothing new of that kind is written until some are old.
+const QUIET: usize = 10_000;
+
+/// Who was heard of a moment ago.
+#[derive(Default)]
+pub struct Quiet(Mutex<HashMap<(&'static str, u128, u128), Instant>>);
+
+impl Quiet {
+    /// Whether this was not said within the last minute. `None`: there is no room to remember that it was.
+    pub fn is_news(&self, kind: &'static str, who: u128, what: u128) -> Option<bool> {
+        let now = Instant::now();
+        let is_old = |at: &Instant| now.duration_since(*at) >= QUIET_FOR;
+        let mut quiet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = quiet.get_mut(&(kind, who, what)) {
+            let news = is_old(at);
+            if news {
+                *at = now;
+            }
+            return Some(news);
+        }
+        if quiet.len() >= QUIET {
+            quiet.retain(|_, at| !is_old(at));
+        }
+        (quiet.len() < QUIET).then(|| {
+            quiet.insert((kind, who, what), now);
+            true
+        })
+    }
+
+    /// As `line`, once a minute for the same person or address.
+    pub fn line(&self, event: &'static str, what: &'static str, who: Option<Uuid>, address: Option<IpAddr>) {
+        let mut asking = asking();
+        asking.address = address.or(asking.address);
+        let key = who.map_or_else(|| asking.address.map_or(0, network), |id| id.as_u128());
+        if self.is_news(what, key, 0) == Some(true) {
+            log(asking, event, what, who, None);
+        }
+    }
+}
+
+/// An IPv6 client owns a /64 and counts as one.
+pub fn network(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).to_bits(),
+    }
 }

@@ -34,8 +34,7 @@ use crate::problem::Problem;
 use crate::store::Store;
 use crate::store::accounts::{Account, SignIn};
 
-pub use access::to_class;
-pub use bearer::{bearer, nobody, required};
+pub use access::{admin, forbidden, to_class};
 pub use device::device;
 pub use limits::{Attempt, LEFT, Limits, POLICY, Place, quota, tallied};
 pub use reset::{ResetCode, operators_reset_code};
@@ -124,10 +123,7 @@ impl Auth {
     /// Who holds this access token. One query: the token says who, the database says what they may.
     pub async fn authenticate(&self, token: &str) -> Result<Principal, Problem> {
         let claims = self.0.verifier.verify(token, clock::now()).await.map_err(|unread| match unread {
-            Unread::Bad(reason) => {
-                self.0.store.audit().token_refused(reason);
-                Problem::unauthorized()
-            }
+            Unread::Bad(reason) => self.refused(reason),
             Unread::NoKeys => Problem::identity_unavailable(),
         })?;
         let who = match (self.sign_in_of(&claims).await?, &self.0.supabase) {
@@ -144,10 +140,7 @@ impl Auth {
     }
 
     fn principal(&self, sign_in: Option<SignIn>, expires_at: Timestamp) -> Result<Principal, Problem> {
-        let refused = |reason: &'static str| {
-            self.0.store.audit().token_refused(reason);
-            Err(Problem::unauthorized())
-        };
+        let refused = |reason| Err(self.refused(reason));
         let Some(row) = sign_in else { return refused("unknown") };
         let standing = standing::standing(&row);
         match standing {

@@ -169,7 +169,13 @@ async fn limit(State(app): State<App>, request: Request, next: Next) -> Response
     let peer = Caller::of(request.extensions()).address;
     let asking = Asking { address: Some(peer), request_id: Some(problem::current_request_id()) };
     match app.auth.limits().request(peer) {
-        Ok(()) => audit::asked(asking, next.run(request)).await,
+        Ok(()) => {
+            let response = audit::asked(asking, next.run(request)).await;
+            if matches!(response.status().as_u16(), 400 | 413 | 415 | 422) {
+                app.auth.limits().refused("input", None, Some(peer));
+            }
+            response
+        }
         Err(problem) => problem.into_response(),
     }
 }

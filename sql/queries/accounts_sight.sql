@@ -12,5 +12,6 @@ WITH person AS (
     INSERT INTO sign_ins (id, user_id, created_at, external)
     SELECT $5, person.id, $6, true FROM person
     ON CONFLICT (id) DO NOTHING
+    RETURNING 1
 )
-SELECT made FROM person
+SELECT made, EXISTS (SELECT FROM sign_in) AS began FROM person

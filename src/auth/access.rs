@@ -2,6 +2,7 @@
 //! for every door. The database decides the same once more, by row level security: neither relies on the
 //! other.
 
+use crate::audit;
 use crate::id::Uuid;
 use crate::identity::{Access, ClassAccess, MemberAs, Principal, Role};
 use crate::problem::Problem;
@@ -23,7 +24,7 @@ impl Auth {
     pub async fn own_session(&self, who: &Principal, session: Uuid) -> Result<Session, Problem> {
         match self.access(who, session).await? {
             (row, Access::Owner) => Ok(row),
-            (_, Access::Observer) => Err(Problem::forbidden()),
+            (_, Access::Observer) => Err(forbidden(who, "session")),
         }
     }
 
@@ -59,15 +60,29 @@ impl Auth {
     pub async fn run_class(&self, who: &Principal, class: Uuid) -> Result<Class, Problem> {
         match self.class(who, class).await? {
             (row, ClassAccess::Runs) => Ok(row),
-            (_, ClassAccess::Member) => Err(Problem::forbidden()),
+            (_, ClassAccess::Member) => Err(forbidden(who, "class")),
         }
     }
 }
 
 /// Of somebody who asked for what is not there, or not theirs to see.
 fn refused(who: &Principal, what: &'static str) -> Problem {
-    tracing::info!(target: "fynq::security", event = "refused", user = %who.user_id, what);
+    audit::line("refused", what, Some(who.user_id), None);
     Problem::not_found()
+}
+
+/// Of somebody who may see it and not do that.
+pub fn forbidden(who: &Principal, what: &'static str) -> Problem {
+    audit::line("forbidden", what, Some(who.user_id), None);
+    Problem::forbidden()
+}
+
+/// That this is an admin.
+pub fn admin(who: &Principal) -> Result<(), Problem> {
+    match who.role {
+        Role::Admin => Ok(()),
+        Role::Student | Role::Tutor => Err(forbidden(who, "administration")),
+    }
 }
 
 fn to_session(who: &Principal, seen: &SeenSession) -> Option<Access> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::audit::Event;
+use crate::audit::{self, Event};
 use crate::clock;
 use crate::id::Uuid;
 use crate::identity::Principal;
@@ -66,7 +66,7 @@ impl Auth {
         match known.password_hash {
             Some(hash) if matches => Ok(hash),
             _ => {
-                tracing::info!(target: "fynq::security", event = "password_refused", user = %who.user_id);
+                audit::line("password_refused", "user", Some(who.user_id), None);
                 Err(wrong(pointer))
             }
         }

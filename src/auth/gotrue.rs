@@ -230,6 +230,11 @@ impl Refused {
         matches!(self, Refused::Code(code) if is_about_the_token(code))
     }
 
+    /// Of a refresh token that somebody has shown before: a thief, or its owner after one.
+    pub(super) fn is_a_second_use(&self) -> bool {
+        matches!(self, Refused::Code(code) if code == "refresh_token_already_used")
+    }
+
     fn to_anyone(&self) -> Problem {
         match self {
             Refused::Code(code) => {

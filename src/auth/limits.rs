@@ -12,6 +12,7 @@ mod tally;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::audit::Quiet;
 use crate::config::{Limits as Numbers, Rate};
 use crate::id::Uuid;
 use crate::problem::Problem;
@@ -32,7 +33,17 @@ const JOINS_ADDRESS: u32 = 600;
 /// … within this long. Nobody guesses a code of 60 bits like that.
 const JOINS_PER: Duration = Duration::from_secs(300);
 
-pub struct Limits(Option<On>);
+// Names of what is no rule, as rules have them.
+const WRONG_PASSWORDS: &str = "wrong-passwords";
+const SOCKETS: &str = "sockets-user";
+const CONNECTIONS: &str = "connections-address";
+
+pub struct Limits {
+    /// `None`: lifted.
+    on: Option<On>,
+    /// Who was heard of in the log a moment ago.
+    quiet: Quiet,
+}
 
 struct On {
     requests_address: Rule<IpAddr>,
@@ -52,7 +63,7 @@ struct On {
 
 impl Limits {
     pub fn new(on: bool, numbers: &Numbers) -> Limits {
-        Limits(on.then(|| On {
+        let on = on.then(|| On {
             requests_address: Rule::new("requests-address", numbers.requests_address),
             requests_user: Rule::new("requests-user", numbers.requests_user),
             handshakes_address: Rule::new("handshakes-address", numbers.handshakes_address),
@@ -66,77 +77,92 @@ impl Limits {
             failures: Failures::new(numbers),
             sockets: AtOnce::new(numbers.sockets_user),
             connections: AtOnce::new(numbers.connections_address),
-        }))
+        });
+        Limits { on, quiet: Quiet::default() }
     }
 
-    fn check(&self, rule: impl FnOnce(&On) -> Result<(), Problem>) -> Result<(), Problem> {
-        self.0.as_ref().map_or(Ok(()), rule)
+    fn of_address(&self, rule: fn(&On) -> &Rule<IpAddr>, from: IpAddr) -> Result<(), Problem> {
+        let Some(on) = &self.on else { return Ok(()) };
+        let rule = rule(on);
+        rule.check(&network(from)).inspect_err(|_| self.quiet.line("limited", rule.name(), None, Some(from)))
+    }
+
+    fn of_user(&self, rule: fn(&On) -> &Rule<Uuid>, user: Uuid) -> Result<(), Duration> {
+        let Some(on) = &self.on else { return Ok(()) };
+        let rule = rule(on);
+        rule.take(&user).inspect_err(|_| self.quiet.line("limited", rule.name(), Some(user), None))
     }
 
     /// Any request of this address.
     pub fn request(&self, from: IpAddr) -> Result<(), Problem> {
-        self.check(|on| on.requests_address.check(&network(from)))
+        self.of_address(|on| &on.requests_address, from)
     }
 
     /// Any request of this account.
     pub fn request_of(&self, user: Uuid) -> Result<(), Problem> {
-        self.check(|on| on.requests_user.check(&user))
+        self.of_user(|on| &on.requests_user, user).map_err(too_many)
     }
 
     /// A socket that this address wants to open.
     pub fn handshake(&self, from: IpAddr) -> Result<(), Problem> {
-        self.check(|on| on.handshakes_address.check(&network(from)))
+        self.of_address(|on| &on.handshakes_address, from)
     }
 
     /// A socket that this account wants to open.
     pub fn handshake_of(&self, user: Uuid) -> Result<(), Problem> {
-        self.check(|on| on.handshakes_user.check(&user))
+        self.of_user(|on| &on.handshakes_user, user).map_err(too_many)
     }
 
     /// An attempt to sign in.
     pub fn sign_in(&self, from: IpAddr) -> Result<(), Problem> {
-        self.check(|on| on.sign_ins.check(&network(from)))
+        self.of_address(|on| &on.sign_ins, from)
     }
 
     /// An attempt to make an account.
     pub fn sign_up(&self, from: IpAddr) -> Result<(), Problem> {
-        self.check(|on| on.sign_ups.check(&network(from)))
+        self.of_address(|on| &on.sign_ups, from)
     }
 
     /// A code that somebody tries to join a class with.
     pub fn join(&self, user: Uuid, from: IpAddr) -> Result<(), Problem> {
-        self.check(|on| on.joins_address.check(&network(from)))?;
-        self.check(|on| on.joins_user.check(&user))
+        self.of_address(|on| &on.joins_address, from)?;
+        self.of_user(|on| &on.joins_user, user).map_err(too_many)
     }
 
     /// A refresh token that is shown.
     pub fn refresh(&self, from: IpAddr) -> Result<(), Problem> {
-        self.check(|on| on.refreshes.check(&network(from)))
+        self.of_address(|on| &on.refreshes, from)
     }
 
     /// A command of this account on any of its sockets; refused with the time until the next.
     pub fn command(&self, user: Uuid) -> Result<(), Duration> {
-        self.0.as_ref().map_or(Ok(()), |on| on.commands.take(&user))
+        self.of_user(|on| &on.commands, user)
     }
 
     /// Whether a password may be tried on this account from there; asked before it is looked at.
     pub fn may_try(&self, email: &str, from: IpAddr, now: Instant) -> Result<Option<Attempt>, Problem> {
-        self.0.as_ref().map(|on| on.failures.may_try(email, from, now)).transpose()
+        let Some(on) = &self.on else { return Ok(None) };
+        let attempt = on.failures.may_try(email, from, now);
+        attempt.map(Some).inspect_err(|_| self.quiet.line("limited", WRONG_PASSWORDS, None, Some(from)))
     }
 
     /// Counts a password that was tried; refused like `may_try`.
     pub fn tried(&self, attempt: Option<&Attempt>, right: bool, now: Instant) -> Result<(), Problem> {
-        match (&self.0, attempt) {
-            (Some(on), Some(attempt)) => on.failures.tried(attempt, right, now),
+        match (&self.on, attempt) {
+            (Some(on), Some(attempt)) => {
+                let counted = on.failures.tried(attempt, right, now);
+                counted.inspect_err(|_| self.quiet.line("limited", WRONG_PASSWORDS, None, None))
+            }
             _ => Ok(()),
         }
     }
 
     /// A place among the account's open sockets, held for as long as the socket is.
     pub fn socket(&self, user: Uuid) -> Result<Place<Uuid>, Problem> {
-        let Some(on) = &self.0 else { return Ok(Place::uncounted()) };
+        let Some(on) = &self.on else { return Ok(Place::uncounted()) };
         on.sockets.enter(user).ok_or_else(|| {
-            metrics::counter!("fynq_limited_total", "policy" => "sockets-user").increment(1);
+            metrics::counter!("fynq_limited_total", "policy" => SOCKETS).increment(1);
+            self.quiet.line("limited", SOCKETS, Some(user), None);
             let problem = Problem::rate_limited().because("Too many sockets of this account are open.");
             // A peer that went away without a word is noticed within a minute.
             problem.retry_after(Duration::from_secs(10))
@@ -145,18 +171,24 @@ impl Limits {
 
     /// A place among the address's open connections; `None`: there is none left.
     pub fn connection(&self, from: IpAddr) -> Option<Place<IpAddr>> {
-        let Some(on) = &self.0 else { return Some(Place::uncounted()) };
+        let Some(on) = &self.on else { return Some(Place::uncounted()) };
         let place = on.connections.enter(network(from));
         if place.is_none() {
-            metrics::counter!("fynq_limited_total", "policy" => "connections-address").increment(1);
+            metrics::counter!("fynq_limited_total", "policy" => CONNECTIONS).increment(1);
+            self.quiet.line("limited", CONNECTIONS, None, Some(from));
         }
         place
+    }
+
+    /// That somebody was refused for another reason than a limit; a line once a minute.
+    pub fn refused(&self, what: &'static str, who: Option<Uuid>, from: Option<IpAddr>) {
+        self.quiet.line("refused", what, who, from);
     }
 
     /// Forgets whoever is back at a full allowance; called on a timer, so that the maps stay as
     /// small as the number of clients of the last minutes.
     pub fn sweep(&self, now: Instant) {
-        let Some(on) = &self.0 else { return };
+        let Some(on) = &self.on else { return };
         for rule in [
             &on.requests_address,
             &on.handshakes_address,
@@ -172,6 +204,10 @@ impl Limits {
         }
         on.failures.sweep(now);
     }
+}
+
+fn too_many(wait: Duration) -> Problem {
+    Problem::rate_limited().retry_after(wait)
 }
 
 #[cfg(test)]

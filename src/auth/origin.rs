@@ -50,14 +50,22 @@ impl Auth {
         uri: &'a Uri,
         caller: Caller,
     ) -> Result<Option<&'a str>, Problem> {
-        origin(&self.0.origins, headers, uri, caller)
+        origin(&self.0.origins, headers, uri, caller).inspect_err(|_| {
+            self.0.limits.refused("origin", None, Some(caller.address));
+            // Whoever set up `FYNQ_PUBLIC_URL` wrong finds it here.
+            tracing::debug!(origin = ?headers.get(ORIGIN), "a page of another origin");
+        })
     }
 
     /// Whether a ticket may open a socket for what names no origin. Browsers always name it, and
     /// tickets are for browsers: where the operator says what its address is there, nobody else has
     /// one to show. Without that a program may take the same way.
     pub fn ticket_may_come_from(&self, origin: Option<&str>) -> Result<(), Problem> {
-        if origin.is_none() && self.0.origins.own.is_some() { Err(foreign()) } else { Ok(()) }
+        if origin.is_some() || self.0.origins.own.is_none() {
+            return Ok(());
+        }
+        self.0.limits.refused("origin", None, None);
+        Err(foreign())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::audit::Event;
+use crate::audit::{self, Event};
 use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
 use crate::identity::{Principal, Role};
@@ -12,6 +12,7 @@ use crate::problem::Problem;
 use crate::store::credentials::NewResetCode;
 use crate::store::{Store, StoreError};
 
+use super::access::forbidden;
 use super::reset_code::{self, Code};
 use super::{Auth, later};
 
@@ -32,7 +33,7 @@ impl Auth {
             return asked;
         }
         let user = self.0.store.forgot(&email.to_lowercase()).await?;
-        tracing::info!(target: "fynq::security", event = "password_forgotten", ?user);
+        audit::line("password_forgotten", "user", None, user);
         Ok(())
     }
 
@@ -40,7 +41,7 @@ impl Auth {
     /// oneself: whoever found the screen open would own the account.
     pub async fn issue_reset_code(&self, admin: &Principal, user: Uuid) -> Result<ResetCode, Problem> {
         if admin.role != Role::Admin || admin.user_id == user {
-            return Err(Problem::forbidden());
+            return Err(forbidden(admin, "user"));
         }
         self.kept_here()?;
         let (code, now) = (Code::new(), clock::now());
@@ -65,7 +66,7 @@ impl Auth {
         let email = email.to_lowercase();
         self.check_password("/new_password", &password, &[&email])?;
         let bad = || {
-            tracing::info!(target: "fynq::security", event = "reset_code_refused");
+            audit::line("reset_code_refused", "user", None, None);
             Problem::invalid_code().at("/code", "is not right, or does not work any more")
         };
         let code = reset_code::hash_of(code.expose_secret()).ok_or_else(bad)?;

@@ -189,7 +189,8 @@ impl Auth {
         if let Some(there) = &self.0.supabase {
             return self.refresh_there(there, token).await;
         }
-        let old = secret::hash_of(token.expose_secret()).ok_or_else(Problem::unauthorized)?;
+        let unknown = || self.refused("an unknown refresh token");
+        let old = secret::hash_of(token.expose_secret()).ok_or_else(unknown)?;
         let now = clock::now();
         let next = Secret::new();
         let expires_at = later(now, self.0.refresh_ttl);
@@ -201,7 +202,7 @@ impl Auth {
                 self.0.standings.set(sign_in, Standing::SignedOut);
                 Err(Problem::unauthorized())
             }
-            Rotation::Refused => Err(Problem::unauthorized()),
+            Rotation::Refused => Err(unknown()),
         }
     }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::audit::{By, Event};
 use crate::clock;
 use crate::identity::{Principal, Role, Standing};
 use crate::problem::Problem;
@@ -59,7 +60,6 @@ impl Auth {
                 ProfileChange { display_name: Some(display_name.into()), ..ProfileChange::default() };
             self.0.store.change_profile(signed_in.user, &change, clock::now()).await?;
         }
-        tracing::info!(user = %signed_in.user, "registered");
         Ok(signed_in)
     }
 
@@ -70,16 +70,18 @@ impl Auth {
         password: &SecretString,
         from: IpAddr,
     ) -> Result<SignedIn, Problem> {
-        let session = self.session_there(there, email, password, from).await?;
-        match self.enter(there, session).await {
-            Ok(signed_in) => {
-                tracing::info!(user = %signed_in.user, "signed in");
-                Ok(signed_in)
-            }
-            // Disabled here: the same answer as for a wrong password, as with local accounts.
-            Err(problem) if problem == Problem::unauthorized() => Err(Problem::invalid_credentials()),
+        let signed_in = match self.session_there(there, email, password, from).await {
+            Ok(session) => self.enter(there, session).await,
             Err(problem) => Err(problem),
-        }
+        };
+        signed_in.map_err(|problem| {
+            // Disabled here: the same answer as for a wrong password, as with local accounts.
+            if problem != Problem::unauthorized() && problem != Problem::invalid_credentials() {
+                return problem;
+            }
+            self.0.store.audit().record(By::NOBODY, &Event::SignInFailed { user: None });
+            Problem::invalid_credentials()
+        })
     }
 
     /// A new sign-in there, for the right password; wrong ones are counted as everywhere.
@@ -101,7 +103,6 @@ impl Auth {
                 let problem = refused.to_password();
                 if problem == Problem::invalid_credentials() {
                     limits.tried(attempt.as_ref(), false, Instant::now())?;
-                    tracing::info!("a sign-in failed");
                 }
                 Err(problem)
             }
@@ -124,7 +125,7 @@ impl Auth {
     }
 
     /// Passwords and addresses of these accounts are changed where they are kept.
-    pub(super) fn kept_here(&self) -> Result<(), Problem> {
+    pub fn kept_here(&self) -> Result<(), Problem> {
         match self.is_supabase() {
             true => Err(Problem::forbidden().because(
                 "The password and the address of this account are changed with Supabase, by the message that \
@@ -156,9 +157,14 @@ impl Auth {
         }
         let hash = secret::digest(token.expose_secret());
         if let Some(sign_in) = self.0.store.sign_in_of_refresh(&hash).await? {
-            tracing::warn!(%sign_in, "Supabase refused a refresh token: the sign-in is ended");
             self.0.store.end_sign_in(sign_in, clock::now()).await?;
             self.0.standings.set(sign_in, Standing::SignedOut);
+            match refused.is_a_second_use() {
+                true => self.0.store.audit().record(By::NOBODY, &Event::RefreshReused { sign_in }),
+                false => self.0.store.audit().token_refused("a refresh token that ended there"),
+            }
+        } else {
+            self.0.store.audit().token_refused("an unknown refresh token");
         }
         Ok(())
     }
@@ -208,7 +214,7 @@ impl Auth {
         match there.gotrue.user(token).await {
             Ok(()) | Err(Refused::Away | Refused::TooOften(_)) => self.write_down(there, claims).await,
             Err(refused) => {
-                tracing::info!(reason = "ended there", "a sign-in was refused");
+                self.0.store.audit().token_refused("ended there");
                 Err(refused.to_token())
             }
         }
@@ -225,19 +231,19 @@ impl Auth {
             role: claims.named_role().unwrap_or(Role::Student),
             now: clock::now(),
         };
-        match self.0.store.sight(&sight).await? {
-            Some(true) => {
-                tracing::info!(user = %claims.sub, role = sight.role.as_str(), "seen for the first time")
-            }
-            Some(false) => {}
-            None => {
-                // Deleted here, or the id is a local account's.
-                tracing::info!(reason = "not one of Supabase's people here", "a sign-in was refused");
-                return Err(Problem::unauthorized());
-            }
+        // Deleted here, or the id is a local account's.
+        let nobody = || self.refused("not one of Supabase's people here");
+        let seen = self.0.store.sight(&sight).await?.ok_or_else(nobody)?;
+        let audit = self.0.store.audit();
+        if seen.person_is_new {
+            audit.record(claims.sub, &Event::AccountCreated { user: claims.sub, role: sight.role });
         }
         let row = self.sign_in_of(claims).await?;
-        self.principal(row, claims.expires_at())
+        let who = self.principal(row, claims.expires_at())?;
+        if seen.sign_in_is_new {
+            audit.record(&who, &Event::SignedIn);
+        }
+        Ok(who)
     }
 
     /// Tells Supabase that a sign-in has ended; here it has ended already.

@@ -38,20 +38,16 @@ impl Auth {
 
     /// Who a ticket stands for. It is spent by this, also when it is refused.
     pub async fn redeem_ticket(&self, ticket: &str, origin: Option<&str>) -> Result<Principal, Problem> {
-        let unknown = || {
-            self.0.store.audit().token_refused("an unknown ticket");
-            Problem::unauthorized()
-        };
+        let unknown = || self.refused("an unknown ticket");
         let hash = secret::hash_of(ticket).ok_or_else(unknown)?;
         let ticket = self.0.store.redeem_ticket(&hash).await?.ok_or_else(unknown)?;
         let elsewhere = ticket.origin.as_deref().is_some_and(|bound| Some(bound) != origin);
         if elsewhere || ticket.expires_at <= clock::now() {
-            self.0.store.audit().token_refused(if elsewhere {
+            return Err(self.refused(if elsewhere {
                 "a ticket of another origin"
             } else {
                 "an expired ticket"
-            });
-            return Err(Problem::unauthorized());
+            }));
         }
         self.principal(Some(ticket.sign_in), ticket.token_expires_at)
     }

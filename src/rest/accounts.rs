@@ -208,7 +208,7 @@ pub(super) async fn logout(
     headers: HeaderMap,
 ) -> Result<(StatusCode, [(HeaderName, &'static str); 1]), Problem> {
     app.auth.logout(&who).await?;
-    app.auth.log_out_upstream(auth::required(&headers)?).await;
+    app.auth.log_out_upstream(app.auth.required(&headers)?).await;
     Ok((StatusCode::NO_CONTENT, [(CLEAR_SITE_DATA, WHAT_TO_CLEAR)]))
 }
 

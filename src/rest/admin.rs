@@ -8,7 +8,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::audit::Event;
+use crate::audit::{self, Event};
+use crate::auth;
 use crate::clock::Timestamp;
 use crate::id::Uuid;
 use crate::identity::{Principal, Role};
@@ -124,13 +125,6 @@ pub(super) struct OrganisationInput {
     name: String,
 }
 
-fn admin(who: &Principal) -> Result<(), Problem> {
-    match who.role {
-        Role::Admin => Ok(()),
-        Role::Student | Role::Tutor => Err(Problem::forbidden()),
-    }
-}
-
 /// The people of the organisation, the newest first. By its admins.
 #[utoipa::path(
     get, path = "/admin/users", tag = "administration", params(PeopleQuery),
@@ -141,7 +135,7 @@ pub(super) async fn users(
     who: Principal,
     ValidQuery(query): ValidQuery<PeopleQuery>,
 ) -> Result<Json<Page<Person>>, Problem> {
-    admin(&who)?;
+    auth::admin(&who)?;
     let list = ListQuery { limit: query.limit, cursor: query.cursor };
     let after: Option<Uuid> = list.after()?;
     let search = query.search.as_deref().map(str::trim).filter(|search| !search.is_empty());
@@ -163,7 +157,7 @@ pub(super) async fn create_user(
     who: Principal,
     Valid(input): Valid<PersonInput>,
 ) -> Result<(StatusCode, Json<Person>), Problem> {
-    admin(&who)?;
+    auth::admin(&who)?;
     let email = input.email.to_lowercase();
     let display_name = input.display_name.as_deref().unwrap_or_default().trim();
     app.auth.check_password("/password", &input.password, &[&email, display_name])?;
@@ -192,7 +186,7 @@ pub(super) async fn change_user(
     Id(user): Id,
     Valid(input): Valid<PersonChangeInput>,
 ) -> Result<Json<Person>, Problem> {
-    admin(&who)?;
+    auth::admin(&who)?;
     let change = PersonChange {
         role: input.role,
         disabled: input.disabled,
@@ -228,7 +222,7 @@ pub(super) async fn sign_out(
     who: Principal,
     Id(user): Id,
 ) -> Result<StatusCode, Problem> {
-    admin(&who)?;
+    auth::admin(&who)?;
     if !app.store.sign_person_out(who.user_id, user).await? {
         return Err(Problem::not_found());
     }
@@ -245,8 +239,9 @@ pub(super) async fn organisation(
     State(app): State<App>,
     who: Principal,
 ) -> Result<Json<Organisation>, Problem> {
-    admin(&who)?;
-    let row = app.store.organisation(who.user_id).await?.ok_or_else(Problem::forbidden)?;
+    auth::admin(&who)?;
+    let row =
+        app.store.organisation(who.user_id).await?.ok_or_else(|| auth::forbidden(&who, "organisation"))?;
     Ok(Json(row.into()))
 }
 
@@ -260,10 +255,10 @@ pub(super) async fn rename_organisation(
     who: Principal,
     Valid(input): Valid<OrganisationInput>,
 ) -> Result<Json<Organisation>, Problem> {
-    admin(&who)?;
+    auth::admin(&who)?;
     let row = app.store.rename_organisation(who.user_id, input.name.trim()).await?;
-    let row = row.ok_or_else(Problem::forbidden)?;
-    tracing::info!(target: "fynq::security", event = "organisation_renamed", by = %who.user_id, organisation = %row.id);
+    let row = row.ok_or_else(|| auth::forbidden(&who, "organisation"))?;
+    audit::line("organisation_renamed", "organisation", Some(who.user_id), Some(row.id));
     Ok(Json(row.into()))
 }
 

@@ -7,8 +7,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::audit::Event;
-use crate::auth::{code, to_class};
+use crate::audit::{self, Event};
+use crate::auth::{self, code, to_class};
 use crate::clock::Timestamp;
 use crate::id::Uuid;
 use crate::identity::{ClassAccess, MemberAs, Principal, Role};
@@ -133,10 +133,10 @@ pub(super) async fn create(
     Valid(input): Valid<ClassInput>,
 ) -> Result<(StatusCode, Json<Class>), Problem> {
     if who.role == Role::Student {
-        return Err(Problem::forbidden());
+        return Err(auth::forbidden(&who, "class"));
     }
     let made = app.store.create_class(who.user_id, input.name.trim(), &app.auth.join_code()).await?;
-    let class = made.ok_or_else(Problem::forbidden)?;
+    let class = made.ok_or_else(|| auth::forbidden(&who, "class"))?;
     app.audit.record(&who, &Event::ClassCreated { class });
     let (row, _) = app.auth.class(&who, class).await?;
     Ok((StatusCode::CREATED, Json(Class::of(&who, row))))
@@ -160,7 +160,7 @@ pub(super) async fn join(
         None => None,
     };
     let Some(class) = joined else {
-        tracing::info!(target: "fynq::security", event = "join_refused", user = %who.user_id);
+        audit::line("join_refused", "class", Some(who.user_id), None);
         return Err(Problem::not_found());
     };
     app.audit.record(&who, &Event::ClassJoined { class, user: who.user_id, member_as: "student" });
@@ -228,7 +228,7 @@ pub(super) async fn new_join_code(
 ) -> Result<Json<Class>, Problem> {
     app.auth.run_class(&who, class).await?;
     app.store.replace_join_code(who.user_id, class, &app.auth.join_code()).await?;
-    tracing::info!(target: "fynq::security", event = "class_code_replaced", by = %who.user_id, %class);
+    audit::line("class_code_replaced", "class", Some(who.user_id), Some(class));
     let (row, _) = app.auth.class(&who, class).await?;
     Ok(Json(Class::of(&who, row)))
 }
@@ -294,7 +294,7 @@ pub(super) async fn remove_member(
 ) -> Result<StatusCode, Problem> {
     let (_, access) = app.auth.class(&who, class).await?;
     if access != ClassAccess::Runs && user != who.user_id {
-        return Err(Problem::forbidden());
+        return Err(auth::forbidden(&who, "class"));
     }
     if !app.store.remove_member(who.user_id, class, user).await? {
         return Err(Problem::not_found());

@@ -10,19 +10,16 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::audit::Event;
+use crate::auth;
 use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
-use crate::identity::{Principal, Role};
+use crate::identity::Principal;
 use crate::problem::Problem;
 use crate::store::{self, Audited, Deleter, Deletion, NewConsent, PolicyChange, Used};
 
 use super::accounts::{Peer, some_password};
 use super::input::{Id, Valid, ValidQuery, not_blank, one_line};
 use super::page::{ListQuery, Page};
-
-pub(super) fn admin(who: &Principal) -> Result<(), Problem> {
-    if who.role == Role::Admin { Ok(()) } else { Err(Problem::forbidden()) }
-}
 
 // ── What is written down ────────────────────────────────────────────────────────────────────────────
 
@@ -83,7 +80,7 @@ pub(super) async fn audit(
     who: Principal,
     ValidQuery(query): ValidQuery<ListQuery>,
 ) -> Result<Json<Page<AuditRow>>, Problem> {
-    admin(&who)?;
+    auth::admin(&who)?;
     let page = app.store.audited(who.user_id, who.org_id, query.after()?, query.limit()).await?;
     Ok(Json(Page::of(page, AuditRow::from)))
 }
@@ -193,7 +190,7 @@ pub(super) async fn record_consent(
 
 /// That this is an admin, and that there is such a user in their organisation.
 pub(super) async fn of_my_organisation(app: &App, who: &Principal, user: Uuid) -> Result<(), Problem> {
-    admin(who)?;
+    auth::admin(who)?;
     let org = app.store.organisation_of(who.user_id, user).await?;
     if org == Some(who.org_id) { Ok(()) } else { Err(Problem::not_found()) }
 }
@@ -223,8 +220,10 @@ impl From<store::Policy> for Policy {
     responses((status = 200, body = Policy), (status = 403, description = "`forbidden`: admins alone"))
 )]
 pub(super) async fn policy(State(app): State<App>, who: Principal) -> Result<Json<Policy>, Problem> {
-    admin(&who)?;
-    Ok(Json(app.store.policy(who.user_id).await?.ok_or_else(Problem::forbidden)?.into()))
+    auth::admin(&who)?;
+    Ok(Json(
+        app.store.policy(who.user_id).await?.ok_or_else(|| auth::forbidden(&who, "organisation"))?.into(),
+    ))
 }
 
 /// A field that is left out stays as it is.
@@ -253,8 +252,8 @@ pub(super) async fn change_policy(
     who: Principal,
     Valid(input): Valid<PolicyInput>,
 ) -> Result<Json<Policy>, Problem> {
-    admin(&who)?;
-    let now = app.store.policy(who.user_id).await?.ok_or_else(Problem::forbidden)?;
+    auth::admin(&who)?;
+    let now = app.store.policy(who.user_id).await?.ok_or_else(|| auth::forbidden(&who, "organisation"))?;
     let event = Event::PolicyChanged {
         organisation: now.organisation,
         consent_required: input.consent_required.unwrap_or(now.consent_required),
@@ -266,7 +265,11 @@ pub(super) async fn change_policy(
         consent_version: input.consent_version.as_deref().map(str::trim),
         show_watchers: input.show_watchers,
     };
-    let policy = app.store.change_policy(who.user_id, change).await?.ok_or_else(Problem::forbidden)?;
+    let policy = app
+        .store
+        .change_policy(who.user_id, change)
+        .await?
+        .ok_or_else(|| auth::forbidden(&who, "organisation"))?;
     if policy.show_watchers != now.show_watchers {
         app.sessions.show_watchers(policy.organisation, policy.show_watchers).await;
     }

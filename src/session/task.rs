@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::audit;
 use crate::gemini::{self, Answer};
 use crate::id::Uuid;
 use crate::identity::Access;
@@ -322,6 +323,7 @@ impl<'a> Task<'a> {
                 effects.control(Audience::Others(viewer.conn), &Control::Typing { who: &viewer.person });
             }
             other => {
+                audit::line("forbidden", "command", Some(viewer.person.id), None);
                 refuse(effects, reply, Refused::plain(ErrorCode::NotAllowed), other.id());
             }
         }

@@ -248,7 +248,10 @@ impl Open {
         match self.spoken() {
             Spoken::Fine => {}
             Spoken::TooFast(wait) => return self.too_fast(wait, &parsed).await,
-            Spoken::TooMuch => return Err(End::Close(CloseCode::TooMany)),
+            Spoken::TooMuch => {
+                self.heard_of("too many commands");
+                return Err(End::Close(CloseCode::TooMany));
+            }
         }
         match parsed {
             Ok(Command::Ping(t)) => self.say(Control::Pong { t: t.as_deref() }).await,
@@ -264,10 +267,17 @@ impl Open {
                 Ok(())
             }
             Err(BadFrame::Invalid { code, message, command_id }) => {
+                self.heard_of("command");
                 self.refuse(code, &message, command_id.as_deref(), None).await
             }
             Err(BadFrame::Malformed) => Err(End::Close(CloseCode::BadFrame)),
         }
+    }
+
+    /// That this person was refused something; a line once a minute.
+    fn heard_of(&self, what: &'static str) {
+        let Connection { app, who, .. } = &self.connection;
+        app.auth.limits().refused(what, Some(who.user_id), None);
     }
 
     /// One more frame, counted for this socket and for all of the account's.

@@ -13,7 +13,6 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::audit::{self, Asking};
-use crate::auth;
 use crate::caller::Caller;
 use crate::id::Uuid;
 use crate::identity::Principal;
@@ -123,7 +122,7 @@ async fn who(
     offered: &[&str],
     origin: Option<&str>,
 ) -> Result<Principal, Problem> {
-    if let Some(token) = auth::bearer(headers)? {
+    if let Some(token) = app.auth.bearer(headers)? {
         return app.auth.authenticate(token).await;
     }
     match offered.iter().find_map(|name| name.strip_prefix("ticket.")) {
@@ -131,6 +130,6 @@ async fn who(
             app.auth.ticket_may_come_from(origin)?;
             app.auth.redeem_ticket(ticket, origin).await
         }
-        None => Err(auth::nobody()),
+        None => Err(app.auth.nobody()),
     }
 }

@@ -120,6 +120,13 @@ pub struct Sight<'a> {
     pub now: Timestamp,
 }
 
+/// What was written down of somebody of Supabase's.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    pub person_is_new: bool,
+    pub sign_in_is_new: bool,
+}
+
 #[derive(Debug)]
 pub struct NewTicket<'a> {
     pub user: Uuid,
@@ -272,9 +279,9 @@ impl Store {
         Ok(if row.try_get("used")? { Rotation::Reused { sign_in } } else { Rotation::Refused })
     }
 
-    /// Writes somebody of Supabase's down; true: for the first time. `None`: they were deleted here,
-    /// or their id is a local account's.
-    pub async fn sight(&self, sight: &Sight<'_>) -> Result<Option<bool>, StoreError> {
+    /// Writes somebody of Supabase's down. `None`: they were deleted here, or their id is a local
+    /// account's.
+    pub async fn sight(&self, sight: &Sight<'_>) -> Result<Option<Seen>, StoreError> {
         let rows = self
             .at_the_door()
             .change(
@@ -289,7 +296,10 @@ impl Store {
                 ],
             )
             .await?;
-        Ok(rows.first().map(|row| row.try_get("made")).transpose()?)
+        let seen = |row: &Row| {
+            Ok(Seen { person_is_new: row.try_get("made")?, sign_in_is_new: row.try_get("began")? })
+        };
+        rows.first().map(seen).transpose()
     }
 
     /// Remembers which sign-in a refresh token of Supabase's belongs to.

@@ -4,10 +4,9 @@
 //! writes in batches. What is about to happen by an admin's hand, and a look into somebody else's
 //! conversation, is written before it takes effect (`Audit::first`).
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::counter;
 use serde_json::Value;
@@ -16,7 +15,7 @@ use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql, Type};
 
-use crate::audit::{By, Event, Facts, asking};
+use crate::audit::{By, Event, Facts, Quiet, asking, network};
 use crate::clock::{self, Timestamp};
 use crate::id::{self, Uuid};
 
@@ -32,11 +31,6 @@ const BATCH: usize = 256;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long the stop waits for what is still to be written.
 const LAST: Duration = Duration::from_secs(1);
-/// The same thing from the same address, or by the same person, is written down once in this time …
-const QUIET_FOR: Duration = Duration::from_secs(60);
-/// … for as many of them as this; when it is full, nothing new of that kind is written until some are old.
-const QUIET: usize = 10_000;
-
 /// Where things are written down; cheap to clone.
 #[derive(Clone)]
 pub struct Audit(Arc<Parts>);
@@ -44,7 +38,7 @@ pub struct Audit(Arc<Parts>);
 struct Parts {
     queue: mpsc::Sender<Ask>,
     scopes: Scopes,
-    quiet: Mutex<HashMap<(&'static str, u128, u128), Instant>>,
+    quiet: Quiet,
 }
 
 enum Ask {
@@ -81,7 +75,7 @@ impl Audit {
     pub(super) fn start(scopes: Scopes) -> Audit {
         let (queue, asks) = mpsc::channel(QUEUE);
         tokio::spawn(work(scopes.clone(), asks));
-        Audit(Arc::new(Parts { queue, scopes, quiet: Mutex::default() }))
+        Audit(Arc::new(Parts { queue, scopes, quiet: Quiet::default() }))
     }
 
     /// Writes down what has happened: the line now, the row soon.
@@ -106,9 +100,10 @@ impl Audit {
         Ok(id)
     }
 
-    /// A token or a ticket that means nothing: a line each time; a row once a minute of one address, so
-    /// that nobody can fill the database with it.
+    /// A token or a ticket that means nothing: a line each time, and one more in the metrics; a row once a
+    /// minute of one address, so that nobody can fill the database with it.
     pub fn token_refused(&self, reason: &'static str) {
+        counter!("fynq_tokens_refused_total", "reason" => reason).increment(1);
         let entry = Entry::new(By::NOBODY, &Event::TokenRefused { reason });
         entry.log();
         if self.is_news("token", asking().address.map_or(0, network), 0) {
@@ -126,26 +121,10 @@ impl Audit {
     }
 
     fn is_news(&self, kind: &'static str, who: u128, what: u128) -> bool {
-        let now = Instant::now();
-        let is_old = |at: &Instant| now.duration_since(*at) >= QUIET_FOR;
-        let mut quiet = self.0.quiet.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = quiet.get_mut(&(kind, who, what)) {
-            let news = is_old(at);
-            if news {
-                *at = now;
-            }
-            return news;
-        }
-        if quiet.len() >= QUIET {
-            quiet.retain(|_, at| !is_old(at));
-        }
-        let room = quiet.len() < QUIET;
-        if room {
-            quiet.insert((kind, who, what), now);
-        } else {
+        self.0.quiet.is_news(kind, who, what).unwrap_or_else(|| {
             counter!("fynq_audit_lost_total").increment(1);
-        }
-        room
+            false
+        })
     }
 
     /// Resolves when all that was recorded before has been written, or was tried.
@@ -257,14 +236,6 @@ async fn write(scopes: &Scopes, entries: &[Entry]) -> Result<(), StoreError> {
         )
         .await?;
     Ok(())
-}
-
-/// An IPv6 client owns a /64 and counts as one.
-fn network(address: IpAddr) -> u128 {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).to_bits(),
-    }
 }
 
 impl Store {

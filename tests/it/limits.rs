@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::support::app::{Builder, TestApp};
 use crate::support::client::{Client, PROTOCOL};
 use crate::support::frame::Frame;
+use crate::support::log::Log;
 use crate::support::socket::Socket;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -190,6 +191,65 @@ async fn commands_are_counted_over_all_sockets_of_an_account() {
 }
 
 /// W1: the origin that the operator names, for tickets and for sockets.
+/// Whoever is stopped leaves a line, and not one for each try.
+#[tokio::test]
+async fn a_limit_and_a_foreign_origin_are_said_once_a_minute() {
+    let (log, _listening) = Log::listen();
+    let app = limited(|limits| {
+        limits.sign_ups_address = Rate::new(2, HOUR);
+        limits.requests_user = Rate::new(4, HOUR);
+        limits.failures = Rate::new(1, HOUR);
+        limits.sockets_user = 1;
+    })
+    .start()
+    .await;
+    let (ada, eve) = (app.student("ada").await, app.student("eve").await);
+    let session = ada.session().await;
+    let mut open = ada.socket(&session).await;
+    let path = format!("/api/v1/sessions/{session}/socket");
+    let bearer = ada.bearer();
+    let foreign = [("authorization", bearer.as_str()), PROTOCOL, ("origin", "https://evil.example")];
+    let wrong = json!({"email": eve.email, "password": "not the password"});
+    let new = json!({"email": "new@school.example", "password": "correct horse battery"});
+    log.take();
+    for _ in 0..3 {
+        ada.try_socket(&session).await.err().unwrap();
+        assert_eq!(Socket::open_bare(app.addr, &path, &foreign).await.err().unwrap().status, 403);
+        eve.post("/auth/login", wrong.clone()).await;
+        eve.post("/auth/register", new.clone()).await.assert_problem(429, "rate_limited");
+    }
+    for _ in 0..6 {
+        eve.get("/users/me").await;
+        ada.get("/users/me").await;
+    }
+    for _ in 0..3 {
+        open.send(json!({"type": "nonsense"})).await;
+        open.round_trip().await;
+        let reply = Client::stranger(app.addr).post("/auth/login", json!({"email": 7})).await;
+        reply.assert_problem(422, "invalid_input");
+    }
+    let said = log.take();
+    let lines = |event: &str, what: &str| {
+        let (event, what) = (format!("event=\"{event}\""), format!("what=\"{what}\""));
+        said.lines().filter(|line| line.contains(&event) && line.contains(&what)).collect::<Vec<_>>()
+    };
+    for what in ["sockets-user", "wrong-passwords", "sign-ups-address"] {
+        assert_eq!(lines("limited", what).len(), 1, "{what}: {said}");
+    }
+    let of_accounts = lines("limited", "requests-user");
+    assert_eq!(of_accounts.len(), 2, "one for each account: {said}");
+    for who in [&ada, &eve] {
+        assert!(of_accounts.iter().any(|line| line.contains(&who.user_id)), "{said}");
+    }
+    let [line] = lines("refused", "origin")[..] else { panic!("{said}") };
+    assert!(line.contains("address=127.0.0.1"), "{line}");
+    let [line] = lines("refused", "command")[..] else { panic!("{said}") };
+    assert!(line.contains(&ada.user_id), "{line}");
+    let [line] = lines("refused", "input")[..] else { panic!("{said}") };
+    assert!(line.contains("address=127.0.0.1"), "{line}");
+    assert!(!said.contains("@school.example"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_public_address_only_its_pages_get_tickets_and_sockets() {
     let app =

@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 
 use crate::support::app::TestApp;
 use crate::support::client::Client;
+use crate::support::log::Log;
 use crate::support::office::School;
 
 fn kinds(rows: &[Value]) -> Vec<&str> {
@@ -58,6 +59,82 @@ async fn sign_ins_and_refusals_are_written_down_without_a_word_of_anybody() {
         assert!(!kept.contains(word), "{word} is in {kept}");
     }
     assert!(kept.contains(&ada.user_id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_no_good_token_is_written_down_once_a_minute_and_counted_each_time() {
+    for (reason, headers) in [
+        ("none", vec![]),
+        ("two headers", vec!["Bearer a", "Bearer a"]),
+        ("another scheme", vec!["Basic YTpi"]),
+    ] {
+        let school = School::start().await;
+        for _ in 0..20 {
+            let mut request = Client::stranger(school.app.addr).request(http::Method::GET, "/users/me");
+            for header in &headers {
+                request = request.header("authorization", *header);
+            }
+            assert_eq!(request.send().await.unwrap().status(), 401);
+        }
+        let rows = school.events("token_refused").await;
+        assert_eq!(rows.len(), 1, "{reason}: {rows:?}");
+        assert_eq!(
+            (&rows[0]["detail"]["reason"], &rows[0]["address"]),
+            (&json!(reason), &json!("127.0.0.1"))
+        );
+        let metrics = reqwest::get(format!("http://{}/metrics", school.app.addr)).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let name = format!("fynq_tokens_refused_total{{reason=\"{reason}\"}} ");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&*name)).expect(&metrics);
+        assert!(count.parse::<u32>().unwrap() >= 20, "{count}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_of_nobody_is_written_down() {
+    let school = School::start().await;
+    for token in ["nonsense", &"a".repeat(43)] {
+        let body = json!({"refresh_token": token});
+        let reply = Client::stranger(school.app.addr).post("/auth/refresh", body).await;
+        reply.assert_problem(401, "unauthorized");
+    }
+    let rows = school.events("token_refused").await;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0]["detail"]["reason"], "an unknown refresh token");
+}
+
+/// What somebody may see and not do: a line, with who, what and from where.
+#[tokio::test]
+async fn whoever_lacks_a_right_leaves_a_line() {
+    let (log, _listening) = Log::listen();
+    let s = crate::support::school::School::start().await;
+    let class = format!("/classes/{}", s.class);
+    let session = format!("/sessions/{}", s.session);
+    let member = format!("{class}/members/{}", s.bob.user_id);
+    let own_code = format!("/admin/users/{}/reset-code", s.root.user_id);
+    log.take();
+    for (who, method, path, body, what) in [
+        (&s.ada, "GET", "/admin/users", None, "administration"),
+        (&s.tia, "GET", "/audit", None, "administration"),
+        (&s.ada, "POST", "/classes", Some(json!({"name": "mine"})), "class"),
+        (&s.ada, "PATCH", &class, Some(json!({"name": "mine"})), "class"),
+        (&s.ada, "DELETE", &member, None, "class"),
+        (&s.tia, "PATCH", &session, Some(json!({"title": "mine"})), "session"),
+        (&s.root, "POST", &own_code, None, "user"),
+    ] {
+        who.call(method.parse().unwrap(), path, body).await.assert_problem(403, "forbidden");
+        let said = log.take();
+        let lines: Vec<_> = said.lines().filter(|line| line.contains("event=\"forbidden\"")).collect();
+        assert_eq!(lines.len(), 1, "{method} {path}: {said}");
+        for part in [
+            format!("actor={}", who.user_id),
+            format!("what=\"{what}\""),
+            "address=127.0.0.1".into(),
+            "request_id=\"".into(),
+        ] {
+            assert!(lines[0].contains(&part), "{part}: {}", lines[0]);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -253,6 +253,50 @@ async fn a_refresh_token_used_again_ends_the_sign_in_here_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_comes_in_and_who_does_not_is_written_down() {
+    let gotrue = GoTrue::start().await;
+    let app = with(&gotrue).start().await;
+    let rows = async |event: &str, more: &str| {
+        app.server().app().audit.flush().await;
+        app.count(&format!(
+            "SELECT count(*) FROM audit WHERE event = '{event}' AND address IS NOT NULL {more}"
+        ))
+        .await
+    };
+    let of = |who: &Client| format!("AND actor_id = '{}' AND org_id IS NOT NULL", who.user_id);
+    let ada = app.student("ada").await;
+    assert_eq!((rows("account_created", &of(&ada)).await, rows("signed_in", &of(&ada)).await), (1, 1));
+    let mut elsewhere = ada.login().await;
+    assert_eq!(rows("signed_in", &of(&ada)).await, 2);
+    login(&app, &ada.email, "not the password").await.assert_problem(401, "invalid_credentials");
+    assert_eq!(rows("sign_in_failed", "AND actor_id IS NULL").await, 1);
+    // Through Supabase's own library, in many requests at once.
+    let eve = visitor(&app, &gotrue);
+    futures_util::future::join_all((0..6).map(|_| eve.get("/users/me"))).await;
+    assert_eq!((rows("account_created", &of(&eve)).await, rows("signed_in", &of(&eve)).await), (1, 1));
+    let used = elsewhere.refresh_token.clone();
+    elsewhere.take_tokens(&refresh(&app, &used).await.ok(200));
+    assert_eq!(rows("signed_in", &of(&ada)).await, 2, "a refresh is no new sign-in");
+    refresh(&app, &used).await.assert_problem(401, "unauthorized");
+    assert_eq!(rows("refresh_reused", "").await, 1);
+    refresh(&app, "nonsense").await.assert_problem(401, "unauthorized");
+    assert_eq!(rows("token_refused", "AND detail->>'reason' = 'an unknown refresh token'").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_ended_there_is_written_down_too() {
+    let gotrue = GoTrue::start().await;
+    let app = with(&gotrue).start().await;
+    let ended = visitor(&app, &gotrue);
+    gotrue.world().end(part(&ended.token, 1)["session_id"].as_str().unwrap());
+    for _ in 0..3 {
+        ended.get("/users/me").await.assert_problem(401, "unauthorized");
+    }
+    app.server().app().audit.flush().await;
+    assert_eq!(app.count("SELECT count(*) FROM audit WHERE event = 'token_refused'").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_that_ended_there_before_it_was_seen_here_opens_nothing() {
     let gotrue = GoTrue::start().await;
     let app = with(&gotrue).start().await;

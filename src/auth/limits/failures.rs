@@ -148,8 +148,7 @@ impl Counts {
 }
 
 fn too_many(wait: Duration) -> Problem {
-    metrics::counter!("fynq_limited_total", "policy" => "wrong-passwords").increment(1);
-    tracing::info!(wait_s = wait.as_secs(), "a sign-in was put off: too many wrong passwords");
+    metrics::counter!("fynq_limited_total", "policy" => super::WRONG_PASSWORDS).increment(1);
     Problem::rate_limited().because("Too many wrong passwords.").retry_after(wait)
 }
 

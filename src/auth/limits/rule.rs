@@ -60,6 +60,10 @@ impl<K: Hash + Eq + Clone> Rule<K> {
         Rule { name, rate, keys, limiter, tidied: Mutex::new(Instant::now()) }
     }
 
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Takes one from the key's bucket. What is left is noted for the answer's headers.
     pub(super) fn check(&self, key: &K) -> Result<(), Problem> {
         self.take(key).map_err(|wait| Problem::rate_limited().retry_after(wait))
