@@ -42,6 +42,8 @@ pub struct Settings {
     pub log: LogFormat,
     /// Which log lines, as tracing's filter directives.
     pub log_filter: String,
+    /// `None`: anybody may read the metrics.
+    pub metrics_token: Option<SecretString>,
     pub session: Session,
     pub socket: Socket,
     /// How long active runs may go on after SIGTERM.
@@ -226,6 +228,7 @@ impl Default for Settings {
             retention: Retention { sessions_days: None, audit_days: Some(365) },
             log: LogFormat::Pretty,
             log_filter: "info".into(),
+            metrics_token: None,
             session: Session {
                 idle_after: Duration::from_secs(300),
                 log_bytes: 1 << 20,

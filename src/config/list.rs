@@ -41,6 +41,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     set("FYNQ_LOG", "pretty", "json", "log lines for people (pretty) or for machines (json)"),
     set("RUST_LOG", "info", "info,fynq=debug", "which log lines, as tracing's filter directives"),
+    secret(
+        "FYNQ_METRICS_TOKEN",
+        "$(openssl rand -hex 32)",
+        "what /metrics asks for as a bearer token, 16 characters or more; unset: anybody may read it",
+    ),
     set("FYNQ_DRAIN_S", "20", "20", "seconds that running answers get after SIGTERM"),
     // The database.
     secret(

@@ -57,7 +57,9 @@ pub fn warnings(vars: &Vars, settings: &Settings) -> Vec<String> {
         }
     }
     if settings.model.base_url.as_deref().is_some_and(goes_out_in_clear) {
-        out.push("GEMINI_BASE_URL: http:// sends key and conversations over the network as they are".to_owned());
+        out.push(
+            "GEMINI_BASE_URL: http:// sends key and conversations over the network as they are".to_owned(),
+        );
     }
     let known = |name: &str| {
         SETTINGS.iter().any(|setting| setting.name == name)
@@ -109,6 +111,10 @@ pub(super) fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Se
             _ => Err("must be pretty or json".to_owned()),
         })?,
         log_filter: from.or("RUST_LOG", defaults.log_filter, log_filter)?,
+        metrics_token: from.secret("FYNQ_METRICS_TOKEN", |text| {
+            let fits = text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic());
+            if fits { Ok(()) } else { Err("not 16 or more plain characters") }
+        })?,
         session: session(&from, defaults.session)?,
         socket: socket(&from, defaults.socket)?,
         drain: from.seconds("FYNQ_DRAIN_S", defaults.drain)?,

@@ -118,6 +118,8 @@ fn a_bad_setting_is_one_line_with_its_name_the_fault_and_an_example() {
         ("FYNQ_ALLOWED_ORIGINS", "https://a.example/page", "is not an origin"),
         ("FYNQ_ALLOWED_ORIGINS", "*", "is not an origin"),
         ("FYNQ_PUBLIC_URL", "school.example", "is not an origin"),
+        ("FYNQ_METRICS_TOKEN", "hunter2", "16 or more"),
+        ("FYNQ_METRICS_TOKEN", "hunter2 hunter2 hunter2", "16 or more"),
         ("FYNQ_PUBLIC_URL", "https://school.example/fynq", "is not an origin"),
         ("FYNQ_TRUSTED_PROXIES", "10.0.0.0/33", "is not an address or a network"),
         ("FYNQ_TRUSTED_PROXIES", "10.0.0.0/8,proxy.example", "is not an address or a network"),
@@ -239,6 +241,7 @@ fn secrets_do_not_show_in_debug_output() {
         ("SUPABASE_URL", "https://abc.supabase.co"),
         ("SUPABASE_ANON_KEY", "sb_publishable_hunter2"),
         ("SUPABASE_JWT_SECRET", "hunter2-hunter2-hunter2-hunter2-"),
+        ("FYNQ_METRICS_TOKEN", "hunter2-hunter2-"),
     ]))
     .unwrap();
     assert!(!format!("{settings:?} {settings:#?}").contains("hunter2"));

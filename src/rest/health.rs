@@ -1,12 +1,13 @@
-//! What operators and balancers ask: alive, ready, counted. These three answer without a token.
+//! What operators and balancers ask: alive, ready, counted. These three answer without anybody's token;
+//! the metrics may be for whoever has the operator's own.
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
 use crate::app::App;
@@ -66,12 +67,18 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     }
 }
 
-/// Prometheus text.
+/// Prometheus text. With `FYNQ_METRICS_TOKEN` set, for its bearer alone.
 #[utoipa::path(
     get, path = "/metrics", tag = "operations", security(()),
-    responses((status = 200, body = String, content_type = "text/plain"))
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 401, description = "`unauthorized`: the metrics are for the operator alone"),
+    )
 )]
-pub(super) async fn metrics() -> Result<Response, Problem> {
+pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+    if let Some(token) = &app.settings.metrics_token {
+        app.auth.shows(&headers, token)?;
+    }
     let handle = telemetry::metrics().map_err(|error| {
         tracing::error!(%error, "no metrics recorder");
         Problem::internal()

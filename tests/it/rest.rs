@@ -566,6 +566,34 @@ async fn metrics_name_routes_and_never_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn metrics_may_be_for_the_operator_alone() {
+    let token = "sixteen-characters-of-the-operators";
+    let app = TestApp::builder().settings(|s| s.metrics_token = Some(token.to_owned().into())).start().await;
+    let ada = app.student("ada").await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = async |header: Option<String>| {
+        let mut request = http.get(format!("http://{}/metrics", app.addr));
+        if let Some(header) = header {
+            request = request.header("authorization", header);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    for wrong in ["", &token[1..], &format!("{token}x"), &token.to_uppercase(), &ada.token] {
+        assert_eq!(ask(Some(format!("Bearer {wrong}"))).await.0, 401, "{wrong}");
+    }
+    for refused in [None, Some(format!("Basic {token}")), Some(token.to_owned())] {
+        let (status, text) = ask(refused).await;
+        assert!(status == 401 && text.contains("\"code\":\"unauthorized\""), "{status} {text}");
+    }
+    let (status, text) = ask(Some(format!("Bearer {token}"))).await;
+    assert!(status == 200 && text.contains("fynq_http_requests_total"), "{status} {text}");
+    // Nothing else opens with it, and health stays open.
+    ada.with_token(token).get("/users/me").await.assert_problem(401, "unauthorized");
+    assert_eq!(raw(&app, "/health/live").await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn made_up_methods_are_counted_as_one() {
     let app = TestApp::builder().start().await;
     for method in ["BREW", "BREW-MORE", "TRACE"] {
