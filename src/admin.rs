@@ -17,16 +17,21 @@ use crate::store::people::Raised;
 
 #[derive(Debug, Subcommand)]
 pub enum Order {
-    /// Make an admin with an account of their own; prints the password once, unless it came in
+    /// Make an admin with an account of their own; prints a code with which they choose a password, once
     Create {
         #[arg(long)]
         email: String,
         /// Name or id; without one: the organisation that everybody belongs to at first
         #[arg(long)]
         organisation: Option<String>,
-        /// Read the password from standard input instead of making one
+        /// Read a password from standard input instead
         #[arg(long)]
         password_stdin: bool,
+    },
+    /// Print a code with which somebody who forgot the password chooses another, once
+    ResetCode {
+        #[arg(long)]
+        email: String,
     },
     /// Make somebody who has an account the admin of their organisation
     Promote {
@@ -75,6 +80,7 @@ async fn obey(store: &Store, order: Order) -> anyhow::Result<String> {
             let given = if password_stdin { Some(password_from(std::io::stdin())?) } else { None };
             create(store, &address(&email)?, organisation.as_deref(), given).await
         }
+        Order::ResetCode { email } => reset_code(store, &address(&email)?).await,
         Order::Promote { email } => set_role(store, &address(&email)?, Role::Admin).await,
         Order::Demote { email, to } => {
             let role = Role::parse(&to).context("--to: student or tutor")?;
@@ -102,20 +108,27 @@ async fn create(
     {
         bail!("{}", weak.why());
     }
-    let made = given.is_none().then(auth::random_password);
-    let Some(password) = given.or_else(|| made.clone()) else { bail!("no password") };
-    let hash = auth::hash_password(password).await;
+    let comes_with_a_code = given.is_none();
+    let hash = auth::hash_password(given.unwrap_or_else(auth::random_password)).await;
     let hash = hash.map_err(|problem| anyhow::anyhow!("hashing the password: {}", problem.code()))?;
     if !store.create_admin(email, &hash, organisation).await? {
         bail!("there is an account {email} already; fynq admin promote --email {email} makes it an admin's");
     }
     tracing::info!(target: "fynq::security", event = "admin_created", by = "operator");
-    Ok(match made {
-        Some(password) => {
-            format!("{email} is an admin; the password, shown this once: {}", password.expose_secret())
-        }
-        None => format!("{email} is an admin"),
-    })
+    let made = format!("{email} is an admin");
+    Ok(if comes_with_a_code { format!("{made}\n{}", reset_code(store, email).await?) } else { made })
+}
+
+async fn reset_code(store: &Store, email: &str) -> anyhow::Result<String> {
+    let Some(made) = auth::operators_reset_code(store, email).await? else {
+        bail!("there is no account {email}; fynq admin create makes an admin's");
+    };
+    Ok(format!(
+        "a new password is chosen with this code where one signs in (\"Forgot your password?\"), once and until \
+         {:.0}; it is shown this once: {}",
+        made.expires_at,
+        made.code.expose_secret()
+    ))
 }
 
 async fn set_role(store: &Store, email: &str, role: Role) -> anyhow::Result<String> {

@@ -17,6 +17,7 @@ use crate::problem::Problem;
 use crate::store::people::{self, Changed, NewPerson, PersonChange};
 
 use super::accounts::{good_password, optional_line};
+use super::credentials::IssuedCode;
 use super::input::{Id, Valid, ValidQuery, no_nul, not_blank, one_line};
 use super::page::{ListQuery, Page};
 
@@ -74,16 +75,27 @@ pub(super) struct PersonInput {
     #[garde(length(bytes, max = 254), email, custom(no_nul))]
     #[schema(format = Email, max_length = 254)]
     email: String,
-    /// 8 to 128 characters, any of them.
-    #[garde(custom(good_password))]
-    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
-    password: SecretString,
+    /// 8 to 128 characters, any of them. Without one the answer has a code with which its owner chooses one.
+    #[serde(default)]
+    #[garde(inner(custom(good_password)))]
+    #[schema(value_type = Option<String>, format = Password, min_length = 8, max_length = 128)]
+    password: Option<SecretString>,
     #[garde(skip)]
     role: Role,
     #[serde(default)]
     #[garde(length(chars, max = 80), custom(optional_line))]
     #[schema(max_length = 80)]
     display_name: Option<String>,
+}
+
+/// An account that was just made.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct MadePerson {
+    #[serde(flatten)]
+    person: Person,
+    /// To be told to its owner, who chooses a password with it; only where none was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reset_code: Option<IssuedCode>,
 }
 
 /// A field that is left out stays as it is.
@@ -143,11 +155,11 @@ pub(super) async fn users(
     Ok(Json(Page::of(page, Person::from)))
 }
 
-/// Makes an account in the organisation. By its admins.
+/// Makes an account in the organisation: with a password, or with a code that sets one. By its admins.
 #[utoipa::path(
     post, path = "/admin/users", tag = "administration", request_body = PersonInput,
     responses(
-        (status = 201, body = Person),
+        (status = 201, body = MadePerson),
         (status = 403, description = "`forbidden`"),
         (status = 409, description = "`email_taken`"),
     )
@@ -156,16 +168,25 @@ pub(super) async fn create_user(
     State(app): State<App>,
     who: Principal,
     Valid(input): Valid<PersonInput>,
-) -> Result<(StatusCode, Json<Person>), Problem> {
+) -> Result<(StatusCode, Json<MadePerson>), Problem> {
     auth::admin(&who)?;
     let email = input.email.to_lowercase();
     let display_name = input.display_name.as_deref().unwrap_or_default().trim();
-    app.auth.check_password("/password", &input.password, &[&email, display_name])?;
-    let password_hash = app.auth.hash(input.password).await?;
+    let comes_with_a_code = input.password.is_none();
+    match &input.password {
+        Some(password) => app.auth.check_password("/password", password, &[&email, display_name])?,
+        None => app.auth.kept_here()?,
+    }
+    // Nobody knows the one that is made here.
+    let password_hash = app.auth.hash(input.password.unwrap_or_else(auth::random_password)).await?;
     let new = NewPerson { email: &email, password_hash: &password_hash, role: input.role, display_name };
     let row = app.store.create_person(who.user_id, &new).await?.ok_or_else(Problem::email_taken)?;
     app.audit.record(&who, &Event::AccountCreated { user: row.id, role: row.role });
-    Ok((StatusCode::CREATED, Json(row.into())))
+    let reset_code = match comes_with_a_code {
+        true => Some(app.auth.issue_reset_code(&who, row.id).await?.into()),
+        false => None,
+    };
+    Ok((StatusCode::CREATED, Json(MadePerson { person: row.into(), reset_code })))
 }
 
 /// Changes the role or the name of somebody, or disables and enables their account; who is disabled is
@@ -273,6 +294,7 @@ mod tests {
         let good =
             serde_json::json!({"email": "a@example.org", "password": "correct horse", "role": "tutor"});
         assert!(new(good.clone()));
+        assert!(new(serde_json::json!({"email": "a@example.org", "role": "tutor"})));
         for (field, value) in [
             ("role", "root"),
             ("org_id", "x"),

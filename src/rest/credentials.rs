@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
+use crate::auth::ResetCode;
 use crate::clock::Timestamp;
 use crate::identity::Principal;
 use crate::problem::Problem;
@@ -167,6 +168,12 @@ pub(super) struct IssuedCode {
     expires_at: Timestamp,
 }
 
+impl From<ResetCode> for IssuedCode {
+    fn from(issued: ResetCode) -> IssuedCode {
+        IssuedCode { code: issued.code.expose_secret().to_owned(), expires_at: issued.expires_at }
+    }
+}
+
 /// Makes a reset code for somebody of one's organisation, but not for oneself. One made before works no
 /// more.
 #[utoipa::path(
@@ -181,7 +188,5 @@ pub(super) async fn issue_reset_code(
     who: Principal,
     Id(user): Id,
 ) -> Result<(StatusCode, Json<IssuedCode>), Problem> {
-    let issued = app.auth.issue_reset_code(&who, user).await?;
-    let body = IssuedCode { code: issued.code.expose_secret().to_owned(), expires_at: issued.expires_at };
-    Ok((StatusCode::CREATED, Json(body)))
+    Ok((StatusCode::CREATED, Json(app.auth.issue_reset_code(&who, user).await?.into())))
 }

@@ -311,6 +311,30 @@ test("an admin makes an account, changes it, switches it off and deletes it", as
   await page.getByText("Nobody found.").waitFor();
 });
 
+test("an account without a password comes with a code, and its owner chooses one", async () => {
+  const office = await admin();
+  const email = `yan-${Date.now()}@school.example`;
+  await go(office, "admin/users");
+  await press(office, "New account");
+  await dialog(office).getByLabel("Email").fill(email);
+  await press(office, "Make it");
+  await dialog(office).getByRole("heading", { name: `First code for ${email}` }).waitFor();
+  const code = await office.locator("dialog .code").innerText();
+  await check(office, "a first code");
+  await press(office, "Close");
+  await until(async () => !(await office.content()).includes(code), "it is shown once");
+  const page = await visitor();
+  await press(page, "Forgot your password?");
+  const forgot = page.locator("#forgot");
+  await forgot.getByLabel("Email").fill(email);
+  await forgot.getByLabel("Code").fill(code);
+  await forgot.getByLabel("New password").fill("a sentence of my own");
+  await press(page, "Save the new password");
+  await page.getByLabel("Password", { exact: true }).fill("a sentence of my own");
+  await press(page, "Sign in");
+  await page.locator("#empty h2").waitFor();
+});
+
 test("the school's name and rules are kept, and what happened is listed", async () => {
   const page = await admin();
   await go(page, "admin/school");

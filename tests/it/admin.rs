@@ -39,6 +39,31 @@ async fn an_admin_makes_accounts_in_their_own_organisation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_without_a_password_comes_with_a_code_that_sets_one() {
+    let s = School::start().await;
+    let email = format!("new-{}@school.example", new_id());
+    let body = json!({"email": email, "role": "student"});
+    let made = s.root.post("/admin/users", body.clone()).await.ok(201);
+    let code = made["reset_code"]["code"].as_str().unwrap();
+    assert!(made["reset_code"]["expires_at"].is_string() && code.len() == 34, "{made}");
+    login(s.app.addr, &email, code).await.assert_problem(401, "invalid_credentials");
+    let reset = json!({"email": email, "code": code, "new_password": "correct horse battery"});
+    Client::stranger(s.app.addr).post("/auth/reset", reset.clone()).await.ok(204);
+    Client::stranger(s.app.addr).post("/auth/reset", reset).await.assert_problem(422, "invalid_code");
+    login(s.app.addr, &email, "correct horse battery").await.ok(200);
+    // Nobody else's account is opened by asking for it once more.
+    s.root.post("/admin/users", body).await.assert_problem(409, "email_taken");
+    let given = json!({"email": format!("x{email}"), "role": "student", "password": "correct horse battery"});
+    assert!(s.root.post("/admin/users", given).await.ok(201).get("reset_code").is_none());
+    s.app.server().app().audit.flush().await;
+    let rows = format!(
+        "SELECT count(*) FROM audit WHERE event = 'reset_code_issued' AND subject_id = '{}'",
+        made["id"].as_str().unwrap()
+    );
+    assert_eq!(s.app.count(&rows).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn people_are_found_and_paged() {
     let s = School::start().await;
     assert_eq!(listed(&s.root, "/admin/users?search=ADA", "id").await, [&*s.ada.user_id]);
@@ -207,16 +232,24 @@ async fn the_operator_makes_admins_and_organisations() {
         assert!(refused(&run(&["promote", "--email", "nobody@school.example"], "")).contains("no account"));
         assert!(refused(&run(&["demote", "--email", "rex@north.example"], "")).contains("last admin"));
         said(&run(&["demote", "--email", &email, "--to", "tutor"], ""));
+        assert!(
+            refused(&run(&["reset-code", "--email", "nobody@school.example"], "")).contains("no account")
+        );
+        let code = said(&run(&["reset-code", "--email", "Rex@North.example"], ""));
         assert!(!dir.0.join(".fynq").exists(), "nothing is left beside the database");
-        (made, said(&run(&["list"], "")))
+        (made, code, said(&run(&["list"], "")))
     });
-    let (made, list) = lines.await.unwrap();
+    let (made, code, list) = lines.await.unwrap();
     assert_eq!(list, "rex@north.example\t\tNorth\nroot@school.example\t\tSchool\n");
-    let password = made.trim().rsplit(' ').next().unwrap();
-    let body: Value = login(app.addr, "root@school.example", password).await.ok(200);
-    assert_eq!(body["user"]["role"], "admin");
-    let body = login(app.addr, "rex@north.example", "a long password").await.ok(200);
-    assert_eq!(body["user"]["role"], "admin");
+    login(app.addr, "rex@north.example", "a long password").await.ok(200);
+    for (said, email) in [(made, "root@school.example"), (code, "rex@north.example")] {
+        let code = said.trim().rsplit(' ').next().unwrap();
+        login(app.addr, email, code).await.assert_problem(401, "invalid_credentials");
+        let reset = json!({"email": email, "code": code, "new_password": "correct horse battery"});
+        Client::stranger(app.addr).post("/auth/reset", reset).await.ok(204);
+        let body: Value = login(app.addr, email, "correct horse battery").await.ok(200);
+        assert_eq!(body["user"]["role"], "admin");
+    }
     assert_eq!(bo.get("/users/me").await.ok(200)["role"], "tutor");
 }
 

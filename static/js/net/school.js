@@ -47,7 +47,9 @@ export const removeMember = (id, user) => call("DELETE", `/classes/${id}/members
 /** @param {{search?: string, cursor?: string | null}} [options] @returns {Promise<Page<Person>>} */
 export const listUsers = async ({ search, cursor } = {}) => page(await call("GET", `/admin/users?${query({ limit: "50", search, cursor })}`));
 
-/** @param {object} form @returns {Promise<Person>} */
+/** @typedef {Person & {reset_code?: {code: string, expires_at: string}}} MadePerson one without a password comes with a code */
+
+/** @param {object} form @returns {Promise<MadePerson>} */
 export const createUser = (form) => call("POST", "/admin/users", { body: form });
 
 /** @param {string} id @param {{role?: string, disabled?: boolean, display_name?: string}} change */

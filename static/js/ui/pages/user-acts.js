@@ -49,19 +49,23 @@ export async function resetCodeFor({ id }, name) {
   const question = h("p", {}, "With this code they choose a new password. Give it to them in person: whoever has it can take over the account.");
   if (!(await ask({ title: `A reset code for ${name}?`, body: [question], confirm: "Make the code" }))) return;
   try {
-    const { code, expires_at: ends } = await resetCode(id);
-    const until = new Date(ends).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-    await ask({
-      title: `Reset code for ${name}`,
-      body: [
-        h("div", { class: "code-line" }, h("p", { class: "code", translate: "no" }, code), copyButton("Copy the code", () => code)),
-        h("p", {}, `It works once, until ${until}. It is shown only now.`),
-        h("p", { class: "hint" }, "They press “Forgot your password?” where they sign in."),
-      ],
-    });
+    await showCode(`Reset code for ${name}`, await resetCode(id));
   } catch (problem) {
     toast(explain(problem));
   }
+}
+
+/** @param {string} title @param {{code: string, expires_at: string}} made */
+export async function showCode(title, { code, expires_at: ends }) {
+  const until = new Date(ends).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  await ask({
+    title,
+    body: [
+      h("div", { class: "code-line" }, h("p", { class: "code", translate: "no" }, code), copyButton("Copy the code", () => code)),
+      h("p", {}, `It works once, until ${until}. It is shown only now.`),
+      h("p", { class: "hint" }, "They press “Forgot your password?” where they sign in."),
+    ],
+  });
 }
 
 /** @param {Person} person @param {string} name */

@@ -7,7 +7,7 @@ import { openMenu } from "../menu.js";
 import { toast } from "../toast.js";
 import { dayOf } from "../when.js";
 import { button, pagedList, panel, row } from "./parts.js";
-import { changeRole, copyData, erase, resetCodeFor, roleName, roles, signOutEverywhere, turn, writeConsent } from "./user-acts.js";
+import { changeRole, copyData, erase, resetCodeFor, roleName, roles, showCode, signOutEverywhere, turn, writeConsent } from "./user-acts.js";
 
 /** @typedef {import("../../net/school.js").Person} Person */
 /** @typedef {() => Promise<void>} Again */
@@ -69,20 +69,25 @@ function acts(person, name, self, again) {
 
 /** @param {() => void} draw */
 async function make(draw) {
+  /** @type {import("../../net/school.js").MadePerson | undefined} */
+  let made;
   const done = await askForm({
     title: "New account",
     fields: [
       { ...emailField, name: "email", label: "Email" },
       { name: "display_name", label: "Name", longest: 80, optional: true },
-      { ...newPassword, name: "password", label: "First password" },
+      { ...newPassword, name: "password", label: "First password", optional: true, hint: "Left empty, you get a code for them, and they choose a password themselves." },
       { name: "role", label: "Role", type: "select", value: "student", options: roles },
     ],
     confirm: "Make it",
-    act: async ({ display_name: name, ...others }) => void (await createUser(name ? { ...others, display_name: name } : others)),
+    act: async ({ display_name: name, password, ...others }) => {
+      made = await createUser({ ...others, ...(name && { display_name: name }), ...(password && { password }) });
+    },
   });
-  if (!done) return;
+  if (!done || !made) return;
   toast("The account is there.");
   draw();
+  if (made.reset_code) await showCode(`First code for ${made.display_name || made.email}`, made.reset_code);
 }
 
 /** @param {Person} person @param {Again} again */
