@@ -176,7 +176,10 @@ async fn an_endpoint_is_judged_by_its_status() {
 #[tokio::test]
 async fn a_redirect_is_not_followed_with_the_key() {
     let app = axum::Router::new()
-        .route("/v1beta/models/{name}", axum::routing::get(async || axum::response::Redirect::temporary("/there")))
+        .route(
+            "/v1beta/models/{name}",
+            axum::routing::get(async || axum::response::Redirect::temporary("/there")),
+        )
         .route("/there", axum::routing::get(async || "well"));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
