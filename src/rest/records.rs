@@ -364,7 +364,12 @@ pub(super) async fn delete_me(
 ) -> Result<StatusCode, Problem> {
     app.auth.limits().sign_in(peer)?;
     app.auth.confirm(&who, peer, input.password).await?;
-    delete(&app, &who, Deleter::Oneself, who.user_id).await
+    let by = match who.role {
+        // Whoever leaves has to see the other admins, and to lock them: somebody must stay.
+        Role::Admin => Deleter::Admin(who.user_id),
+        Role::Student | Role::Tutor => Deleter::Oneself,
+    };
+    delete(&app, &who, by, who.user_id).await
 }
 
 /// Deletes somebody's account with all that was said in it. There is no way back. By an admin.

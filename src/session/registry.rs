@@ -131,10 +131,14 @@ impl Registry {
     /// They hold still meanwhile.
     pub async fn delete_with<T: Send + 'static>(
         &self,
-        ids: Vec<Uuid>,
+        mut ids: Vec<Uuid>,
         deletion: impl Future<Output = Result<(T, bool), StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.inner);
+        // Each once, and always in one order: of two that hold several of the same, one would else wait for
+        // the other for ever.
+        ids.sort_unstable();
+        ids.dedup();
         let all = tokio::spawn(async move {
             let _removing: Vec<Removing> = ids.iter().map(|id| Removing::new(&inner, *id)).collect();
             let mut held = Vec::new();

@@ -57,7 +57,9 @@ pub struct PolicyChange<'a> {
 /// Who deletes an account.
 #[derive(Clone, Copy, Debug)]
 pub enum Deleter {
+    /// Who is no admin.
     Oneself,
+    /// Anybody of their organisation, themself too.
     Admin(Uuid),
 }
 
