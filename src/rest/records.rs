@@ -276,6 +276,7 @@ pub(super) async fn change_policy(
 // ── What is used up ─────────────────────────────────────────────────────────────────────────────────
 
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = QuotaUsage)]
 pub(super) struct Usage {
     /// Empty when there are no quotas.
     limits: Vec<UsageLimit>,

@@ -14,6 +14,7 @@ test("what each close code leads to", () => {
   const half = { failures: 1, random: () => 0.5 };
   assert.equal(afterClose(4401, half).act, "refresh");
   for (const code of [4400, 4403, 4404, 1009]) assert.equal(afterClose(code, half).act, "end", String(code));
+  assert.equal(afterClose(4403, { ...half, failures: 0 }).act, "retry", "once: a right to read may be left");
   for (const code of [1000, 1001, 1005, 1006, 1011, 1012, 1013, 4408, 4429, 4999]) assert.equal(afterClose(code, half).act, "retry", String(code));
   assert.ok(afterClose(1012, { failures: 0, retryAfter: 3000, random: () => 0 }).wait >= 3000, "not before the server said");
   assert.ok(afterClose(1012, { failures: 0, retryAfter: 3000, random: () => 1 }).wait > 3000, "and not all at once");

@@ -31,7 +31,8 @@ export function afterClose(code, { failures, retryAfter, random = Math.random })
     case 4401:
       return { act: "refresh" };
     case 4403:
-      return { act: "end", code: "not_allowed_any_more" };
+      // Other rights than before, perhaps still the right to read: the server says so at the door. Once.
+      return failures ? { act: "end", code: "not_allowed_any_more" } : { act: "retry", wait: 500 + random() * 1000 };
     case 4404:
       return { act: "end", code: "session_gone" };
     case 4400:
