@@ -458,11 +458,13 @@ async fn an_export_breaks_off_when_the_rights_end() {
     assert_eq!(export.status(), 200);
     export.chunk().await.unwrap().unwrap();
     elsewhere.post("/auth/logout", json!({})).await.ok(204);
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    // Read slowly, each piece for longer than it took to send: what waits in the channel and in the sockets
+    // still comes, and then it breaks off.
     let rest = async {
         let mut bytes = 0;
         while let Some(chunk) = export.chunk().await? {
             bytes += chunk.len();
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
         Ok::<_, reqwest::Error>(bytes)
     };
