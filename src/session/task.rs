@@ -150,7 +150,7 @@ impl<'a> Task<'a> {
                 Happening::FoundOut(is_there) => {
                     self.effects.unsettled -= 1;
                     if !is_there {
-                        return;
+                        return self.charge_rest().await;
                     }
                 }
                 Happening::Alarm => {
@@ -226,6 +226,7 @@ impl<'a> Task<'a> {
         // Whoever deletes may have given up.
         let _ = hold.still.send(());
         if hold.gone.await.is_ok() {
+            self.charge_rest().await;
             return true;
         }
         // It failed; but a DELETE whose answer was lost may have gone through.
@@ -240,6 +241,17 @@ impl<'a> Task<'a> {
             }
         });
         false
+    }
+
+    /// The session has gone while the model spoke. Quotas count that as well: else they would hold only those
+    /// who delete nothing.
+    async fn charge_rest(&mut self) {
+        let Some((used, _)) = self.effects.hush_model() else { return };
+        let tokens = used.input_tokens + used.output_tokens + used.reasoning_tokens;
+        let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
+        if let Err(error) = self.inner.store.charge(self.state.student.id, tokens).await {
+            tracing::warn!(session = %self.state.session, %error, "what an answer used was not counted");
+        }
     }
 
     fn attach(&mut self, viewer: Viewer, position: Option<(Uuid, u64)>) -> Attachment {
