@@ -34,7 +34,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LAST: Duration = Duration::from_secs(1);
 /// The same thing from the same address, or by the same person, is written down once in this time …
 const QUIET_FOR: Duration = Duration::from_secs(60);
-/// … for as many of them as this; when it is full, nothing new of that kind is written until some are old.
+/// … for as many of them as this. When it is full, until some are old no refusal of another address is
+/// written, and every reading is.
 const QUIET: usize = 10_000;
 
 /// Where things are written down; cheap to clone.
@@ -44,7 +45,36 @@ pub struct Audit(Arc<Parts>);
 struct Parts {
     queue: mpsc::Sender<Ask>,
     scopes: Scopes,
-    quiet: Mutex<HashMap<(&'static str, u128, u128), Instant>>,
+    refusals: Quiet,
+    readings: Quiet,
+}
+
+/// What was written down a moment ago, so that it is not written again and again. Each kind has one of its
+/// own: who fills that of the refusals, which takes no account, must not make readings disappear.
+#[derive(Default)]
+struct Quiet(Mutex<HashMap<(u128, u128), Instant>>);
+
+impl Quiet {
+    /// Whether this is to be written down. `None`: it is new, and there is no room to remember it.
+    fn is_news(&self, who: u128, what: u128, now: Instant) -> Option<bool> {
+        let is_old = |at: &Instant| now.duration_since(*at) >= QUIET_FOR;
+        let mut quiet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = quiet.get_mut(&(who, what)) {
+            let news = is_old(at);
+            if news {
+                *at = now;
+            }
+            return Some(news);
+        }
+        if quiet.len() >= QUIET {
+            quiet.retain(|_, at| !is_old(at));
+        }
+        let room = quiet.len() < QUIET;
+        if room {
+            quiet.insert((who, what), now);
+        }
+        room.then_some(true)
+    }
 }
 
 enum Ask {
@@ -81,7 +111,7 @@ impl Audit {
     pub(super) fn start(scopes: Scopes) -> Audit {
         let (queue, asks) = mpsc::channel(QUEUE);
         tokio::spawn(work(scopes.clone(), asks));
-        Audit(Arc::new(Parts { queue, scopes, quiet: Mutex::default() }))
+        Audit(Arc::new(Parts { queue, scopes, refusals: Quiet::default(), readings: Quiet::default() }))
     }
 
     /// Writes down what has happened: the line now, the row soon.
@@ -111,8 +141,10 @@ impl Audit {
     pub fn token_refused(&self, reason: &'static str) {
         let entry = Entry::new(By::NOBODY, &Event::TokenRefused { reason });
         entry.log();
-        if self.is_news("token", asking().address.map_or(0, network), 0) {
-            self.keep(entry);
+        match self.0.refusals.is_news(asking().address.map_or(0, network), 0, Instant::now()) {
+            Some(true) => self.keep(entry),
+            Some(false) => {}
+            None => counter!("fynq_audit_lost_total").increment(1),
         }
     }
 
@@ -120,32 +152,11 @@ impl Audit {
     pub fn read(&self, by: impl Into<By>, event: &Event) {
         let by = by.into();
         let what = event.facts().subject.map_or(0, |(_, id)| id.as_u128());
-        if self.is_news(event.name(), by.user.map_or(0, |id| id.as_u128()), what) {
+        let who = by.user.map_or(0, |id| id.as_u128());
+        // Without room it is written down once more rather than not at all.
+        if self.0.readings.is_news(who, what, Instant::now()).unwrap_or(true) {
             self.record(by, event);
         }
-    }
-
-    fn is_news(&self, kind: &'static str, who: u128, what: u128) -> bool {
-        let now = Instant::now();
-        let is_old = |at: &Instant| now.duration_since(*at) >= QUIET_FOR;
-        let mut quiet = self.0.quiet.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = quiet.get_mut(&(kind, who, what)) {
-            let news = is_old(at);
-            if news {
-                *at = now;
-            }
-            return news;
-        }
-        if quiet.len() >= QUIET {
-            quiet.retain(|_, at| !is_old(at));
-        }
-        let room = quiet.len() < QUIET;
-        if room {
-            quiet.insert((kind, who, what), now);
-        } else {
-            counter!("fynq_audit_lost_total").increment(1);
-        }
-        room
     }
 
     /// Resolves when all that was recorded before has been written, or was tried.
@@ -318,4 +329,24 @@ fn audited(row: &Row) -> Result<Audited, StoreError> {
         address: row.try_get("address")?,
         detail: row.try_get("detail")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_down_a_moment_ago_is_not_again() {
+        let (quiet, now) = (Quiet::default(), Instant::now());
+        assert_eq!(quiet.is_news(1, 2, now), Some(true));
+        assert_eq!(quiet.is_news(1, 2, now + QUIET_FOR / 2), Some(false));
+        assert_eq!(quiet.is_news(1, 3, now), Some(true));
+        assert_eq!(quiet.is_news(2, 2, now), Some(true));
+        assert_eq!(quiet.is_news(1, 2, now + QUIET_FOR), Some(true));
+        for n in 0..QUIET as u128 {
+            quiet.is_news(3, n, now);
+        }
+        assert_eq!(quiet.is_news(4, 4, now), None);
+        assert_eq!(quiet.is_news(4, 4, now + QUIET_FOR), Some(true), "the old ones made room");
+    }
 }
