@@ -189,7 +189,9 @@ impl Store {
         Ok(Some(match is {
             Some(is) if is == member_as.as_str() => Added::Member(member(row)?),
             None if !teaches && member_as == MemberAs::Tutor => Added::NoTutor,
-            None if member_as == MemberAs::Student && !row.try_get::<_, bool>("may_learn")? => Added::NoStudent,
+            None if member_as == MemberAs::Student && !row.try_get::<_, bool>("may_learn")? => {
+                Added::NoStudent
+            }
             // Without a word: somebody else added them at this very moment.
             Some(_) | None => Added::Otherwise,
         }))
