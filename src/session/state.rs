@@ -177,14 +177,23 @@ impl State {
 
     pub(super) fn watch(&mut self, out: &mut impl Out, conn: ConnId, who: Person) {
         self.watchers.push((conn, who));
-        self.announce(out);
+        self.announce_watchers(out);
     }
 
     pub(super) fn unwatch(&mut self, out: &mut impl Out, conn: ConnId) {
         let before = self.watchers.len();
         self.watchers.retain(|(watcher, _)| *watcher != conn);
         if self.watchers.len() != before {
-            self.announce(out);
+            self.announce_watchers(out);
+        }
+    }
+
+    /// Somebody came or went who watches. A student who does not see them is told nothing: the same state
+    /// once more would tell as much.
+    fn announce_watchers(&self, out: &mut impl Out) {
+        match self.show_watchers {
+            true => self.announce(out),
+            false => out.control(Audience::Watching(true), &Control::State(&self.public(true))),
         }
     }
 

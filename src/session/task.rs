@@ -330,6 +330,8 @@ impl<'a> Task<'a> {
             Command::Stop(id) => state.stop(effects, reply, id),
             Command::RaiseHand(id) if owner => state.raise_hand(effects, true, reply, id, storage),
             Command::LowerHand(id) => state.raise_hand(effects, false, reply, id, storage),
+            // Whoever is not shown does not show themself by that.
+            Command::Typing if !owner && !state.show_watchers => {}
             Command::Typing => {
                 effects.control(Audience::Others(viewer.conn), &Control::Typing { who: &viewer.person });
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::office::School;
+use crate::support::socket::Socket;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_consent_a_student_reads_and_asks_nothing() {
@@ -122,14 +123,28 @@ async fn watchers_are_hidden_from_the_student_and_never_from_who_watches() {
     assert_eq!(watching.control("state").await["watchers"].as_array().unwrap().len(), 1);
     let late = ada.socket(&session).await;
     assert_eq!(late.ready["state"]["watchers"], json!([]));
-    let second = school.root.socket(&session).await;
+    // The student is not even told that nothing has changed: that would be one more way to see them.
+    let nothing = async |socket: &mut Socket| {
+        socket.send_text(r#"{"type":"ping","t":"the next"}"#).await;
+        let next = socket.next().await;
+        assert_eq!(next.control(), Some("pong"), "{next:?}");
+    };
+    let mut second = school.root.socket(&session).await;
     assert_eq!(second.ready["state"]["watchers"].as_array().unwrap().len(), 1);
-    assert_eq!(socket.control("state").await["watchers"], json!([]));
+    watching.control("state").await;
+    second.send(json!({"type": "typing"})).await;
+    second.round_trip().await;
+    drop(second);
+    watching.control("state").await;
+    nothing(&mut socket).await;
     // A session that wakes later hides them as well.
     let other = ada.session().await;
     let mut socket = ada.socket(&other).await;
     let _watching = school.root.socket(&other).await;
-    assert_eq!(socket.control("state").await["watchers"], json!([]));
+    nothing(&mut socket).await;
+    let id = socket.command("raise_hand").await;
+    let state = socket.control("state").await;
+    assert_eq!((&state["watchers"], &state["hand_raised"]), (&json!([]), &json!(true)), "{id}");
     let changed = school.events("policy_changed").await;
     assert_eq!(changed[0]["detail"]["show_watchers"], false);
 }
