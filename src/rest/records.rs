@@ -164,7 +164,8 @@ pub(super) struct ConsentInput {
     version: String,
 }
 
-/// Records a consent, or that it was withdrawn: then the student's open sockets end. By an admin.
+/// Records a consent, or that it was withdrawn: then the student's open sockets end, what the model is
+/// saying to them stops, and what waits for it is not asked. By an admin.
 #[utoipa::path(
     put, path = "/admin/users/{id}/consent", tag = "records", params(("id" = Uuid, Path)),
     request_body = ConsentInput,
@@ -188,6 +189,11 @@ pub(super) async fn record_consent(
     app.audit.first(&who, &event).await?;
     let new = NewConsent { user, state, by, name: input.name.trim(), version: input.version.trim() };
     let consent = app.store.record_consent(who.user_id, &new).await?.ok_or_else(Problem::not_found)?;
+    if let Given::Withdrawn = input.state
+        && consent.required
+    {
+        app.sessions.hush(user).await;
+    }
     Ok(Json(consent.into()))
 }
 

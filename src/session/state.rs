@@ -83,6 +83,8 @@ pub(super) struct Waiting {
     pub(super) edits: Option<Uuid>,
     pub(super) written: Written,
     pub(super) replies: Vec<ReplyTo>,
+    /// Ends as stopped when its turn comes.
+    pub(super) hushed: bool,
 }
 
 /// `New => (OnItsWay | a run), OnItsWay => (Committed | refused)`.
@@ -157,7 +159,14 @@ impl State {
                 let (run, edits) = (message.run_id, woken.edits);
                 let question = Some(message);
                 let written = Written::Committed;
-                state.queue.push_back(Waiting { run, question, edits, written, replies: Vec::new() });
+                state.queue.push_back(Waiting {
+                    run,
+                    question,
+                    edits,
+                    written,
+                    replies: Vec::new(),
+                    hushed: false,
+                });
             } else {
                 seen += 1;
                 state.window.push(woken.ord, message);

@@ -217,7 +217,8 @@ impl<'a> Task<'a> {
                 self.state.show_watchers = show;
                 self.state.announce(&mut self.effects);
             }
-            Request::Hold(_) | Request::ShowWatchers { .. } => {}
+            Request::Hush(student) if student == self.state.student.id => self.state.hush(&mut self.effects),
+            Request::Hold(_) | Request::ShowWatchers { .. } | Request::Hush(_) => {}
         }
     }
 
