@@ -185,7 +185,7 @@ async fn count(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = route.unwrap_or_default();
-    let method = label(request.method());
+    let method = counted_method(request.method());
     let response = next.run(request).await;
     let status = response.status().as_str().to_owned();
     metrics::counter!("fynq_http_requests_total", "method" => method, "route" => route.clone(), "status" => status)
@@ -194,8 +194,8 @@ async fn count(request: Request, next: Next) -> Response {
     response
 }
 
-/// Anybody may make up a method, and each label is kept for ever.
-fn label(method: &Method) -> &'static str {
+/// A client may call its methods what it likes: each name of its own would be a series that stays for ever.
+fn counted_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

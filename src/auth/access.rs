@@ -44,8 +44,8 @@ impl Auth {
     }
 
     /// Whether the one who watches a session with this sign-in still may, at this moment.
-    pub async fn still_observes(&self, who: &Principal, session: Uuid) -> Result<bool, Problem> {
-        Ok(!self.0.store.observed(&[(who.family, session)]).await?.is_empty())
+    pub async fn still_observes(&self, family: Uuid, session: Uuid) -> Result<bool, Problem> {
+        Ok(!self.0.store.observed(&[(family, session)]).await?.is_empty())
     }
 
     /// The class and what this person is to it.

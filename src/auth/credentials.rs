@@ -54,7 +54,7 @@ impl Auth {
     ) -> Result<String, Problem> {
         let known = self.0.store.proof(who.user_id).await?.ok_or_else(Problem::unauthorized)?;
         if let Some(there) = &self.0.supabase {
-            let proven = self.prove_there(there, &known.email, &password, from).await;
+            let proven = self.prove_there(there, who.user_id, &known.email, &password, from).await;
             let is_wrong =
                 |problem| if problem == Problem::invalid_credentials() { wrong(pointer) } else { problem };
             return proven.map(|()| String::new()).map_err(is_wrong);

@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::audit::{By, Event};
 use crate::clock;
+use crate::id::Uuid;
 use crate::identity::{Principal, Role, Standing};
 use crate::problem::Problem;
 use crate::store::accounts::{ProfileChange, Sight};
@@ -109,19 +110,27 @@ impl Auth {
         }
     }
 
-    /// That somebody who is signed in knows the password, too: a sign-in there that ends at once.
+    /// That somebody who is signed in knows the password, too: a sign-in there that ends at once. It must
+    /// be theirs: what we know of their address may be old, and the address somebody else's by now.
     pub(super) async fn prove_there(
         &self,
         there: &Supabase,
+        user: Uuid,
         email: &str,
         password: &SecretString,
         from: IpAddr,
     ) -> Result<(), Problem> {
         let session = self.session_there(there, email, password, from).await?;
-        if let Err(refused) = there.gotrue.log_out(session.access_token.expose_secret()).await {
+        let token = session.access_token.expose_secret();
+        let claims = self.0.verifier.verify(token, clock::now()).await;
+        if let Err(refused) = there.gotrue.log_out(token).await {
             tracing::debug!(?refused, "a sign-in that only proved a password goes on there");
         }
-        Ok(())
+        match claims {
+            Ok(claims) if claims.sub == user => Ok(()),
+            Ok(_) => Err(Problem::invalid_credentials()),
+            Err(_) => Err(Problem::identity_unavailable()),
+        }
     }
 
     /// Passwords and addresses of these accounts are changed where they are kept.

@@ -222,7 +222,10 @@ pub(super) async fn change_user(
                 app.audit.record(&who, &changed);
             }
             match input.disabled {
-                Some(true) => app.audit.record(&who, &Event::AccountDisabled { user }),
+                Some(true) => {
+                    app.audit.record(&who, &Event::AccountDisabled { user });
+                    app.sessions.hush(user).await;
+                }
                 Some(false) => app.audit.record(&who, &Event::AccountEnabled { user }),
                 None => {}
             }

@@ -251,8 +251,8 @@ pub(super) async fn members(
     Ok(Json(Page::of(page, Member::from)))
 }
 
-/// Adds somebody of the organisation: a tutor any of its staff and the students that they teach, an admin
-/// anybody. Who is that in the class already stays it.
+/// Adds somebody of the organisation: a tutor any of its staff as a tutor and the students that they teach,
+/// an admin anybody. Who is that in the class already stays it.
 #[utoipa::path(
     post, path = "/classes/{id}/members", tag = "classes", params(("id" = Uuid, Path)),
     request_body = MemberInput,
@@ -277,6 +277,9 @@ pub(super) async fn add_member(
             Ok((StatusCode::CREATED, Json(row.into())))
         }
         Added::Otherwise => Err(Problem::conflict().because("They are in the class as something else.")),
+        Added::NoStudent => {
+            Err(Problem::forbidden().because("Staff join as students with the code, or an admin adds them."))
+        }
         Added::NoTutor => Err(Problem::field("/as", "is for those whose role is tutor or admin")),
     }
 }

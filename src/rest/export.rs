@@ -60,7 +60,16 @@ async fn handed_out(app: &App, who: &Principal, user: Uuid) -> Result<Response, 
     let (pieces, ready) = mpsc::channel(PIECES);
     let export = Export { store: app.store.clone(), who: who.user_id, of: user, pieces };
     tokio::spawn(export.run());
-    let body = stream::unfold(ready, |mut ready| async { ready.recv().await.map(|piece| (piece, ready)) });
+    // What takes its time goes to nobody whose rights have ended meanwhile: it breaks off, too.
+    let rights_end = Box::pin(app.auth.rights_end(who));
+    let body = stream::unfold(Some((ready, rights_end)), |state| async {
+        let (mut ready, mut rights_end) = state?;
+        tokio::select! {
+            biased;
+            () = &mut rights_end => Some((Err(io::Error::other("the rights to an export have ended")), None)),
+            piece = ready.recv() => piece.map(|piece| (piece, Some((ready, rights_end)))),
+        }
+    });
     let name = format!("attachment; filename=\"fynq-{user}.json\"");
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),

@@ -13,7 +13,7 @@ use crate::audit::Event;
 use crate::auth;
 use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
-use crate::identity::Principal;
+use crate::identity::{Principal, Role};
 use crate::problem::Problem;
 use crate::store::{self, Audited, Deleter, Deletion, NewConsent, PolicyChange, Used};
 
@@ -161,7 +161,8 @@ pub(super) struct ConsentInput {
     version: String,
 }
 
-/// Records a consent, or that it was withdrawn: then the student's open sockets end. By an admin.
+/// Records a consent, or that it was withdrawn: then the student's open sockets end, what the model is
+/// saying to them stops, and what waits for it is not asked. By an admin.
 #[utoipa::path(
     put, path = "/admin/users/{id}/consent", tag = "records", params(("id" = Uuid, Path)),
     request_body = ConsentInput,
@@ -185,6 +186,11 @@ pub(super) async fn record_consent(
     app.audit.first(&who, &event).await?;
     let new = NewConsent { user, state, by, name: input.name.trim(), version: input.version.trim() };
     let consent = app.store.record_consent(who.user_id, &new).await?.ok_or_else(Problem::not_found)?;
+    if let Given::Withdrawn = input.state
+        && consent.required
+    {
+        app.sessions.hush(user).await;
+    }
     Ok(Json(consent.into()))
 }
 
@@ -368,7 +374,12 @@ pub(super) async fn delete_me(
 ) -> Result<StatusCode, Problem> {
     app.auth.limits().sign_in(peer)?;
     app.auth.confirm(&who, peer, input.password).await?;
-    delete(&app, &who, Deleter::Oneself, who.user_id).await
+    let by = match who.role {
+        // Whoever leaves has to see the other admins, and to lock them: somebody must stay.
+        Role::Admin => Deleter::Admin(who.user_id),
+        Role::Student | Role::Tutor => Deleter::Oneself,
+    };
+    delete(&app, &who, by, who.user_id).await
 }
 
 /// Deletes somebody's account with all that was said in it. There is no way back. By an admin.

@@ -34,7 +34,8 @@ impl State {
         let run = crate::id::new();
         let question = self.question(send.id, run, send.text, out.now());
         let question = Some(question);
-        self.accept(out, Waiting { run, question, edits: None, written: Written::New, replies: vec![reply] });
+        let (written, replies) = (Written::New, vec![reply]);
+        self.accept(out, Waiting { run, question, edits: None, written, replies, hushed: false });
     }
 
     /// `stands`: PostgreSQL was asked and holds `message`, a question that is not superseded.
@@ -64,7 +65,8 @@ impl State {
         let run = crate::id::new();
         let question = Some(self.question(edit.id, run, edit.text, out.now()));
         let edits = Some(edit.message);
-        self.accept(out, Waiting { run, question, edits, written: Written::New, replies: vec![reply] });
+        let (written, replies) = (Written::New, vec![reply]);
+        self.accept(out, Waiting { run, question, edits, written, replies, hushed: false });
     }
 
     /// `id` becomes the run's id, so that a repetition takes no second effect.
@@ -92,8 +94,15 @@ impl State {
             return refuse(out, reply, refused, Some(id));
         }
         // Nothing is promised for a repetition, so nothing is kept of it while it waits.
-        let written = Written::Committed;
-        self.queue.push_back(Waiting { run: id, question: None, edits: None, written, replies: vec![reply] });
+        let (written, replies) = (Written::Committed, vec![reply]);
+        self.queue.push_back(Waiting {
+            run: id,
+            question: None,
+            edits: None,
+            written,
+            replies,
+            hushed: false,
+        });
         self.begin_next(out, Patience::Refuse);
     }
 
@@ -112,6 +121,19 @@ impl State {
                 self.end_early(out, Early::Stopped);
             }
             _ => refuse(out, reply, Refused::plain(ErrorCode::NoActiveRun), command),
+        }
+    }
+
+    /// The student may put no questions any more: what runs stops, and what waits is not put to the model.
+    pub(super) fn hush(&mut self, out: &mut impl Out) {
+        self.drop_repetitions(out, &Refused::plain(ErrorCode::NotAllowed));
+        self.queue.iter_mut().for_each(|waiting| waiting.hushed = true);
+        match self.run.as_deref_mut() {
+            Some(run) if matches!(run.phase, Phase::Beginning { .. }) => {
+                run.phase = Phase::Beginning { stopped: true };
+            }
+            Some(run) if matches!(run.phase, Phase::Speaking { .. }) => self.end_early(out, Early::Stopped),
+            _ => {}
         }
     }
 

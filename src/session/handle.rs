@@ -27,6 +27,8 @@ pub(super) enum Request {
         org: Uuid,
         show: bool,
     },
+    /// This student may put no questions any more.
+    Hush(Uuid),
 }
 
 /// Keeps a session still while its row is deleted.

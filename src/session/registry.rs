@@ -131,10 +131,14 @@ impl Registry {
     /// They hold still meanwhile.
     pub async fn delete_with<T: Send + 'static>(
         &self,
-        ids: Vec<Uuid>,
+        mut ids: Vec<Uuid>,
         deletion: impl Future<Output = Result<(T, bool), StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.inner);
+        // Each once, and always in one order: of two that hold several of the same, one would else wait for
+        // the other for ever.
+        ids.sort_unstable();
+        ids.dedup();
         let all = tokio::spawn(async move {
             let _removing: Vec<Removing> = ids.iter().map(|id| Removing::new(&inner, *id)).collect();
             let mut held = Vec::new();
@@ -152,10 +156,22 @@ impl Registry {
 
     /// Tells the sessions of an organisation whether their students see who watches.
     pub async fn show_watchers(&self, org: Uuid, show: bool) {
+        // One that has left memory asks when it wakes.
+        self.tell_all(|| Request::ShowWatchers { org, show }).await;
+    }
+
+    /// Nothing of a student's goes to the model any more, of what was accepted before neither: what runs stops,
+    /// and what waits ends as stopped.
+    pub async fn hush(&self, student: Uuid) {
+        // One that has left memory has nothing that runs or waits.
+        self.tell_all(|| Request::Hush(student)).await;
+    }
+
+    async fn tell_all(&self, request: impl Fn() -> Request) {
         let mailboxes: Vec<_> = self.inner.sessions.iter().map(|entry| entry.value().clone()).collect();
         for mailbox in mailboxes {
-            // One that has left memory asks when it wakes.
-            let _ = mailbox.send(Box::new(Request::ShowWatchers { org, show })).await;
+            // It may be about to leave.
+            let _ = mailbox.send(Box::new(request())).await;
         }
     }
 

@@ -83,6 +83,8 @@ pub(super) struct Waiting {
     pub(super) edits: Option<Uuid>,
     pub(super) written: Written,
     pub(super) replies: Vec<ReplyTo>,
+    /// Ends as stopped when its turn comes.
+    pub(super) hushed: bool,
 }
 
 /// `New => (OnItsWay | a run), OnItsWay => (Committed | refused)`.
@@ -157,7 +159,14 @@ impl State {
                 let (run, edits) = (message.run_id, woken.edits);
                 let question = Some(message);
                 let written = Written::Committed;
-                state.queue.push_back(Waiting { run, question, edits, written, replies: Vec::new() });
+                state.queue.push_back(Waiting {
+                    run,
+                    question,
+                    edits,
+                    written,
+                    replies: Vec::new(),
+                    hushed: false,
+                });
             } else {
                 seen += 1;
                 state.window.push(woken.ord, message);
@@ -177,14 +186,23 @@ impl State {
 
     pub(super) fn watch(&mut self, out: &mut impl Out, conn: ConnId, who: Person) {
         self.watchers.push((conn, who));
-        self.announce(out);
+        self.announce_watchers(out);
     }
 
     pub(super) fn unwatch(&mut self, out: &mut impl Out, conn: ConnId) {
         let before = self.watchers.len();
         self.watchers.retain(|(watcher, _)| *watcher != conn);
         if self.watchers.len() != before {
-            self.announce(out);
+            self.announce_watchers(out);
+        }
+    }
+
+    /// Somebody came or went who watches. A student who does not see them is told nothing: the same state
+    /// once more would tell as much.
+    fn announce_watchers(&self, out: &mut impl Out) {
+        match self.show_watchers {
+            true => self.announce(out),
+            false => out.control(Audience::Watching(true), &Control::State(&self.public(true))),
         }
     }
 

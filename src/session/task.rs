@@ -151,7 +151,7 @@ impl<'a> Task<'a> {
                 Happening::FoundOut(is_there) => {
                     self.effects.unsettled -= 1;
                     if !is_there {
-                        return;
+                        return self.charge_rest().await;
                     }
                 }
                 Happening::Alarm => {
@@ -218,7 +218,8 @@ impl<'a> Task<'a> {
                 self.state.show_watchers = show;
                 self.state.announce(&mut self.effects);
             }
-            Request::Hold(_) | Request::ShowWatchers { .. } => {}
+            Request::Hush(student) if student == self.state.student.id => self.state.hush(&mut self.effects),
+            Request::Hold(_) | Request::ShowWatchers { .. } | Request::Hush(_) => {}
         }
     }
 
@@ -227,6 +228,7 @@ impl<'a> Task<'a> {
         // Whoever deletes may have given up.
         let _ = hold.still.send(());
         if hold.gone.await.is_ok() {
+            self.charge_rest().await;
             return true;
         }
         // It failed; but a DELETE whose answer was lost may have gone through.
@@ -241,6 +243,17 @@ impl<'a> Task<'a> {
             }
         });
         false
+    }
+
+    /// The session has gone while the model spoke. Quotas count that as well: else they would hold only those
+    /// who delete nothing.
+    async fn charge_rest(&mut self) {
+        let Some((used, _)) = self.effects.hush_model() else { return };
+        let tokens = used.input_tokens + used.output_tokens + used.reasoning_tokens;
+        let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
+        if let Err(error) = self.inner.store.charge(self.state.student.id, tokens).await {
+            tracing::warn!(session = %self.state.session, %error, "what an answer used was not counted");
+        }
     }
 
     fn attach(&mut self, viewer: Viewer, position: Option<(Uuid, u64)>) -> Attachment {
@@ -319,6 +332,8 @@ impl<'a> Task<'a> {
             Command::Stop(id) => state.stop(effects, reply, id),
             Command::RaiseHand(id) if owner => state.raise_hand(effects, true, reply, id, storage),
             Command::LowerHand(id) => state.raise_hand(effects, false, reply, id, storage),
+            // Whoever is not shown does not show themself by that.
+            Command::Typing if !owner && !state.show_watchers => {}
             Command::Typing => {
                 effects.control(Audience::Others(viewer.conn), &Control::Typing { who: &viewer.person });
             }

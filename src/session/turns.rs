@@ -69,7 +69,7 @@ impl State {
     /// A question that begins at once is written here; one that waited is there already, and takes its
     /// place in the conversation now.
     fn begin(&mut self, out: &mut impl Out, waiting: Waiting, cut: Option<Cut>, patience: Patience) {
-        let Waiting { run, question, edits, written, replies } = waiting;
+        let Waiting { run, question, edits, written, replies, hushed } = waiting;
         let waited = question.is_some() && written == Written::Committed;
         let cut = cut.filter(|cut| !cut.gone.is_empty());
         let mut ops = Vec::with_capacity(4);
@@ -95,6 +95,9 @@ impl State {
         out.commit(Token::Begin(run), ops, if waited { Patience::Insist } else { patience });
         let mut run = Run::new(run, question, waited, answer, self.ord);
         (run.replies, run.cut) = (replies, cut);
+        if hushed {
+            run.phase = Phase::Beginning { stopped: true };
+        }
         self.run = Some(Box::new(run));
     }
 
@@ -102,14 +105,15 @@ impl State {
     pub(super) fn hold(&mut self, out: &mut impl Out) {
         self.holding = true;
         // A repetition is written nowhere, so there will be none after the restart: say so.
+        self.drop_repetitions(out, &Refused::plain(ErrorCode::Draining));
+    }
+
+    /// Refuses the repetitions that wait: nothing was promised for them.
+    pub(super) fn drop_repetitions(&mut self, out: &mut impl Out, why: &Refused) {
         let (kept, lost) = self.queue.drain(..).partition(|waiting| waiting.question.is_some());
         self.queue = kept;
         for waiting in Vec::from(lost) {
-            let refused = Refused::plain(ErrorCode::Draining);
-            waiting
-                .replies
-                .into_iter()
-                .for_each(|reply| refuse(out, reply, refused.clone(), Some(waiting.run)));
+            waiting.replies.into_iter().for_each(|reply| refuse(out, reply, why.clone(), Some(waiting.run)));
         }
     }
 

@@ -288,15 +288,21 @@ impl Open {
 
     /// What a tutor or an admin orders is done only if they still may, at this moment.
     async fn may_still(&mut self, command: &Command) -> Result<bool, End> {
+        let family = self.connection.who.family;
+        self.may_observe(family, command.id()).await
+    }
+
+    /// Whether this sign-in may watch here, at this moment; whose session it is need not ask.
+    async fn may_observe(&mut self, family: Uuid, command: Option<Uuid>) -> Result<bool, End> {
         if self.observing.is_none() {
             return Ok(true);
         }
-        let Connection { app, who, handle, .. } = &self.connection;
-        match app.auth.still_observes(who, handle.id()).await {
+        let Connection { app, handle, .. } = &self.connection;
+        match app.auth.still_observes(family, handle.id()).await {
             Ok(true) => Ok(true),
             Ok(false) => Err(End::Close(CloseCode::Forbidden)),
             Err(_) => {
-                let (code, id) = (ErrorCode::StorageUnavailable, command.id().map(|id| id.to_string()));
+                let (code, id) = (ErrorCode::StorageUnavailable, command.map(|id| id.to_string()));
                 self.refuse(code, code.sentence(), id.as_deref(), Some(2_000)).await?;
                 Ok(false)
             }
@@ -333,11 +339,16 @@ impl Open {
 
     /// A fresh token of the same person on a live socket.
     async fn renew(&mut self, token: secrecy::SecretString) -> Result<(), End> {
-        let app = &self.connection.app;
+        let app = self.connection.app.clone();
         match app.auth.authenticate(token.expose_secret()).await {
             // With another role the socket would not have been opened like this.
             Ok(who) if who.role != self.connection.who.role => Err(End::Close(CloseCode::Forbidden)),
             Ok(who) if who.user_id == self.connection.who.user_id => {
+                // Another sign-in may begin to listen here: what the one before was about to hear must not
+                // be missed by changing between them.
+                if !self.may_observe(who.family, None).await? {
+                    return Ok(());
+                }
                 self.standing = app.auth.standing(&who);
                 self.connection.viewer.may_speak = who.may_speak;
                 self.expiry = Instant::now() + remaining(&who).saturating_sub(EXPIRY_NOTICE);

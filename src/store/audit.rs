@@ -31,6 +31,7 @@ const BATCH: usize = 256;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long the stop waits for what is still to be written.
 const LAST: Duration = Duration::from_secs(1);
+
 /// Where things are written down; cheap to clone.
 #[derive(Clone)]
 pub struct Audit(Arc<Parts>);
@@ -38,7 +39,10 @@ pub struct Audit(Arc<Parts>);
 struct Parts {
     queue: mpsc::Sender<Ask>,
     scopes: Scopes,
-    quiet: Quiet,
+    /// Each has one of its own: who fills that of the refusals, which takes no account, must not make readings
+    /// disappear.
+    refusals: Quiet,
+    readings: Quiet,
 }
 
 enum Ask {
@@ -75,7 +79,7 @@ impl Audit {
     pub(super) fn start(scopes: Scopes) -> Audit {
         let (queue, asks) = mpsc::channel(QUEUE);
         tokio::spawn(work(scopes.clone(), asks));
-        Audit(Arc::new(Parts { queue, scopes, quiet: Quiet::default() }))
+        Audit(Arc::new(Parts { queue, scopes, refusals: Quiet::default(), readings: Quiet::default() }))
     }
 
     /// Writes down what has happened: the line now, the row soon.
@@ -106,8 +110,10 @@ impl Audit {
         counter!("fynq_tokens_refused_total", "reason" => reason).increment(1);
         let entry = Entry::new(By::NOBODY, &Event::TokenRefused { reason });
         entry.log();
-        if self.is_news("token", asking().address.map_or(0, network), 0) {
-            self.keep(entry);
+        match self.0.refusals.is_news("token", asking().address.map_or(0, network), 0) {
+            Some(true) => self.keep(entry),
+            Some(false) => {}
+            None => counter!("fynq_audit_lost_total").increment(1),
         }
     }
 
@@ -115,16 +121,11 @@ impl Audit {
     pub fn read(&self, by: impl Into<By>, event: &Event) {
         let by = by.into();
         let what = event.facts().subject.map_or(0, |(_, id)| id.as_u128());
-        if self.is_news(event.name(), by.user.map_or(0, |id| id.as_u128()), what) {
+        let who = by.user.map_or(0, |id| id.as_u128());
+        // Without room it is written down once more rather than not at all.
+        if self.0.readings.is_news(event.name(), who, what).unwrap_or(true) {
             self.record(by, event);
         }
-    }
-
-    fn is_news(&self, kind: &'static str, who: u128, what: u128) -> bool {
-        self.0.quiet.is_news(kind, who, what).unwrap_or_else(|| {
-            counter!("fynq_audit_lost_total").increment(1);
-            false
-        })
     }
 
     /// Resolves when all that was recorded before has been written, or was tried.

@@ -44,6 +44,8 @@ pub enum Added {
     Otherwise,
     /// Only tutors and admins teach.
     NoTutor,
+    /// Of the staff, and no student of whoever asks: they join by themselves, or an admin adds them.
+    NoStudent,
 }
 
 impl Store {
@@ -187,6 +189,9 @@ impl Store {
         Ok(Some(match is {
             Some(is) if is == member_as.as_str() => Added::Member(member(row)?),
             None if !teaches && member_as == MemberAs::Tutor => Added::NoTutor,
+            None if member_as == MemberAs::Student && !row.try_get::<_, bool>("may_learn")? => {
+                Added::NoStudent
+            }
             // Without a word: somebody else added them at this very moment.
             Some(_) | None => Added::Otherwise,
         }))

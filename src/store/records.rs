@@ -57,7 +57,9 @@ pub struct PolicyChange<'a> {
 /// Who deletes an account.
 #[derive(Clone, Copy, Debug)]
 pub enum Deleter {
+    /// Who is no admin.
     Oneself,
+    /// Anybody of their organisation, themself too.
     Admin(Uuid),
 }
 
@@ -260,6 +262,15 @@ impl Store {
     }
 
     // ── What is used up ─────────────────────────────────────────────────────────────────────────
+
+    /// What an answer used that has no row any more.
+    pub async fn charge(&self, student: Uuid, tokens: i64) -> Result<(), StoreError> {
+        let sql = include_str!("../../sql/queries/quota_charge.sql");
+        let today = clock::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let params = [(&student as _, Type::UUID), (&tokens as _, Type::INT8), (&today as _, Type::DATE)];
+        self.as_task().execute(sql, &params).await?;
+        Ok(())
+    }
 
     pub async fn used(&self, who: Uuid) -> Result<Vec<Used>, StoreError> {
         let sql = include_str!("../../sql/queries/quota_use.sql");

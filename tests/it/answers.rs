@@ -364,3 +364,16 @@ async fn one_address_has_so_many_connections_and_sockets_are_not_among_them() {
         socket.round_trip().await;
     }
 }
+
+/// A client that names methods of its own makes no series of its own: they would stay for ever.
+#[tokio::test]
+async fn methods_of_a_clients_own_are_counted_as_one() {
+    let app = TestApp::builder().start().await;
+    for path in ["/api/v1/nowhere", "/api/v1/sessions", "/api/v1/auth/login", "/health/live"] {
+        let own = Method::from_bytes(b"BREW").unwrap();
+        assert!(ask(app.addr, own, path, &[]).await.status >= 400, "{path}");
+    }
+    let metrics = ask(app.addr, Method::GET, "/metrics", &[]).await.text;
+    assert!(metrics.contains("method=\"other\""), "{metrics}");
+    assert!(!metrics.contains("BREW"), "{metrics}");
+}

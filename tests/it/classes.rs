@@ -149,3 +149,25 @@ async fn a_new_account_belongs_to_the_first_organisation() {
     );
     assert_eq!(app.count(&first).await, 1);
 }
+
+/// A class's tutors read what its students say: nobody of the staff is made a student by a colleague.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tutor_makes_no_students_of_the_staff() {
+    let s = School::start().await;
+    let path = format!("/classes/{}/members", s.class);
+    let secret = s.root.session().await;
+    for who in [&s.root, &s.uwe] {
+        let add = json!({"user_id": who.user_id, "as": "student"});
+        s.tia.post(&path, add).await.assert_problem(403, "forbidden");
+        s.tia.get(&format!("/chat/history/{}", who.user_id)).await.assert_problem(404, "not_found");
+    }
+    s.tia.get(&format!("/sessions/{secret}")).await.assert_problem(404, "not_found");
+    // By themselves, by an admin, or where they are a student of the tutor already.
+    s.uwe.post("/classes/join", json!({"code": s.code})).await.ok(200);
+    let (second, _) = make_class(&s.tia, "7c").await;
+    let add = json!({"user_id": s.uwe.user_id, "as": "student"});
+    s.tia.post(&format!("/classes/{second}/members"), add).await.ok(201);
+    let (third, _) = make_class(&s.root, "7d").await;
+    let add = json!({"user_id": s.tia.user_id, "as": "student"});
+    s.root.post(&format!("/classes/{third}/members"), add).await.ok(201);
+}

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::office::School;
+use crate::support::socket::Socket;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_consent_a_student_reads_and_asks_nothing() {
@@ -122,14 +123,68 @@ async fn watchers_are_hidden_from_the_student_and_never_from_who_watches() {
     assert_eq!(watching.control("state").await["watchers"].as_array().unwrap().len(), 1);
     let late = ada.socket(&session).await;
     assert_eq!(late.ready["state"]["watchers"], json!([]));
-    let second = school.root.socket(&session).await;
+    // The student is not even told that nothing has changed: that would be one more way to see them.
+    let nothing = async |socket: &mut Socket| {
+        socket.send_text(r#"{"type":"ping","t":"the next"}"#).await;
+        let next = socket.next().await;
+        assert_eq!(next.control(), Some("pong"), "{next:?}");
+    };
+    let mut second = school.root.socket(&session).await;
     assert_eq!(second.ready["state"]["watchers"].as_array().unwrap().len(), 1);
-    assert_eq!(socket.control("state").await["watchers"], json!([]));
+    watching.control("state").await;
+    second.send(json!({"type": "typing"})).await;
+    second.round_trip().await;
+    drop(second);
+    watching.control("state").await;
+    nothing(&mut socket).await;
     // A session that wakes later hides them as well.
     let other = ada.session().await;
     let mut socket = ada.socket(&other).await;
     let _watching = school.root.socket(&other).await;
-    assert_eq!(socket.control("state").await["watchers"], json!([]));
+    nothing(&mut socket).await;
+    let id = socket.command("raise_hand").await;
+    let state = socket.control("state").await;
+    assert_eq!((&state["watchers"], &state["hand_raised"]), (&json!([]), &json!(true)), "{id}");
     let changed = school.events("policy_changed").await;
     assert_eq!(changed[0]["detail"]["show_watchers"], false);
+}
+
+/// What was accepted before a consent was withdrawn, or the account disabled, goes to nobody after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_not_asked_after_the_right_to_ask_has_ended() {
+    let mut school = School::start().await;
+    school.policy(json!({"consent_required": true})).await;
+    for how in ["withdrawn", "disabled"] {
+        let ada = school.app.student("ada").await;
+        school.consent(&ada, "given", "1").await;
+        let session = ada.session().await;
+        let mut socket = ada.socket(&session).await;
+        let first = socket.ask("first").await;
+        socket.accepted(&first).await;
+        let mut call = school.app.model.call().await;
+        call.text("so far").await;
+        socket.answer_so_far("so far").await;
+        for text in ["second", "third"] {
+            let id = socket.ask(text).await;
+            socket.accepted(&id).await;
+        }
+        match how {
+            "withdrawn" => school.consent(&ada, "withdrawn", "1").await,
+            _ => {
+                let path = format!("/admin/users/{}", ada.user_id);
+                school.root.patch(&path, json!({"disabled": true})).await.ok(200);
+            }
+        }
+        call.hung_up().await;
+        let since = Instant::now();
+        let waiting = "SELECT count(*) FROM messages WHERE status IN ('queued', 'streaming')";
+        while school.app.count(waiting).await > 0 {
+            assert!(since.elapsed() < Duration::from_secs(10), "{how}: it still waits");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(!school.app.model.was_called(), "{how}");
+        let messages = school.root.messages(&session).await;
+        let stopped = messages.iter().filter(|message| message["status"] == "stopped").count();
+        assert_eq!((messages.len(), stopped), (6, 3), "{how}: {messages:?}");
+    }
 }

@@ -106,3 +106,25 @@ async fn whoever_is_over_is_told_when_it_starts_anew() {
     app.model.call().await.answer("so").await;
     socket.run_end().await;
 }
+
+/// Whoever deletes the session before its answer ends pays for it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_session_is_deleted_counts() {
+    let quota = Quota { tokens_day: Some(20), ..Quota::default() };
+    let mut app = limited(quota).start().await;
+    let ada = app.student("ada").await;
+    let session = ada.session().await;
+    let mut socket = ada.socket(&session).await;
+    socket.ask("Tell me everything").await;
+    let mut call = app.model.call().await;
+    let words = "many words ".repeat(50);
+    call.text(&words).await;
+    socket.answer_so_far(&words).await;
+    ada.delete(&format!("/sessions/{session}")).await.ok(204);
+    call.hung_up().await;
+    let usage = ada.get("/users/me/usage").await.ok(200);
+    let used = usage["limits"][0]["used"].as_i64().unwrap();
+    assert!(used > 100, "{usage}");
+    ada.post("/chat/message", json!({"text": "more"})).await.assert_problem(429, "quota_exceeded");
+    assert!(!app.model.was_called());
+}

@@ -462,6 +462,94 @@ async fn the_last_admin_stays() {
     assert!(school.events("account_deleted").await.is_empty(), "what did not happen is not written down");
 }
 
+/// Two who leave, or throw each other out, at the same moment are not both let go.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_admins_that_go_at_the_same_moment_one_stays() {
+    let school = School::start().await;
+    let mut root = school.root.clone();
+    for round in 0..16 {
+        let email = format!("second-{round}@school.example");
+        let body = json!({"email": email, "password": root.password, "role": "admin"});
+        root.post("/admin/users", body).await.ok(201);
+        let mut second = Client::stranger(root.addr);
+        (second.email, second.password) = (email, root.password.clone());
+        let second = second.login().await;
+        let leave = async |who: &Client, other: &Client| {
+            let (path, body) = match round % 2 {
+                0 => (format!("/admin/users/{}", other.user_id), None),
+                _ => ("/users/me".to_owned(), Some(json!({"password": who.password}))),
+            };
+            who.call(http::Method::DELETE, &path, body).await
+        };
+        tokio::join!(leave(&root, &second), leave(&second, &root));
+        let admins = "SELECT count(*) FROM users WHERE role = 'admin'";
+        assert!(school.app.count(admins).await > 0, "round {round}");
+        if root.get("/users/me").await.status != 200 {
+            root = second;
+        }
+    }
+}
+
+/// However the sessions of two deletions are ordered, neither waits for the other for ever.
+#[tokio::test]
+async fn deletions_that_share_sessions_come_to_an_end() {
+    let school = School::start().await;
+    let ada = school.app.student("ada").await;
+    let (one, two) = (ada.session().await, ada.session().await);
+    let _awake = (ada.socket(&one).await, ada.socket(&two).await);
+    let ids: Vec<fynq::id::Uuid> = [&one, &two].iter().map(|id| id.parse().unwrap()).collect();
+    let sessions = &school.app.server().app().sessions;
+    let back: Vec<_> = ids.iter().rev().copied().collect();
+    for _ in 0..20 {
+        // Nothing is deleted: they only hold still.
+        let hold = |ids: &Vec<_>| {
+            sessions.delete_with(ids.clone(), async {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                Ok(((), false))
+            })
+        };
+        let all = async { tokio::join!(hold(&ids), hold(&back)) };
+        let all = tokio::time::timeout(std::time::Duration::from_secs(10), all).await;
+        all.expect("neither waits for ever").0.unwrap();
+    }
+}
+
+/// A stolen token that is ended in the middle of an export gets no more of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_breaks_off_when_the_rights_end() {
+    let school = School::start().await;
+    let ada = school.app.student("ada").await;
+    school
+        .app
+        .execute(&format!(
+            "INSERT INTO sessions (id, student_id, title, created_at, updated_at)
+         VALUES (gen_random_uuid(), '{0}', 'long', now(), now());
+         INSERT INTO messages (session_id, id, ord, run_id, role, author_kind, content, status, created_at)
+         SELECT s.id, gen_random_uuid(), n, gen_random_uuid(), 'user', 'student', repeat('m', 100000), 'complete', now()
+         FROM sessions s, generate_series(1, 400) n",
+            ada.user_id
+        ))
+        .await;
+    let elsewhere = ada.login().await;
+    let mut export = elsewhere.request(http::Method::GET, "/users/me/export").send().await.unwrap();
+    assert_eq!(export.status(), 200);
+    export.chunk().await.unwrap().unwrap();
+    elsewhere.post("/auth/logout", json!({})).await.ok(204);
+    // Read slowly, each piece for longer than it took to send: what waits in the channel and in the sockets
+    // still comes, and then it breaks off.
+    let rest = async {
+        let mut bytes = 0;
+        while let Some(chunk) = export.chunk().await? {
+            bytes += chunk.len();
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        Ok::<_, reqwest::Error>(bytes)
+    };
+    let rest = rest.await;
+    assert!(rest.is_err(), "all of it came: {rest:?}");
+    ada.get("/users/me/export").await.ok(200);
+}
+
 // ── Kept no longer ──────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test(flavor = "multi_thread")]

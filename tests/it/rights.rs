@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::app::{Scene, TestApp};
 use crate::support::frame::Frame;
+use crate::support::school::School;
+use crate::support::socket::new_id;
 
 const WITHIN: Duration = Duration::from_secs(5);
 
@@ -61,4 +64,31 @@ async fn rights_end_while_a_write_is_stuck() {
     let ended = |frame: &Frame| matches!(frame, Frame::Close { .. } | Frame::Gone);
     stuck.until_any("the end", ended).await;
     assert!(stuck.log.seq < scene.socket.log.seq, "it was not stuck");
+}
+
+/// Whoever changes between two sign-ins faster than the database is looked at keeps no right by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn changing_between_sign_ins_keeps_no_right_to_watch() {
+    let s = School::start().await;
+    let sign_ins = [s.tia.login().await, s.tia.clone()];
+    let mut socket = s.tia.socket(&s.session).await;
+    let since = Instant::now();
+    s.root.delete(&format!("/classes/{}/members/{}", s.class, s.tia.user_id)).await.ok(204);
+    let mut turns = sign_ins.iter().cycle();
+    loop {
+        // The answer to the ping tells that the sign-in was taken.
+        let auth = json!({"type": "auth", "id": new_id(), "token": turns.next().unwrap().token});
+        let alive = socket.try_send(Message::text(auth.to_string())).await
+            && socket.try_send(Message::text(r#"{"type":"ping","t":"still here"}"#)).await;
+        if !alive {
+            break;
+        }
+        let frame = socket.next().await;
+        if matches!(frame, Frame::Close { .. } | Frame::Gone) {
+            assert!(!matches!(frame, Frame::Close { code, .. } if code != 4403), "{frame:?}");
+            break;
+        }
+        assert!(since.elapsed() < WITHIN, "it still watches: {frame:?}");
+    }
+    assert!(since.elapsed() < Duration::from_secs(1), "asked when the sign-in came: {:?}", since.elapsed());
 }

@@ -656,3 +656,25 @@ async fn wrong_passwords_count_here_before_supabase_is_asked() {
     login(&app, &ada.email, &ada.password).await.assert_problem(429, "rate_limited");
     assert_eq!(gotrue.world().calls.len(), before);
 }
+
+/// An address that changed hands over there proves nothing about its former owner here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_proven_by_its_owner_alone() {
+    let gotrue = GoTrue::start().await;
+    let app = with(&gotrue).start().await;
+    let eve = visitor(&app, &gotrue);
+    eve.get("/users/me").await.ok(200);
+    {
+        let mut world = gotrue.world();
+        let user = world.users.remove(&eve.email).unwrap();
+        let email = "new@school.example".to_owned();
+        world.users.insert(email.clone(), User { email, ..user.clone() });
+        let (id, password) = (new_id(), "mallory's own".to_owned());
+        world.users.insert(eve.email.clone(), User { id, password, ..user });
+    }
+    let proof = json!({"password": "mallory's own"});
+    let delete = eve.call(http::Method::DELETE, "/users/me", Some(proof.clone())).await;
+    delete.assert_problem(422, "wrong_password");
+    eve.post("/auth/logout-others", proof).await.assert_problem(422, "wrong_password");
+    eve.get("/users/me").await.ok(200);
+}
