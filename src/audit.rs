@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use crate::id::Uuid;
-use crate::identity::{Principal, Role};
+use crate::identity::{AgeBand, Principal, Role};
 
 /// Everything that is written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,11 @@ pub enum Event {
         user: Uuid,
         from: Role,
         to: Role,
+    },
+    AgeBandChanged {
+        user: Uuid,
+        from: AgeBand,
+        to: AgeBand,
     },
     AccountDisabled {
         user: Uuid,
@@ -112,6 +117,7 @@ pub enum Event {
     PolicyChanged {
         organisation: Uuid,
         consent_required: bool,
+        consent_below: Option<i16>,
         show_watchers: bool,
     },
     /// What was too old was deleted.
@@ -161,6 +167,7 @@ impl Event {
             Event::PasswordReset { .. } => "password_reset",
             Event::AccountCreated { .. } => "account_created",
             Event::RoleChanged { .. } => "role_changed",
+            Event::AgeBandChanged { .. } => "age_band_changed",
             Event::AccountDisabled { .. } => "account_disabled",
             Event::AccountEnabled { .. } => "account_enabled",
             Event::SignedOutByAdmin { .. } => "signed_out_by_admin",
@@ -203,6 +210,7 @@ impl Event {
             Event::RefreshReused { sign_in } => facts("sign_in", sign_in, None, Value::Null),
             Event::AccountCreated { user: id, role } => user(id, json!({"role": role})),
             Event::RoleChanged { user: id, from, to } => user(id, json!({"from": from, "to": to})),
+            Event::AgeBandChanged { user: id, from, to } => user(id, json!({"from": from, "to": to})),
             Event::ClassCreated { class } | Event::ClassDeleted { class } => {
                 facts("class", class, None, Value::Null)
             }
@@ -226,8 +234,12 @@ impl Event {
             Event::ConsentGiven { user: id, by } | Event::ConsentWithdrawn { user: id, by } => {
                 user(id, json!({"by": by}))
             }
-            Event::PolicyChanged { organisation, consent_required, show_watchers } => {
-                let detail = json!({"consent_required": consent_required, "show_watchers": show_watchers});
+            Event::PolicyChanged { organisation, consent_required, consent_below, show_watchers } => {
+                let detail = json!({
+                    "consent_required": consent_required,
+                    "consent_below": consent_below,
+                    "show_watchers": show_watchers,
+                });
                 facts("organisation", organisation, None, detail)
             }
             Event::Retention { sessions, audit } => {

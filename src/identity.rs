@@ -32,6 +32,46 @@ impl Role {
     }
 }
 
+/// How old somebody is, as an admin of their organisation says: as roughly as a rule about consent needs it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub enum AgeBand {
+    /// Nobody has said; counts as below every age.
+    #[default]
+    #[serde(rename = "unknown")]
+    Unknown,
+    #[serde(rename = "under_13")]
+    Under13,
+    #[serde(rename = "13_to_15")]
+    From13,
+    #[serde(rename = "16_to_17")]
+    From16,
+    #[serde(rename = "adult")]
+    Adult,
+}
+
+impl AgeBand {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AgeBand::Unknown => "unknown",
+            AgeBand::Under13 => "under_13",
+            AgeBand::From13 => "13_to_15",
+            AgeBand::From16 => "16_to_17",
+            AgeBand::Adult => "adult",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<AgeBand> {
+        match text {
+            "unknown" => Some(AgeBand::Unknown),
+            "under_13" => Some(AgeBand::Under13),
+            "13_to_15" => Some(AgeBand::From13),
+            "16_to_17" => Some(AgeBand::From16),
+            "adult" => Some(AgeBand::Adult),
+            _ => None,
+        }
+    }
+}
+
 /// As what somebody is in a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -66,7 +106,7 @@ pub struct Principal {
     pub org_id: Uuid,
     pub role: Role,
     pub name: String,
-    /// Whether they may put questions: a student whose organisation asks for a consent that is not there
+    /// Whether they may put questions: a student of whom the organisation asks a consent that is not there
     /// may only read.
     pub may_speak: bool,
     /// The sign-in that the token belongs to: what logout ends.

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod admin;
+mod age;
 mod asyncapi;
 mod chat;
 mod classes;

@@ -10,7 +10,7 @@ WITH class AS (
     LEFT JOIN class ON true
     WHERE $7::text IS NULL OR class.id IS NOT NULL
     ON CONFLICT (email) WHERE issuer IS NULL DO NOTHING
-    RETURNING id, email, role, display_name, locale, grade, created_at, updated_at
+    RETURNING id, email, role, display_name, locale, grade, age_band, created_at, updated_at
 ), joined AS (
     INSERT INTO class_members (class_id, user_id, member_as, created_at)
     SELECT class.id, made.id, 'student', $6 FROM class, made

@@ -3,7 +3,7 @@
 WITH changed AS (
     UPDATE users SET email = $3, credentials_no = credentials_no + 1, updated_at = $4
     WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL
-    RETURNING id, email, role, display_name, locale, grade, created_at, updated_at, credentials_no
+    RETURNING id, email, role, display_name, locale, grade, age_band, created_at, updated_at, credentials_no
 ), kept AS (
     UPDATE sign_ins SET credentials_no = changed.credentials_no
     FROM changed

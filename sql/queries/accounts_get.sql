@@ -1,3 +1,3 @@
-SELECT id, email, role, display_name, locale, grade, created_at, updated_at
+SELECT id, email, role, display_name, locale, grade, age_band, created_at, updated_at
 FROM users
 WHERE id = $1

@@ -5,4 +5,4 @@ SET display_name = CASE WHEN $2 THEN $3 ELSE display_name END,
     grade = CASE WHEN $6 THEN $7 ELSE grade END,
     updated_at = $8
 WHERE id = $1
-RETURNING id, email, role, display_name, locale, grade, created_at, updated_at
+RETURNING id, email, role, display_name, locale, grade, age_band, created_at, updated_at

@@ -1,5 +1,5 @@
--- Changes the person $2 of the organisation that $1 is the admin of: role, disabled, name, each where it is
--- not null. `last` instead of a change when the organisation would be left without an admin: its admins are
+-- Changes the person $2 of the organisation that $1 is the admin of: role, disabled, name, age band, each where
+-- it is not null. `last` instead of a change when the organisation would be left without an admin: its admins are
 -- locked first, so two who take the role from each other at the same moment do not both succeed. Who is
 -- disabled is signed out everywhere.
 WITH admins AS MATERIALIZED (
@@ -22,17 +22,18 @@ WITH admins AS MATERIALIZED (
                            WHEN NOT $4 THEN NULL
                            ELSE disabled_at END,
         display_name = coalesce($5, display_name),
+        age_band = coalesce($7, age_band),
         updated_at = $6
     FROM person
     WHERE users.id = person.id AND NOT person.last
-    RETURNING users.id, users.email, users.display_name, users.role, users.disabled_at IS NOT NULL AS disabled,
-              users.created_at
+    RETURNING users.id, users.email, users.display_name, users.role, users.age_band,
+              users.disabled_at IS NOT NULL AS disabled, users.created_at
 ), ended AS (
     UPDATE sign_ins SET ended_at = $6
     FROM changed
     WHERE sign_ins.user_id = changed.id AND changed.disabled AND sign_ins.ended_at IS NULL
 )
-SELECT person.last, changed.id, changed.email, changed.display_name, changed.role, changed.disabled,
-       changed.created_at
+SELECT person.last, changed.id, changed.email, changed.display_name, changed.role, changed.age_band,
+       changed.disabled, changed.created_at
 FROM person
 LEFT JOIN changed ON true

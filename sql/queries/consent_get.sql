@@ -1,5 +1,6 @@
--- What the organisation asks for, and the newest that was recorded for $1.
-SELECT o.consent_required AS required, o.consent_version AS wanted, c.state, c.given_by, c.version, c.at
+-- What the organisation asks for of $1, and the newest that was recorded for them.
+SELECT fynq.needs_consent(o.consent_required, o.consent_below, u.role, u.age_band) AS required,
+       o.consent_version AS wanted, c.state, c.given_by, c.version, c.at
 FROM users u
 JOIN organisations o ON o.id = u.org_id
 LEFT JOIN LATERAL (

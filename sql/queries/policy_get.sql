@@ -1,1 +1,3 @@
-SELECT id, consent_required, consent_version, show_watchers FROM organisations WHERE id = fynq.org_i_run()
+SELECT id, consent_required, consent_below, consent_version, show_watchers
+FROM organisations
+WHERE id = fynq.org_i_run()

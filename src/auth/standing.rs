@@ -30,8 +30,9 @@ impl Standings {
     /// Listens to a sign-in that was worth this just now.
     pub(super) fn listen(&self, family: Uuid, standing: Standing) -> watch::Receiver<Standing> {
         let sender = self.watched.entry(family).or_insert_with(|| watch::Sender::new(standing));
-        if sender.receiver_count() == 0 {
-            // Nobody kept this value up to date: what the caller just learned is newer.
+        // Nobody kept this value up to date: what the caller just learned is newer. So it is where others
+        // listen who may only read and the next look has not come: their word would end whoever may speak.
+        if sender.receiver_count() == 0 || matches!(*sender.borrow(), Standing::Mute(_)) {
             change(&sender, standing);
         }
         sender.subscribe()
@@ -133,6 +134,17 @@ mod tests {
             disabled: false,
             mute: false,
         }
+    }
+
+    #[test]
+    fn whoever_may_speak_is_not_ended_by_what_was_so_before() {
+        let standings = Standings::default();
+        let family = crate::id::new();
+        let reading = standings.listen(family, Standing::Mute(Role::Student));
+        let speaking = standings.listen(family, GOOD);
+        assert_eq!((*reading.borrow(), *speaking.borrow()), (GOOD, GOOD));
+        standings.apply(&[family], &[SignIn { ended: true, ..row(family) }]);
+        assert_eq!(*standings.listen(family, GOOD).borrow(), Standing::SignedOut);
     }
 
     #[test]

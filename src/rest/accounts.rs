@@ -15,7 +15,7 @@ use crate::auth::{self, NewStudent, SignedIn, TICKET_LIFE};
 use crate::caller::Caller;
 use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
-use crate::identity::{Principal, Role};
+use crate::identity::{AgeBand, Principal, Role};
 use crate::problem::Problem;
 use crate::store::accounts::{Account, ProfileChange};
 
@@ -229,6 +229,8 @@ pub(super) struct Profile {
     locale: String,
     #[schema(required)]
     grade: Option<String>,
+    /// Said by an admin of the organisation; it decides whether a consent is asked for.
+    age_band: AgeBand,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -244,13 +246,14 @@ impl From<Account> for Profile {
             display_name: account.display_name,
             locale: account.locale,
             grade: account.grade,
+            age_band: account.age_band,
             created_at: account.created_at,
             updated_at: account.updated_at,
         }
     }
 }
 
-/// A field that is left out stays as it is; the role and the address cannot be changed here.
+/// A field that is left out stays as it is; the role, the address and the age band cannot be changed here.
 #[derive(Deserialize, Validate, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProfileInput {

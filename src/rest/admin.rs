@@ -12,7 +12,7 @@ use crate::audit::{self, Event};
 use crate::auth;
 use crate::clock::Timestamp;
 use crate::id::Uuid;
-use crate::identity::{Principal, Role};
+use crate::identity::{AgeBand, Principal, Role};
 use crate::problem::Problem;
 use crate::store::people::{self, Changed, NewPerson, PersonChange};
 
@@ -29,6 +29,7 @@ pub(super) struct Person {
     /// May be empty.
     display_name: String,
     role: Role,
+    age_band: AgeBand,
     /// Signed out, and cannot sign in.
     disabled: bool,
     #[schema(value_type = String, format = DateTime)]
@@ -42,6 +43,7 @@ impl From<people::Person> for Person {
             email: row.email,
             display_name: row.display_name,
             role: row.role,
+            age_band: row.age_band,
             disabled: row.disabled,
             created_at: row.created_at,
         }
@@ -86,6 +88,10 @@ pub(super) struct PersonInput {
     #[garde(length(chars, max = 80), custom(optional_line))]
     #[schema(max_length = 80)]
     display_name: Option<String>,
+    /// `unknown` where it is left out.
+    #[serde(default)]
+    #[garde(skip)]
+    age_band: Option<AgeBand>,
 }
 
 /// An account that was just made.
@@ -112,6 +118,9 @@ pub(super) struct PersonChangeInput {
     #[garde(length(chars, max = 80), custom(optional_line))]
     #[schema(max_length = 80)]
     display_name: Option<String>,
+    #[serde(default)]
+    #[garde(skip)]
+    age_band: Option<AgeBand>,
 }
 
 /// A school, or whatever else stands by itself.
@@ -179,7 +188,13 @@ pub(super) async fn create_user(
     }
     // Nobody knows the one that is made here.
     let password_hash = app.auth.hash(input.password.unwrap_or_else(auth::random_password)).await?;
-    let new = NewPerson { email: &email, password_hash: &password_hash, role: input.role, display_name };
+    let new = NewPerson {
+        email: &email,
+        password_hash: &password_hash,
+        role: input.role,
+        display_name,
+        age_band: input.age_band.unwrap_or_default(),
+    };
     let row = app.store.create_person(who.user_id, &new).await?.ok_or_else(Problem::email_taken)?;
     app.audit.record(&who, &Event::AccountCreated { user: row.id, role: row.role });
     let reset_code = match comes_with_a_code {
@@ -189,8 +204,8 @@ pub(super) async fn create_user(
     Ok((StatusCode::CREATED, Json(MadePerson { person: row.into(), reset_code })))
 }
 
-/// Changes the role or the name of somebody, or disables and enables their account; who is disabled is
-/// signed out everywhere. What they may see and do changes at once, on open sockets within five seconds.
+/// Changes the role, the name or the age band of somebody, or disables and enables their account; who is
+/// disabled is signed out everywhere. What they may see and do changes at once, on open sockets within five seconds.
 /// By the organisation's admins; the last of them cannot be taken away.
 #[utoipa::path(
     patch, path = "/admin/users/{id}", tag = "administration", params(("id" = Uuid, Path)),
@@ -212,6 +227,7 @@ pub(super) async fn change_user(
         role: input.role,
         disabled: input.disabled,
         display_name: input.display_name.map(|name| name.trim().to_owned()),
+        age_band: input.age_band,
     };
     let before = app.store.account(who.user_id, user).await?.ok_or_else(Problem::not_found)?;
     let changed = app.store.change_person(who.user_id, user, &change).await?;
@@ -220,6 +236,16 @@ pub(super) async fn change_user(
             if row.role != before.role {
                 let changed = Event::RoleChanged { user, from: before.role, to: row.role };
                 app.audit.record(&who, &changed);
+            }
+            if row.age_band != before.age_band {
+                let changed = Event::AgeBandChanged { user, from: before.age_band, to: row.age_band };
+                app.audit.record(&who, &changed);
+                // Who may not ask from now on gets no answer to what they asked before; nor where that cannot be
+                // learned.
+                let consent = app.store.consent_of(who.user_id, user).await;
+                if consent.map_or(true, |consent| consent.is_some_and(|consent| consent.is_missing())) {
+                    app.sessions.hush(user).await;
+                }
             }
             match input.disabled {
                 Some(true) => {

@@ -18,7 +18,8 @@ use crate::problem::Problem;
 use crate::store::{self, Audited, Deleter, Deletion, NewConsent, PolicyChange, Used};
 
 use super::accounts::{Peer, some_password};
-use super::input::{Id, Valid, ValidQuery, not_blank, one_line};
+use super::age::Age;
+use super::input::{Id, Valid, ValidQuery, given, not_blank, one_line};
 use super::page::{ListQuery, Page};
 
 // ── What is written down ────────────────────────────────────────────────────────────────────────────
@@ -98,7 +99,8 @@ pub(super) enum ConsentState {
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Consent {
-    /// Whether the organisation asks for one: then a student may put questions only while it is `given`.
+    /// Whether the organisation asks for one of this person: then they may put questions only while it is
+    /// `given`.
     required: bool,
     state: ConsentState,
     /// The version that is asked for now.
@@ -205,6 +207,9 @@ pub(super) async fn of_my_organisation(app: &App, who: &Principal, user: Uuid) -
 pub(super) struct Policy {
     /// Students may put questions only when a consent for this version is recorded.
     consent_required: bool,
+    /// Only those who may be younger, an unknown age included; `null`: every student.
+    #[schema(required)]
+    consent_below: Option<Age>,
     consent_version: String,
     /// Whether students see who watches at this moment. That their tutors can read is always said.
     show_watchers: bool,
@@ -214,6 +219,7 @@ impl From<store::Policy> for Policy {
     fn from(row: store::Policy) -> Policy {
         Policy {
             consent_required: row.consent_required,
+            consent_below: row.consent_below.and_then(Age::of),
             consent_version: row.consent_version,
             show_watchers: row.show_watchers,
         }
@@ -239,6 +245,11 @@ pub(super) struct PolicyInput {
     #[serde(default)]
     #[garde(skip)]
     consent_required: Option<bool>,
+    /// `null`: of every student.
+    #[serde(default, deserialize_with = "given")]
+    #[garde(skip)]
+    #[schema(value_type = Option<Age>)]
+    consent_below: Option<Option<Age>>,
     #[serde(default)]
     #[garde(length(chars, min = 1, max = 40), inner(custom(one_line), custom(not_blank)))]
     #[schema(min_length = 1, max_length = 40)]
@@ -260,14 +271,17 @@ pub(super) async fn change_policy(
 ) -> Result<Json<Policy>, Problem> {
     auth::admin(&who)?;
     let now = app.store.policy(who.user_id).await?.ok_or_else(|| auth::forbidden(&who, "organisation"))?;
+    let consent_below = input.consent_below.map(|below| below.map(Age::years));
     let event = Event::PolicyChanged {
         organisation: now.organisation,
         consent_required: input.consent_required.unwrap_or(now.consent_required),
+        consent_below: consent_below.unwrap_or(now.consent_below),
         show_watchers: input.show_watchers.unwrap_or(now.show_watchers),
     };
     app.audit.first(&who, &event).await?;
     let change = PolicyChange {
         consent_required: input.consent_required,
+        consent_below,
         consent_version: input.consent_version.as_deref().map(str::trim),
         show_watchers: input.show_watchers,
     };

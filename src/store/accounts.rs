@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 
 use crate::clock::Timestamp;
 use crate::id::Uuid;
-use crate::identity::Role;
+use crate::identity::{AgeBand, Role};
 
 use super::{Store, StoreError};
 
@@ -18,6 +18,7 @@ pub struct Account {
     pub display_name: String,
     pub locale: String,
     pub grade: Option<String>,
+    pub age_band: AgeBand,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -87,7 +88,7 @@ pub struct SignIn {
     pub name: String,
     pub ended: bool,
     pub disabled: bool,
-    /// A student whose organisation asks for a consent that is not there.
+    /// A student of whom the organisation asks a consent that is not there.
     pub mute: bool,
 }
 
@@ -412,6 +413,7 @@ pub(super) fn read_account(row: &Row) -> Result<Account, StoreError> {
         display_name: row.try_get("display_name")?,
         locale: row.try_get("locale")?,
         grade: row.try_get("grade")?,
+        age_band: read_age_band(row)?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })
@@ -428,6 +430,11 @@ fn read_sign_in(row: &Row, id: Uuid) -> Result<SignIn, StoreError> {
         disabled: row.try_get("disabled")?,
         mute: row.try_get("mute")?,
     })
+}
+
+pub(super) fn read_age_band(row: &Row) -> Result<AgeBand, StoreError> {
+    let text: &str = row.try_get("age_band")?;
+    AgeBand::parse(text).ok_or_else(|| StoreError::Refused(format!("unknown age band {text:?}")))
 }
 
 fn read_role(row: &Row) -> Result<Role, StoreError> {

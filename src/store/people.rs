@@ -5,8 +5,9 @@ use tokio_postgres::types::Type;
 
 use crate::clock::{self, Timestamp};
 use crate::id::{self, Uuid};
-use crate::identity::Role;
+use crate::identity::{AgeBand, Role};
 
+use super::accounts::read_age_band;
 use super::sessions::{Page, one_more, page, pattern_for};
 use super::{Store, StoreError};
 
@@ -18,6 +19,7 @@ pub struct Person {
     /// May be empty.
     pub display_name: String,
     pub role: Role,
+    pub age_band: AgeBand,
     pub disabled: bool,
     pub created_at: Timestamp,
 }
@@ -29,6 +31,7 @@ pub struct NewPerson<'a> {
     pub password_hash: &'a str,
     pub role: Role,
     pub display_name: &'a str,
+    pub age_band: AgeBand,
 }
 
 /// `None` leaves a value as it is.
@@ -37,6 +40,7 @@ pub struct PersonChange {
     pub role: Option<Role>,
     pub disabled: Option<bool>,
     pub display_name: Option<String>,
+    pub age_band: Option<AgeBand>,
 }
 
 #[derive(Clone, Debug)]
@@ -110,6 +114,7 @@ impl Store {
                     (&new.role.as_str(), Type::TEXT),
                     (&new.display_name, Type::TEXT),
                     (&clock::now(), Type::TIMESTAMPTZ),
+                    (&new.age_band.as_str(), Type::TEXT),
                 ],
             )
             .await?;
@@ -134,6 +139,7 @@ impl Store {
                     (&change.disabled, Type::BOOL),
                     (&change.display_name, Type::TEXT),
                     (&clock::now(), Type::TIMESTAMPTZ),
+                    (&change.age_band.map(AgeBand::as_str), Type::TEXT),
                 ],
             )
             .await?;
@@ -248,6 +254,7 @@ fn person(row: &Row) -> Result<Person, StoreError> {
         email: row.try_get("email")?,
         display_name: row.try_get("display_name")?,
         role: Role::parse(role).ok_or_else(|| StoreError::Refused(format!("unknown role {role:?}")))?,
+        age_band: read_age_band(row)?,
         disabled: row.try_get("disabled")?,
         created_at: row.try_get("created_at")?,
     })

@@ -10,13 +10,21 @@ use crate::id::{self, Uuid};
 use super::sessions::count;
 use super::{Store, StoreError};
 
-/// What the organisation asks for, and what was recorded last.
+/// What the organisation asks for of somebody, and what was recorded last.
 #[derive(Clone, Debug)]
 pub struct Consent {
     pub required: bool,
     /// The version that is asked for now.
     pub wanted: String,
     pub recorded: Option<Recorded>,
+}
+
+impl Consent {
+    /// Whether one is asked for that is not there: the rule of `accounts_standing.sql`.
+    pub fn is_missing(&self) -> bool {
+        let is_good = |last: &Recorded| last.state == "given" && last.version == self.wanted;
+        self.required && !self.recorded.as_ref().is_some_and(is_good)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +51,8 @@ pub struct NewConsent<'a> {
 pub struct Policy {
     pub organisation: Uuid,
     pub consent_required: bool,
+    /// Only of students who may be younger; `None`: of every one.
+    pub consent_below: Option<i16>,
     pub consent_version: String,
     pub show_watchers: bool,
 }
@@ -50,6 +60,7 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PolicyChange<'a> {
     pub consent_required: Option<bool>,
+    pub consent_below: Option<Option<i16>>,
     pub consent_version: Option<&'a str>,
     pub show_watchers: Option<bool>,
 }
@@ -131,13 +142,13 @@ impl Store {
         if added == 0 {
             return Ok(None);
         }
+        self.consent_of(admin, new.user).await
+    }
+
+    /// As an admin of their organisation sees it.
+    pub async fn consent_of(&self, admin: Uuid, of: Uuid) -> Result<Option<Consent>, StoreError> {
         let sql = include_str!("../../sql/queries/consent_get.sql");
-        self.as_admin(admin)
-            .read_opt(sql, &[(&new.user, Type::UUID)])
-            .await?
-            .as_ref()
-            .map(consent)
-            .transpose()
+        self.as_admin(admin).read_opt(sql, &[(&of, Type::UUID)]).await?.as_ref().map(consent).transpose()
     }
 
     pub async fn policy(&self, admin: Uuid) -> Result<Option<Policy>, StoreError> {
@@ -158,6 +169,8 @@ impl Store {
                     (&change.consent_required, Type::BOOL),
                     (&change.consent_version, Type::TEXT),
                     (&change.show_watchers, Type::BOOL),
+                    (&change.consent_below.is_some(), Type::BOOL),
+                    (&change.consent_below.flatten(), Type::INT2),
                 ],
             )
             .await?;
@@ -348,6 +361,7 @@ fn policy(row: &Row) -> Result<Policy, StoreError> {
     Ok(Policy {
         organisation: row.try_get("id")?,
         consent_required: row.try_get("consent_required")?,
+        consent_below: row.try_get("consent_below")?,
         consent_version: row.try_get("consent_version")?,
         show_watchers: row.try_get("show_watchers")?,
     })

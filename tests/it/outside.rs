@@ -61,7 +61,11 @@ async fn answers_have_the_fields_of_the_contract() {
     ada.take_tokens(&registered);
 
     let me = ada.get("/users/me").await.ok(200);
-    has(&me, &["id", "email", "role", "display_name", "locale"], &["grade", "created_at", "updated_at"]);
+    has(
+        &me,
+        &["id", "email", "role", "display_name", "locale"],
+        &["grade", "age_band", "created_at", "updated_at"],
+    );
     let fields = ["id", "title", "subject", "student_id", "control", "created_at", "updated_at"];
     let session = ada.post("/sessions", json!({})).await.ok(201);
     has(&session, &fields, &[]);

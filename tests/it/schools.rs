@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use fynq::id::Uuid;
-use fynq::identity::{MemberAs, Role};
+use fynq::identity::{AgeBand, MemberAs, Role};
 use fynq::store::people::{NewPerson, PersonChange};
 use fynq::store::{MessagesFrom, SessionChange, SessionsOf};
 use http::Method;
@@ -281,7 +281,13 @@ async fn the_rules_hold_in_the_database_alone() {
     assert!(store.join_class(uuid(&s.eve.user_id), &s.code.replace('-', "")).await.unwrap().is_none());
     for who in [&s.ada, &s.tia].map(|who| uuid(&who.user_id)) {
         assert!(store.rename_organisation(who, "mine").await.unwrap().is_none());
-        let new = NewPerson { email: "x@y.example", password_hash: "x", role: Role::Admin, display_name: "" };
+        let new = NewPerson {
+            email: "x@y.example",
+            password_hash: "x",
+            role: Role::Admin,
+            display_name: "",
+            age_band: AgeBand::Unknown,
+        };
         assert!(store.create_person(who, &new).await.unwrap().is_none());
     }
     // Not even for the operator's own statement.

@@ -3,9 +3,9 @@ import { call } from "./api.js";
 
 /** @typedef {{id: string, name: string, join_code?: string, teaching: boolean, students?: number, tutors: number, created_at: string}} Class */
 /** @typedef {{user_id: string, display_name: string, email?: string, as: "student" | "tutor", created_at: string}} Member */
-/** @typedef {{id: string, email: string, display_name: string, role: string, disabled: boolean, created_at: string}} Person */
+/** @typedef {{id: string, email: string, display_name: string, role: string, age_band: string, disabled: boolean, created_at: string}} Person */
 /** @typedef {{id: string, at: string, event: string, actor: {id: string, name: string | null} | null, subject: {kind: string, id: string} | null, address?: string, detail?: Record<string, any>}} Entry */
-/** @typedef {{consent_required: boolean, consent_version: string, show_watchers: boolean}} Policy */
+/** @typedef {{consent_required: boolean, consent_below: number | null, consent_version: string, show_watchers: boolean}} Policy */
 /** @template T @typedef {{items: T[], next_cursor: string | null}} Page */
 
 /** @param {Record<string, string | undefined | null>} values */
@@ -52,7 +52,7 @@ export const listUsers = async ({ search, cursor } = {}) => page(await call("GET
 /** @param {object} form @returns {Promise<MadePerson>} */
 export const createUser = (form) => call("POST", "/admin/users", { body: form });
 
-/** @param {string} id @param {{role?: string, disabled?: boolean, display_name?: string}} change */
+/** @param {string} id @param {{role?: string, disabled?: boolean, display_name?: string, age_band?: string}} change */
 export const changeUser = (id, change) => call("PATCH", `/admin/users/${id}`, { body: change });
 
 /** @param {string} id */

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use fynq::id::Uuid;
-use fynq::identity::{MemberAs, Role};
+use fynq::identity::{AgeBand, MemberAs, Role};
 use fynq::store::people::{NewPerson, PersonChange};
 use fynq::store::{MessagesFrom, SessionChange, SessionsOf, Store};
 
@@ -58,8 +58,12 @@ async fn write_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
     let [owner, far] = [Actor::Owner, Actor::Far].map(|actor| uuid(&school.people[&actor].user_id));
     let (session, class) = (uuid(&school.sessions[&Actor::Owner]), uuid(&school.class));
     let title = SessionChange { title: Some(Some("taken")), subject: None };
-    let raised =
-        PersonChange { role: Some(Role::Admin), disabled: Some(true), display_name: Some("x".into()) };
+    let raised = PersonChange {
+        role: Some(Role::Admin),
+        disabled: Some(true),
+        display_name: Some("x".into()),
+        age_band: Some(AgeBand::Adult),
+    };
     // What the database refuses outright is refused as well.
     vec![
         done(
@@ -119,8 +123,13 @@ async fn the_store_gives_a_foreigner_nothing_by_any_function() {
         assert_eq!(school.fingerprint().await, before, "{actor:?} changed something");
     }
     // Not even an account for a school that is not theirs.
-    let new =
-        NewPerson { email: "new@school.example", password_hash: "x", role: Role::Admin, display_name: "" };
+    let new = NewPerson {
+        email: "new@school.example",
+        password_hash: "x",
+        role: Role::Admin,
+        display_name: "",
+        age_band: AgeBand::Adult,
+    };
     for actor in [Actor::Owner, Actor::Teach, Actor::Coll] {
         let made = store.create_person(uuid(&school.people[&actor].user_id), &new).await;
         assert!(!matches!(made, Ok(Some(_))), "{actor:?} makes an account");

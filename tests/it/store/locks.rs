@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::{add_student, new_session};
-use crate::support::pg::{Db, connect, settings_for};
+use crate::support::pg::{Db, PrivatePg, connect, settings_for, with_user};
 
 /// What runs as its owner whoever calls it.
 const DEFINERS: &[&str] = &[
@@ -173,6 +173,8 @@ async fn a_person_cannot_act_as_another_whatever_is_asked() {
     );
     for (sql, refused) in [
         ("UPDATE users SET role = 'admin'".to_owned(), true),
+        ("UPDATE users SET age_band = 'adult'".to_owned(), true),
+        ("UPDATE organisations SET consent_below = 13".to_owned(), true),
         (format!("UPDATE users SET display_name = 'x' WHERE id = '{other}'"), false),
         ("SELECT password_hash FROM users".to_owned(), true),
         (format!("UPDATE sessions SET title = 'x' WHERE id = '{foreign}'"), false),
@@ -226,8 +228,9 @@ async fn a_plain_owner_migrates_serves_and_sees_nothing_itself() {
         ))
         .await
         .unwrap();
-    let url = crate::support::pg::with_user(db.url(), &owner);
+    let url = with_user(db.url(), &owner);
     migrate::run(&Address::parse(&url, None).unwrap()).await.unwrap();
+    assert!(!may_shadow_our_tables(&db.app_url()).await);
     let store = super::open(&settings_for(&url)).await;
     let student = add_student(&admin).await;
     let session = new_session(&store, student).await;
@@ -247,6 +250,54 @@ async fn a_plain_owner_migrates_serves_and_sees_nothing_itself() {
     admin
         .batch_execute(&format!(
             "REASSIGN OWNED BY {owner} TO CURRENT_USER; DROP OWNED BY {owner}; DROP ROLE {owner}"
+        ))
+        .await
+        .unwrap();
+}
+
+/// One of ours by name would come before ours in every statement.
+async fn may_shadow_our_tables(url: &str) -> bool {
+    match connect(url).await.batch_execute("CREATE TEMPORARY TABLE users (id uuid)").await {
+        Ok(()) => true,
+        Err(error) => {
+            assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{error}");
+            false
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_login_makes_no_temporary_table() {
+    let db = Db::empty().await;
+    migrate::run(&Address::parse(db.url(), None).unwrap()).await.unwrap();
+    assert!(!may_shadow_our_tables(&db.app_url()).await);
+    assert!(!may_shadow_our_tables(&Db::new().await.app_url()).await, "the tests' own databases");
+    let private = PrivatePg::start().await;
+    let address = Address::parse(private.url(), None).unwrap();
+    migrate::run(&address).await.unwrap();
+    migrate::open_login(&address).await.unwrap();
+    assert!(!may_shadow_our_tables(&with_user(private.url(), migrate::LOGIN)).await, "the private server");
+}
+
+/// A right that is another's to take stays, and the migrations go on.
+#[tokio::test]
+async fn whoever_does_not_own_the_database_migrates_it_all_the_same() {
+    let db = Db::empty().await;
+    let admin = db.client().await;
+    let guest = format!("guest_{}", fynq::id::new().simple());
+    let name: String = admin.query_typed_one("SELECT current_database()::text", &[]).await.unwrap().get(0);
+    admin
+        .batch_execute(&format!(
+            "CREATE ROLE {guest} LOGIN CREATEROLE NOINHERIT; GRANT CREATE ON DATABASE {name} TO {guest}; \
+             ALTER SCHEMA public OWNER TO {guest}"
+        ))
+        .await
+        .unwrap();
+    migrate::run(&Address::parse(&with_user(db.url(), &guest), None).unwrap()).await.unwrap();
+    assert!(may_shadow_our_tables(&db.app_url()).await);
+    admin
+        .batch_execute(&format!(
+            "REASSIGN OWNED BY {guest} TO CURRENT_USER; DROP OWNED BY {guest}; DROP ROLE {guest}"
         ))
         .await
         .unwrap();

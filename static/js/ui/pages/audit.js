@@ -39,6 +39,7 @@ const sentences = {
   reset_code_issued: "Made a reset code",
   account_created: "A new account",
   role_changed: "Changed a role",
+  age_band_changed: "Changed how old somebody is",
   account_disabled: "Switched an account off",
   account_enabled: "Switched an account on",
   account_deleted: "Deleted an account",

@@ -15,6 +15,12 @@ import { attempt, download } from "./parts.js";
 /** @type {[string, string][]} */
 export const roles = [["student", "Student"], ["tutor", "Tutor"], ["admin", "Admin"]];
 
+/** @type {[string, string][]} */
+const ages = [["unknown", "We do not know"], ["under_13", "Under 13"], ["13_to_15", "13 to 15"], ["16_to_17", "16 or 17"], ["adult", "18 or older"]];
+
+/** How old somebody is; only the school says it. @param {string} value @returns {import("../form.js").Field} */
+export const ageField = (value) => ({ name: "age_band", label: "Age", type: "select", value, options: ages, hint: "The rules of your school may need a yes from the parents of younger students." });
+
 /** @param {string} role */
 export const roleName = (role) => roles.find(([name]) => name === role)?.[1] ?? role;
 
@@ -24,6 +30,17 @@ export async function changeRole(person, name, again) {
   const done = await askForm({
     title: `What is ${name}?`,
     fields: [{ name: "role", label: "Role", type: "select", value: person.role, options: roles, hint }],
+    confirm: "Save",
+    act: async (values) => void (await changeUser(person.id, values)),
+  });
+  if (done) await again();
+}
+
+/** @param {Person} person @param {string} name @param {Again} again */
+export async function changeAge(person, name, again) {
+  const done = await askForm({
+    title: `How old is ${name}?`,
+    fields: [ageField(person.age_band)],
     confirm: "Save",
     act: async (values) => void (await changeUser(person.id, values)),
   });

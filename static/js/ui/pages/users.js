@@ -7,7 +7,7 @@ import { openMenu } from "../menu.js";
 import { toast } from "../toast.js";
 import { dayOf } from "../when.js";
 import { button, pagedList, panel, row } from "./parts.js";
-import { changeRole, copyData, erase, resetCodeFor, roleName, roles, showCode, signOutEverywhere, turn, writeConsent } from "./user-acts.js";
+import { ageField, changeAge, changeRole, copyData, erase, resetCodeFor, roleName, roles, showCode, signOutEverywhere, turn, writeConsent } from "./user-acts.js";
 
 /** @typedef {import("../../net/school.js").Person} Person */
 /** @typedef {() => Promise<void>} Again */
@@ -58,6 +58,7 @@ function acts(person, name, self, again) {
   return [
     named,
     { glyph: "person", label: "Change role", act: () => changeRole(person, name, again) },
+    { glyph: "clock", label: "Change age", act: () => changeAge(person, name, again) },
     { glyph: "key", label: "Make a reset code", act: () => resetCodeFor(person, name) },
     { glyph: "check", label: "Write down a yes", act: () => writeConsent(person, name) },
     { glyph: "down", label: "Download their data", act: () => copyData(person) },
@@ -78,6 +79,7 @@ async function make(draw) {
       { name: "display_name", label: "Name", longest: 80, optional: true },
       { ...newPassword, name: "password", label: "First password", optional: true, hint: "Left empty, you get a code for them, and they choose a password themselves." },
       { name: "role", label: "Role", type: "select", value: "student", options: roles },
+      ageField("unknown"),
     ],
     confirm: "Make it",
     act: async ({ display_name: name, password, ...others }) => {
