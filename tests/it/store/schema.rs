@@ -50,6 +50,23 @@ async fn a_batch_finds_its_rows_by_their_key() {
     assert!(by_key >= 1200, "{by_key} rows were looked up");
 }
 
+/// Whoever signs in and every ticket asks for it: the planner has to put it into the statement.
+#[tokio::test]
+async fn whether_a_consent_is_asked_costs_no_call() {
+    let db = Db::new().await;
+    let client = db.client().await;
+    let ticket = include_str!("../../../sql/queries/accounts_ticket_redeem.sql").replace("$1", "''::bytea");
+    let standing = include_str!("../../../sql/queries/accounts_standing.sql").replace("$1", "'{}'::uuid[]");
+    for sql in [ticket, standing] {
+        client.batch_execute("BEGIN; SET LOCAL ROLE fynq_door").await.unwrap();
+        let plan = client.query_typed(&format!("EXPLAIN (VERBOSE) {sql}"), &[]).await.unwrap();
+        client.batch_execute("ROLLBACK").await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("consent_below") && !plan.contains("needs_consent"), "{plan}");
+    }
+}
+
 #[tokio::test]
 async fn several_at_once_migrate_once() {
     let db = Db::empty().await;
