@@ -41,7 +41,7 @@ impl Db {
             .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
             .await
             .unwrap();
-        // A database's own rights are not copied from a template: what V13 took from everybody here.
+        // A database's own rights are not copied from a template: what V12 took from everybody here.
         client.batch_execute(&format!("REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")).await.unwrap();
         Db { url: with_database(&cluster.url, &name), name }
     }
