@@ -98,6 +98,64 @@ pub enum Event {
         student: Uuid,
         why: Why,
     },
+    /// A socket on what goes on in the sessions of one's classes.
+    RosterOpened {
+        organisation: Uuid,
+        why: Why,
+    },
+    /// `opened`: the row of its beginning.
+    RosterClosed {
+        opened: Uuid,
+        organisation: Uuid,
+        end: &'static str,
+    },
+    /// About nobody: what is written down about a student is the student's to read.
+    Whispered {
+        session: Uuid,
+    },
+    WhisperWithdrawn {
+        session: Uuid,
+    },
+    Said {
+        session: Uuid,
+        student: Uuid,
+    },
+    TookOver {
+        session: Uuid,
+        student: Uuid,
+    },
+    HandedBack {
+        session: Uuid,
+        student: Uuid,
+    },
+    /// A tutor's control ended without their word.
+    ControlEnded {
+        session: Uuid,
+        student: Uuid,
+        end: &'static str,
+    },
+    HandClaimed {
+        session: Uuid,
+        student: Uuid,
+    },
+    Corrected {
+        session: Uuid,
+        student: Uuid,
+        message: Uuid,
+    },
+    /// A note on a student was written or changed. As of a whisper, the student is not told.
+    NoteWritten {
+        student: Uuid,
+    },
+    NoteDeleted {
+        student: Uuid,
+    },
+    /// Somebody else's session was looked at as it streamed.
+    ReplayRead {
+        session: Uuid,
+        student: Uuid,
+        why: Why,
+    },
     ConsentGiven {
         user: Uuid,
         by: &'static str,
@@ -170,6 +228,19 @@ impl Event {
             Event::ObservationOpened { .. } => "observation_opened",
             Event::ObservationClosed { .. } => "observation_closed",
             Event::ConversationRead { .. } => "conversation_read",
+            Event::RosterOpened { .. } => "roster_opened",
+            Event::RosterClosed { .. } => "roster_closed",
+            Event::Whispered { .. } => "whispered",
+            Event::WhisperWithdrawn { .. } => "whisper_withdrawn",
+            Event::Said { .. } => "said",
+            Event::TookOver { .. } => "took_over",
+            Event::HandedBack { .. } => "handed_back",
+            Event::ControlEnded { .. } => "control_ended",
+            Event::HandClaimed { .. } => "hand_claimed",
+            Event::Corrected { .. } => "corrected",
+            Event::NoteWritten { .. } => "note_written",
+            Event::NoteDeleted { .. } => "note_deleted",
+            Event::ReplayRead { .. } => "replay_read",
             Event::ConsentGiven { .. } => "consent_given",
             Event::ConsentWithdrawn { .. } => "consent_withdrawn",
             Event::PolicyChanged { .. } => "policy_changed",
@@ -219,6 +290,34 @@ impl Event {
             }
             Event::ConversationRead { session: None, student, why } => {
                 user(student, json!({"why": why.as_str()}))
+            }
+            Event::RosterOpened { organisation, why } => {
+                facts("organisation", organisation, None, json!({"why": why.as_str()}))
+            }
+            Event::RosterClosed { opened, organisation, end } => Facts {
+                closes: Some(opened),
+                ..facts("organisation", organisation, None, json!({"opened": opened, "end": end}))
+            },
+            Event::Whispered { session } | Event::WhisperWithdrawn { session } => {
+                facts("session", session, None, Value::Null)
+            }
+            Event::Said { session, student }
+            | Event::TookOver { session, student }
+            | Event::HandedBack { session, student }
+            | Event::HandClaimed { session, student } => {
+                facts("session", session, Some(student), Value::Null)
+            }
+            Event::ControlEnded { session, student, end } => {
+                facts("session", session, Some(student), json!({"end": end}))
+            }
+            Event::Corrected { session, student, message } => {
+                facts("session", session, Some(student), json!({"message": message}))
+            }
+            Event::NoteWritten { student } | Event::NoteDeleted { student } => {
+                facts("user", student, None, Value::Null)
+            }
+            Event::ReplayRead { session, student, why } => {
+                facts("session", session, Some(student), json!({"why": why.as_str()}))
             }
             Event::ConsentGiven { user: id, by } | Event::ConsentWithdrawn { user: id, by } => {
                 user(id, json!({"by": by}))

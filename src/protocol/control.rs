@@ -4,13 +4,16 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::clock::Timestamp;
 use crate::id::Uuid;
 use crate::identity::Role;
 
-use super::{ErrorCode, Message};
+use super::{ErrorCode, Message, Signals, Whispered};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = Named)]
 pub struct Person {
+    #[schema(value_type = String, format = Uuid)]
     pub id: Uuid,
     pub name: String,
 }
@@ -23,6 +26,18 @@ pub struct SessionState {
     pub hand_raised: bool,
     pub run: Option<Uuid>,
     pub watchers: Vec<Person>,
+    /// Only while a hand is up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hand: Option<HandUp>,
+}
+
+/// A raised hand: since when, and who has said that they are coming.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct HandUp {
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    #[schema(required)]
+    pub claimed_by: Option<Person>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -81,10 +96,35 @@ impl Control<'_> {
 
     /// The frame's text.
     pub fn frame(&self) -> Bytes {
-        #[derive(Serialize)]
-        struct Frame<'a> {
-            ctl: &'a Control<'a>,
-        }
-        super::event::to_json(&Frame { ctl: self })
+        frame(self)
     }
+}
+
+/// What tutors alone are told. A type of its own and not a `Control`: what may go to a student cannot
+/// hold a whisper.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ForTutors<'a> {
+    /// One whisper: it is kept, used or withdrawn.
+    Whispered(&'a Whispered),
+    /// All that still waits for the model.
+    Guidance {
+        items: &'a [Whispered],
+    },
+    Signals(&'a Signals),
+}
+
+impl ForTutors<'_> {
+    /// The frame's text.
+    pub fn frame(&self) -> Bytes {
+        frame(self)
+    }
+}
+
+fn frame(ctl: &impl Serialize) -> Bytes {
+    #[derive(Serialize)]
+    struct Frame<'a, T> {
+        ctl: &'a T,
+    }
+    super::event::to_json(&Frame { ctl })
 }
