@@ -404,3 +404,25 @@ pub fn within<T>(asking: Asking, work: impl FnOnce() -> T) -> T {
 pub fn asking() -> Asking {
     CURRENT.try_with(Asking::clone).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is written down about somebody is handed out to them: it must not betray what is kept from them.
+    #[test]
+    fn whispers_and_notes_are_about_nobody() {
+        let (session, student) = (crate::id::new(), crate::id::new());
+        for event in [
+            Event::Whispered { session },
+            Event::WhisperWithdrawn { session },
+            Event::NoteWritten { student },
+            Event::NoteDeleted { student },
+        ] {
+            assert_eq!(event.facts().about, None, "{}", event.name());
+        }
+        for event in [Event::Said { session, student }, Event::TookOver { session, student }] {
+            assert_eq!(event.facts().about, Some(student), "{}", event.name());
+        }
+    }
+}

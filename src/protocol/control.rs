@@ -128,3 +128,72 @@ fn frame(ctl: &impl Serialize) -> Bytes {
     }
     super::event::to_json(&Frame { ctl })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Signal, SignalKind, Until, WhisperKind, WhisperState};
+    use serde_json::{Value, json};
+
+    fn read(frame: &Bytes) -> Value {
+        serde_json::from_slice(frame).unwrap()
+    }
+
+    fn kay() -> Person {
+        Person { id: Uuid::nil(), name: "Ms Kay".into() }
+    }
+
+    #[test]
+    fn a_hand_is_part_of_the_state_only_while_it_is_up() {
+        let mut state = SessionState {
+            control: "ai",
+            tutor: None,
+            hand_raised: false,
+            run: None,
+            watchers: Vec::new(),
+            hand: None,
+        };
+        let bare = json!({"ctl": {
+            "type": "state", "control": "ai", "tutor": null, "hand_raised": false, "run": null, "watchers": [],
+        }});
+        assert_eq!(read(&Control::State(&state).frame()), bare);
+        state.hand = Some(HandUp { since: Timestamp::UNIX_EPOCH, claimed_by: None });
+        let hand = json!({"since": "1970-01-01T00:00:00Z", "claimed_by": null});
+        assert_eq!(read(&Control::State(&state).frame())["ctl"]["hand"], hand);
+    }
+
+    #[test]
+    fn what_tutors_alone_are_told_is_spelt_as_promised() {
+        let id = Uuid::nil();
+        let whispered = Whispered {
+            id,
+            by: kay(),
+            text: "Slower.".into(),
+            until: Until::Next,
+            kind: WhisperKind::Whisper,
+            state: WhisperState::Waiting,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let mut item = json!({
+            "id": id, "by": {"id": id, "name": "Ms Kay"}, "text": "Slower.", "until": "next",
+            "kind": "whisper", "state": "waiting", "at": "1970-01-01T00:00:00Z",
+        });
+        let guidance = ForTutors::Guidance { items: std::slice::from_ref(&whispered) };
+        assert_eq!(read(&guidance.frame()), json!({"ctl": {"type": "guidance", "items": [item]}}));
+        item["type"] = json!("whispered");
+        assert_eq!(read(&ForTutors::Whispered(&whispered).frame()), json!({"ctl": item}));
+        let since = Timestamp::UNIX_EPOCH;
+        let signals = Signals {
+            hand_raised: true,
+            items: vec![Signal { kind: SignalKind::OffTask, level: 1, since, why: "two of three".into() }],
+            ..Signals::default()
+        };
+        let told = json!({"ctl": {
+            "type": "signals", "hand_raised": true, "idle_s": 0, "struggling": {"score": 0, "why": ""},
+            "items": [
+                {"kind": "off_task", "level": 1, "since": "1970-01-01T00:00:00Z", "why": "two of three"},
+            ],
+        }});
+        assert_eq!(read(&ForTutors::Signals(&signals).frame()), told);
+    }
+}

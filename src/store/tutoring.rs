@@ -185,8 +185,11 @@ impl Store {
     }
 }
 
+/// A statement, and what of a row goes into it, if anything.
+type Keep = (&'static str, fn(&TutorRow) -> Option<Value>);
+
 /// Each statement takes its rows as one array of objects; in this order.
-const KEEPS: [(&str, fn(&TutorRow) -> Option<Value>); 7] = [
+const KEEPS: [Keep; 7] = [
     (include_str!("../../sql/queries/tutor_whispers.sql"), |row| match row {
         TutorRow::Whisper(new) => Some(json!({
             "id": new.id, "session": new.session, "tutor": new.tutor, "text": &*new.text, "until": new.until,
