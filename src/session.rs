@@ -4,11 +4,13 @@
 //!  Registry ──Handle──▶ mailbox ──▶ task: State ──▶ Log ◀── Cursor (sockets), Following (REST)
 //! ```
 
+mod board;
 mod commands;
 mod handle;
 mod log;
 mod registry;
 mod run;
+mod signals;
 mod state;
 mod task;
 #[cfg(test)]
@@ -23,10 +25,12 @@ use crate::clock::{self, Timestamp};
 use crate::protocol::ErrorCode;
 use crate::store::WriteError;
 
+pub use board::{Behind as BehindBoard, Board, Change, Shown, Tile, TileState, Watched};
 pub use handle::{Attachment, Following, Handle, Viewer};
 pub use log::ConnId;
 pub(crate) use log::{Behind, Cursor, Item};
 pub use registry::{OpenError, Registry};
+pub use signals::{Ended, Facts, ModelReport, judge};
 
 /// A command that was refused; nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq)]

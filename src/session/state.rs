@@ -220,7 +220,8 @@ impl State {
             }
         }
         let run = self.run.as_ref().filter(|run| run.announced()).map(|run| run.id);
-        SessionState { control: "ai", tutor: None, hand_raised: self.hand_raised, run, watchers }
+        let hand_raised = self.hand_raised;
+        SessionState { control: "ai", tutor: None, hand_raised, run, watchers, hand: None }
     }
 
     pub(super) fn announce(&self, out: &mut impl Out) {
@@ -287,6 +288,8 @@ impl State {
             usage: None,
             model: None,
             files: Vec::new(),
+            corrects: None,
+            corrected_by: None,
             created_at,
         }
     }

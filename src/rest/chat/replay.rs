@@ -66,6 +66,8 @@ mod tests {
             usage: None,
             model: None,
             files: Vec::new(),
+            corrects: None,
+            corrected_by: None,
             created_at: crate::clock::now(),
         }
     }

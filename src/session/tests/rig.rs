@@ -296,6 +296,10 @@ pub(super) fn nothing() -> Woken {
         last_ord: 0,
         messages: Vec::new(),
         has_more: false,
+        held: None,
+        control_epoch: 0,
+        hand: None,
+        whispers: Vec::new(),
     }
 }
 
