@@ -59,6 +59,7 @@ async fn control_moves_forwards_only() {
     let s = Staff::new().await;
     let control = |by, epoch| TutorRow::Control { session: s.session, by, epoch };
     s.keep(&[control(Some(s.teach), 3)]).await;
+    s.keep(&[control(None, 2)]).await;
     s.keep(&[control(None, 2), control(Some(s.second), 3)]).await;
     let woken = s.f.store.wake_session(s.session, 10, 10_000).await.unwrap().unwrap();
     let (held, epoch) = woken.held.unwrap();
@@ -178,6 +179,8 @@ async fn a_note_is_its_authors_to_change_and_its_schools_to_read() {
     assert!(store.delete_note(s.admin, one.id).await.unwrap());
     assert!(store.note(s.teach, one.id).await.unwrap().is_none());
     assert_eq!(store.note(s.teach, two.id).await.unwrap().unwrap().text, "New in town.");
+    let own = store.add_note(s.teach, student, "Once more.").await.unwrap().unwrap();
+    assert!(store.delete_note(s.teach, own.id).await.unwrap());
     // Nobody's note on themselves, none on who is not taught, none on who is not there.
     for (who, of) in [(s.teach, s.teach), (s.coll, student), (s.mate, student), (s.teach, id::new())] {
         assert!(store.add_note(who, of, "x").await.unwrap().is_none());
@@ -191,9 +194,11 @@ async fn a_replay_has_every_message_its_pace_and_the_acts() {
     let ended = s.signal(SignalKind::Idle);
     let at = fynq::clock::now();
     s.keep(&[TutorRow::SignalBegan(ended.clone()), TutorRow::SignalEnded { id: ended.id, at }]).await;
+    let said = s.say(3, None).await;
     // Neither twice, nor of a message that is not there.
     s.f.store.paces().note(s.session, s.reply.id, vec![(1, 1)]);
     s.f.store.paces().note(s.session, id::new(), vec![(1, 1)]);
+    s.f.store.paces().note(s.session, said.id, vec![(50, 5)]);
     s.f.store.paces().flush().await;
     let cut = Op::Supersede { session_id: s.session, from: 1, before: 2 };
     s.f.store.writer().commit(vec![cut], Patience::Refuse).await.unwrap();
@@ -202,7 +207,10 @@ async fn a_replay_has_every_message_its_pace_and_the_acts() {
     assert!(page.items[0].superseded && page.items[0].pace.is_none());
     let page = s.f.store.replay_of(s.teach, s.session, page.next, 1).await.unwrap();
     assert_eq!(page.items[0].pace.as_deref(), Some(&[(120, 3), (240, 2)][..]));
-    assert_eq!((page.items[0].message.content.as_str(), page.next), ("Four.", None));
+    assert_eq!(page.items[0].message.content, "Four.");
+    let page = s.f.store.replay_of(s.teach, s.session, page.next, 1).await.unwrap();
+    assert_eq!(page.items[0].pace.as_deref(), Some(&[(50, 5)][..]), "the lost ones took it with them");
+    assert_eq!(page.next, None);
     let acts = s.f.store.acts_of(s.teach, s.session, 10).await.unwrap();
     assert_eq!((acts.len(), acts[0].kind, acts[0].by.name.as_str()), (1, ActKind::Whispered, "Ms Kay"));
     assert_eq!(acts[0].whisper.as_ref().unwrap().0, "Ask for the slope.");
