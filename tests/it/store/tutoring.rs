@@ -194,10 +194,10 @@ async fn a_replay_has_every_message_its_pace_and_the_acts() {
     let ended = s.signal(SignalKind::Idle);
     let at = fynq::clock::now();
     s.keep(&[TutorRow::SignalBegan(ended.clone()), TutorRow::SignalEnded { id: ended.id, at }]).await;
+    let said = s.say(3, None).await;
     // Neither twice, nor of a message that is not there.
     s.f.store.paces().note(s.session, s.reply.id, vec![(1, 1)]);
     s.f.store.paces().note(s.session, id::new(), vec![(1, 1)]);
-    let said = s.say(3, None).await;
     s.f.store.paces().note(s.session, said.id, vec![(50, 5)]);
     s.f.store.paces().flush().await;
     let cut = Op::Supersede { session_id: s.session, from: 1, before: 2 };
