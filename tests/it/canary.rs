@@ -32,6 +32,8 @@ enum Kind {
     Words,
     /// What joins a class: for its tutors and admins.
     Code,
+    /// What staff write of a student or to the model: for the school's staff, never for a student.
+    Staff,
 }
 
 #[derive(Debug)]
@@ -75,7 +77,7 @@ fn may_read(reader: usize, mark: &Mark) -> bool {
     match mark.kind {
         _ if reader == mark.of => true,
         Kind::Secret => false,
-        Kind::Code => staff,
+        Kind::Code | Kind::Staff => staff,
         Kind::Words => staff && (role == "admin" || whose == "student"),
         Kind::Name => staff || (school == its_school && whose != "student"),
     }
@@ -262,6 +264,33 @@ async fn mistakes(school: &School, me: usize) {
     school.call(me, Method::PUT, "/users/me", Some(json!({"display_name": renamed}))).await;
 }
 
+/// What staff leave of their students: notes, and whispers of earlier.
+async fn staff_room(school: &School, sql: &tokio_postgres::Client, me: usize, all: &[(usize, String)]) {
+    let staff = school.people[me].client.user_id.clone();
+    for (of, session) in all.iter().filter(|(of, _)| CAST[*of].1 == CAST[me].1) {
+        let path = format!("/students/{}/notes", school.people[*of].client.user_id);
+        let note = school.post(me, &path, json!({"text": school.new_mark(me, Kind::Staff)})).await;
+        let note = format!("/notes/{}", note["id"].as_str().expect("a note"));
+        let text = school.new_mark(me, Kind::Staff);
+        school.call(me, Method::PATCH, &note, Some(json!({"text": text}))).await;
+        let wrong = school.new_mark(me, Kind::Staff);
+        school.post(me, &path, json!({"text": {"text": wrong}})).await;
+        school.post(me, &path, json!({"text": wrong, (wrong.clone()): wrong})).await;
+        for path in [format!("{path}?cursor={wrong}"), format!("/notes/{wrong}")] {
+            school.get(me, &path).await;
+        }
+        let mark = json!({"useful": true, "muted_minutes": 5});
+        school.call(me, Method::PUT, &format!("/sessions/{session}/signals/idle"), Some(mark)).await;
+        let whisper = format!(
+            "INSERT INTO whispers (id, session_id, tutor_id, text, until, kind, state, created_at) \
+             VALUES ('{}', '{session}', '{staff}', '{}', 'next', 'whisper', 'used', now())",
+            new_id(),
+            school.new_mark(me, Kind::Staff)
+        );
+        sql.batch_execute(&whisper).await.unwrap();
+    }
+}
+
 /// Those who may read others do, and those who may not try.
 async fn looking_around(school: &School, me: usize, sessions: &[String], all: &[(usize, String)]) {
     for session in sessions {
@@ -276,6 +305,9 @@ async fn looking_around(school: &School, me: usize, sessions: &[String], all: &[
         for path in [
             format!("/sessions/{session}"),
             format!("/sessions/{session}/messages"),
+            format!("/sessions/{session}/whispers"),
+            format!("/sessions/{session}/replay"),
+            format!("/students/{user}/notes"),
             format!("/chat/history/{user}"),
             format!("/admin/users/{user}/export"),
         ] {
@@ -301,13 +333,16 @@ async fn looking_around(school: &School, me: usize, sessions: &[String], all: &[
         "/users/me/export",
         "/users/me/usage",
         "/users/me/consent",
+        "/observe/marks",
         "/openapi.json",
     ] {
         school.get(me, path).await;
     }
     let classes = school.get(me, "/classes").await;
     for class in classes["items"].as_array().into_iter().flatten() {
-        school.get(me, &format!("/classes/{}/members", class["id"].as_str().unwrap())).await;
+        let class = class["id"].as_str().unwrap();
+        school.get(me, &format!("/classes/{class}/members")).await;
+        school.get(me, &format!("/classes/{class}/digest")).await;
     }
     let url = format!("http://{}/metrics", school.people[me].client.addr);
     let metrics = reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap();
@@ -345,7 +380,8 @@ async fn nobodys_words_and_secrets_reach_anybody_else_or_a_log() {
     ];
     settings.extend(SETTINGS);
     let mut process = Process::start(&settings).await;
-    let school = cast(&process, &database.client().await).await;
+    let sql = database.client().await;
+    let school = cast(&process, &sql).await;
     classes(&school).await;
     let students: Vec<usize> = school.students().collect();
     let sessions = join_all(students.iter().map(|me| async {
@@ -355,6 +391,8 @@ async fn nobodys_words_and_secrets_reach_anybody_else_or_a_log() {
     }));
     let sessions: Vec<(usize, String)> = sessions.await;
     let ids: Vec<String> = sessions.iter().map(|(_, id)| id.clone()).collect();
+    let staff = (0..CAST.len()).filter(|at| CAST[*at].0 != "student");
+    join_all(staff.map(|me| staff_room(&school, &sql, me, &sessions))).await;
     // All at once: lessons, those who watch them from beginning to end, and those who only try.
     let mut watching = Vec::new();
     for me in 0..CAST.len() {
@@ -395,7 +433,7 @@ fn judge(school: &School, log: &str, started: &str, calls: &[String]) {
         found.extend(foreign.map(|mark| format!("{} {at} read {mark:?}", person.role)));
     }
     // The words did arrive where they should: the marks can be found at all.
-    for mark in marks.iter().filter(|mark| mark.kind == Kind::Words) {
+    for mark in marks.iter().filter(|mark| matches!(mark.kind, Kind::Words | Kind::Staff)) {
         let all = school.people.iter().any(|person| person.heard.lock().unwrap().contains(&mark.text));
         assert!(all || calls.iter().any(|call| call.contains(&mark.text)), "{mark:?} went nowhere");
     }

@@ -113,6 +113,9 @@ pub(super) async fn fill(school: &School, row: &Row, actor: Actor, who: &Client)
     if all.contains("{pupil!}") {
         known("{pupil!}", school.fresh_pupil().await, new_id());
     }
+    if all.contains("{note!}") {
+        known("{note!}", school.fresh_note().await, new_id());
+    }
     if all.contains("{sign_in!}") {
         known("{sign_in!}", school.fresh_sign_in().await, new_id());
     }
@@ -147,6 +150,8 @@ fn own_words(school: &School, actor: Actor, who: &Client) -> Vec<(&'static str, 
         ("{my-org}", org),
         ("{email!}", format!("fresh-{}@school.example", new_id())),
         ("{org}", school.far_org.clone()),
+        ("{kind}", "idle".into()),
+        ("{no-kind}", "boredom".into()),
         ("{cursor}", school.cursor.clone()),
         ("{epoch}", school.socket.epoch.clone()),
         ("{expired-token}", school.expired_token.clone()),

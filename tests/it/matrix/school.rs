@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
-use super::founding::{claims, echo, id, join_code, lapse, mark_school, people, settle, speak};
+use super::founding::{claims, echo, id, join_code, lapse, mark_school, people, settle, speak, tutoring};
 use super::policy::Row;
 use crate::support::app::TestApp;
 use crate::support::client::Client;
@@ -104,6 +104,8 @@ pub(super) struct School {
     pub(super) message: String,
     pub(super) answer: String,
     pub(super) class: String,
+    /// The tutor's, on the owner.
+    pub(super) note: String,
     pub(super) sign_in: String,
     pub(super) cursor: String,
     pub(super) far_org: String,
@@ -145,6 +147,7 @@ impl School {
         let socket = owner.socket(&sessions[&Owner]).await;
         // A second turn, so that the log holds something to resume.
         let (message, answer) = said.remove(&Owner).unwrap();
+        let note = tutoring(&sql, &people, &sessions[&Owner], &mut marks).await;
         let sign_in = claims(&owner.token)["session_id"].as_str().unwrap().to_owned();
         owner.session().await;
         let page = owner.get("/sessions?limit=1").await.ok(200);
@@ -165,6 +168,7 @@ impl School {
             message,
             answer,
             class,
+            note,
             sign_in,
             cursor,
             far_org,
@@ -202,29 +206,37 @@ impl School {
             "code" => ("code", Owner),
             "organisation" => ("organisation", Owner),
             "sign_in" => ("sign-in", Owner),
-            "audit" => ("session", Owner),
+            "audit" | "mark" => ("session", Owner),
+            "whisper" => ("whisper", Owner),
+            "note" => ("note", Owner),
             other => panic!("no mark for {other}"),
         };
         let mark = self.marks.iter().find(|mark| mark.what == what && mark.of == of).expect(what);
         text.contains(&mark.text)
     }
 
-    /// Forgets people who were made for one cell.
+    /// Forgets people and notes that were made for one cell.
     pub(super) async fn tidy(&self) {
-        self.sql.batch_execute("DELETE FROM users WHERE email LIKE 'fresh-%'").await.unwrap();
+        let sql = format!(
+            "DELETE FROM users WHERE email LIKE 'fresh-%'; DELETE FROM tutor_notes WHERE id <> '{}'",
+            self.note
+        );
+        self.sql.batch_execute(&sql).await.unwrap();
     }
 
-    /// All that a refused request must leave as it was.
+    /// All that a refused request must leave as it was. That somebody came to watch or left, what the server
+    /// noticed meanwhile and how an answer streamed is no doing of a request.
     pub(super) async fn fingerprint(&self) -> String {
         let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace \
                       AND relkind = 'r' AND relname NOT IN ('sign_ins', 'refresh_tokens', 'socket_tickets', \
-                      'audit', 'audit_log', 'refinery_schema_history')";
+                      'audit', 'audit_log', 'refinery_schema_history', 'signal_events', 'message_paces')";
         let tables: Vec<String> =
             self.sql.query_typed(tables, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
         let parts = tables.iter().map(|name| {
             format!(
                 "(SELECT count(*) || coalesce(md5(string_agg(j, ',' ORDER BY j)), '') \
-                 FROM (SELECT (to_jsonb(t) - 'done')::text AS j FROM {name} t) x)"
+                 FROM (SELECT (to_jsonb(t) - 'done')::text AS j FROM {name} t \
+                 WHERE coalesce(to_jsonb(t) ->> 'kind', '') NOT IN ('joined', 'left')) x)"
             )
         });
         let all = format!("SELECT concat_ws(' ', {})", parts.collect::<Vec<_>>().join(", "));
@@ -303,6 +315,18 @@ impl School {
             ))
             .await
             .unwrap();
+        id
+    }
+
+    /// A note of the tutor's on the owner.
+    pub(super) async fn fresh_note(&self) -> String {
+        let id = new_id();
+        let (owner, teach) = (&self.people[&Owner].user_id, &self.people[&Teach].user_id);
+        let sql = format!(
+            "INSERT INTO tutor_notes (id, org_id, student_id, author_id, text, created_at, updated_at) \
+             VALUES ('{id}', '{HERE}', '{owner}', '{teach}', 'Fresh', now(), now())"
+        );
+        self.sql.batch_execute(&sql).await.unwrap();
         id
     }
 
