@@ -149,7 +149,8 @@ mod tests {
         assert!(good(r#"{"text":"Two lines\nare well."}"#));
         assert!(good(&format!(r#"{{"text":"{}"}}"#, "ü".repeat(4000))));
         assert!(!good(&format!(r#"{{"text":"{}"}}"#, "x".repeat(4001))));
-        for bad in [r#"{}"#, r#"{"text":""}"#, r#"{"text":" \n"}"#, r#"{"text":"a\u0000"}"#, r#"{"text":null}"#]
+        for bad in
+            [r#"{}"#, r#"{"text":""}"#, r#"{"text":" \n"}"#, r#"{"text":"a\u0000"}"#, r#"{"text":null}"#]
         {
             assert!(!good(bad), "{bad}");
         }
