@@ -38,6 +38,8 @@ use crate::protocol::{ErrorCode, FinishReason, Usage};
 pub enum Speaker {
     User,
     Model,
+    /// A human tutor, to the student.
+    Human,
 }
 
 #[derive(Clone, Debug)]
@@ -46,11 +48,13 @@ pub struct Turn {
     pub text: Arc<str>,
 }
 
-/// The conversation, oldest first; the last turn is the user's. The client cuts it to the token
+/// The conversation, oldest first; of the student and the model, the last turn is the student's. The client cuts it to the token
 /// budget and adds the system instruction.
 #[derive(Clone, Debug, Default)]
 pub struct Prompt {
     pub turns: Vec<Turn>,
+    /// What human tutors told the model alone, oldest first; the student never sees it.
+    pub guidance: Vec<Arc<str>>,
 }
 
 /// What an answer says while it comes. `End` comes exactly once, last; then the stream is over.

@@ -21,7 +21,7 @@ pub(super) fn estimate(text: &str) -> u64 {
 pub(super) fn select(turns: &[Turn], budget: u64) -> Vec<&Turn> {
     let mut said: Vec<&Turn> = turns.iter().filter(|turn| !turn.text.trim().is_empty()).collect();
     // A request that ends with the model's own words is refused, too.
-    while said.last().is_some_and(|turn| turn.speaker == Speaker::Model) {
+    while said.last().is_some_and(|turn| turn.speaker != Speaker::User) {
         said.pop();
     }
     let mut cost = 0;
@@ -46,7 +46,7 @@ pub(super) fn contents<'a>(turns: &[&'a Turn]) -> Vec<Content<'a>> {
         .map(|same| Content {
             role: match same[0].speaker {
                 Speaker::User => "user",
-                Speaker::Model => "model",
+                Speaker::Model | Speaker::Human => "model",
             },
             parts: same.iter().map(|turn| TextPart { text: &turn.text }).collect(),
         })

@@ -119,6 +119,7 @@ impl Window {
                     text: message.content.as_str().into(),
                 })
                 .collect(),
+            guidance: Vec::new(),
         }
     }
 }

@@ -222,7 +222,7 @@ async fn what_is_sent_is_the_conversation_and_the_instruction() {
         turn(Speaker::Model, "Was meinst du?"),
         turn(Speaker::User, "5/6"),
     ];
-    let heard = listen(upstream.model().answer(Prompt { turns })).await;
+    let heard = listen(upstream.model().answer(Prompt { turns, ..Prompt::default() })).await;
     assert_eq!(heard.end.outcome, Outcome::Finished(FinishReason::Stop));
     let sent = upstream.get("/__emu/requests").await;
     assert_eq!(sent[0]["path"], "/v1beta/models/gemini-test:streamGenerateContent");

@@ -48,7 +48,7 @@ fn neighbours_of_one_speaker_are_one_turn() {
 
 #[test]
 fn the_body_is_what_google_reads() {
-    let prompt = Prompt { turns: turns(&[('u', "hi \"you\"")]) };
+    let prompt = Prompt { turns: turns(&[('u', "hi \"you\"")]), ..Prompt::default() };
     let request = body(&prompt, "be kind", 1000, Some(99)).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&request.json).unwrap();
     assert_eq!(
