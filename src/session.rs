@@ -6,10 +6,15 @@
 
 mod board;
 mod commands;
+mod control;
+mod guidance;
 mod handle;
 mod log;
+mod notice;
+mod presence;
 mod registry;
 mod run;
+mod says;
 mod signals;
 mod state;
 mod task;
@@ -26,7 +31,7 @@ use crate::protocol::ErrorCode;
 use crate::store::WriteError;
 
 pub use board::{Behind as BehindBoard, Board, Change, Shown, Tile, TileState, Watched};
-pub use handle::{Attachment, Following, Handle, Viewer};
+pub use handle::{Attachment, Following, Handle, Leaving, Viewer};
 pub use log::ConnId;
 pub(crate) use log::{Behind, Cursor, Item};
 pub use registry::{OpenError, Registry};

@@ -259,6 +259,7 @@ pub struct Woken {
     pub show_watchers: bool,
     pub student_name: String,
     pub title: Option<String>,
+    pub subject: Option<String>,
     pub hand_raised: bool,
     /// Commands without a message that took effect, the newest first.
     pub done: Vec<Uuid>,

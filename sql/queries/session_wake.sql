@@ -1,6 +1,6 @@
 -- The places of what waits for its run begin at $2: they say nothing about the conversation's.
 SELECT s.id, s.student_id, coalesce(nullif(u.display_name, ''), split_part(u.email, '@', 1)) AS student_name,
-       s.title, s.hand_raised, s.hand_raised_at, s.hand_claimed_by, s.updated_at, s.done, s.org_id,
+       s.title, s.subject, s.hand_raised, s.hand_raised_at, s.hand_claimed_by, s.updated_at, s.done, s.org_id,
        o.show_watchers, s.control, s.control_by, s.control_epoch,
        coalesce(nullif(h.display_name, ''), split_part(h.email, '@', 1), '') AS control_name,
        coalesce(nullif(k.display_name, ''), split_part(k.email, '@', 1), '') AS claimed_name,

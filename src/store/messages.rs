@@ -65,6 +65,7 @@ impl Store {
             student_id: row.try_get("student_id")?,
             student_name: row.try_get("student_name")?,
             title: row.try_get("title")?,
+            subject: row.try_get("subject")?,
             hand_raised: row.try_get("hand_raised")?,
             done: row.try_get("done")?,
             org_id: row.try_get("org_id")?,
