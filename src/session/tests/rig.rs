@@ -237,6 +237,8 @@ impl Rig {
     fn message(&self, id: Uuid, row: &Row) -> WokenMessage {
         let mut message = self.state.message(id, id, row.role, row.content.clone(), Timestamp::UNIX_EPOCH);
         message.status = row.status;
+        message.author.kind = row.kind;
+        message.corrects = row.edits.filter(|_| row.kind == AuthorKind::Tutor);
         WokenMessage { message, ord: row.ord, edits: row.edits }
     }
 
