@@ -115,6 +115,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(classes::members, classes::add_member))
         .routes(routes!(classes::remove_member))
         .routes(routes!(tutoring::whispers))
+        .routes(routes!(tutoring::claim))
         .routes(routes!(tutoring::mark))
         .routes(routes!(tutoring::marks))
         .routes(routes!(replay::replay))

@@ -223,6 +223,7 @@ mod tests {
             "post /api/v1/classes/{id}/members",
             "delete /api/v1/classes/{id}/members/{user_id}",
             "get /api/v1/sessions/{id}/whispers",
+            "post /api/v1/sessions/{id}/claim",
             "put /api/v1/sessions/{id}/signals/{kind}",
             "get /api/v1/sessions/{id}/replay",
             "get /api/v1/observe/marks",

@@ -1,4 +1,5 @@
-//! What tutors read and say of a session beside its socket: whispers, and what they think of signals.
+//! What tutors read and do of a session beside its socket: whispers, a raised hand, and what they think of
+//! signals.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
@@ -13,7 +14,7 @@ use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
 use crate::identity::Principal;
 use crate::problem::Problem;
-use crate::protocol::{SignalKind, Whispered};
+use crate::protocol::{ErrorCode, HandUp, SignalKind, Whispered};
 use crate::store::{self, MarkChange, StoreError};
 
 use super::input::{Id, Valid, ValidQuery, given, parse_id};
@@ -41,6 +42,36 @@ pub(super) async fn whispers(
     app.auth.watched_session(&who, session).await?;
     let page = app.store.whispers_of(who.user_id, session, query.after()?, query.limit()).await?;
     Ok(Json(Page::of(page, |whisper| whisper)))
+}
+
+/// A raised hand, and who comes to it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Claimed {
+    hand: HandUp,
+}
+
+/// Comes to a raised hand, from the wall; the student is told who. Again by the same person: the same answer.
+#[utoipa::path(
+    post, path = "/sessions/{id}/claim", tag = "tutoring", params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, body = Claimed),
+        (status = 403, description = "`forbidden`: one's own"),
+        (status = 409, description = "`claimed`: somebody else is coming, `detail` says who; `no_hand`"),
+    )
+)]
+pub(super) async fn claim(
+    State(app): State<App>,
+    who: Principal,
+    Id(session): Id,
+) -> Result<Json<Claimed>, Problem> {
+    app.auth.watched_session(&who, session).await?;
+    let handle = app.sessions.open(session).await?;
+    let hand = handle.claim(&who).await.map_err(|refused| match refused.code {
+        ErrorCode::ControlHeld => Problem::claimed().because(refused.message),
+        ErrorCode::InvalidCommand => Problem::no_hand(),
+        _ => refused.into(),
+    })?;
+    Ok(Json(Claimed { hand }))
 }
 
 /// A kind of signal on a session, from the path. What is no such kind names nothing: 404.

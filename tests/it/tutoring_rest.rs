@@ -68,6 +68,36 @@ async fn whispers_are_listed_newest_first_for_those_who_watch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_raised_hand_is_claimed_from_the_wall_by_one() {
+    let school = School::start().await;
+    let path = format!("/sessions/{}/claim", school.session);
+    let claim = async |who: &Client| who.post(&path, json!({})).await;
+    claim(&school.tia).await.assert_problem(409, "no_hand");
+    let mut ada = school.ada.socket(&school.session).await;
+    ada.command("raise_hand").await;
+    let up = ada.control("state").await;
+    assert_eq!(up["hand"]["claimed_by"], Value::Null, "{up}");
+    let tia = json!({"id": school.tia.user_id, "name": "tia"});
+    let claimed = claim(&school.tia).await.ok(200);
+    assert_eq!(claimed, json!({"hand": {"since": up["hand"]["since"], "claimed_by": tia}}));
+    assert_eq!(ada.control("state").await["hand"], claimed["hand"], "the student sees who comes");
+    assert_eq!(claim(&school.tia).await.ok(200), claimed, "again is the same");
+    let second = claim(&school.root).await;
+    second.assert_problem(409, "claimed");
+    assert!(second.body["detail"].as_str().unwrap().starts_with("tia "), "{second:?}");
+    claim(&school.ada).await.assert_problem(403, "forbidden");
+    for who in [&school.bob, &school.uwe, &school.tom, &school.rex] {
+        claim(who).await.assert_problem(404, "not_found");
+    }
+    school.app.server().app().audit.flush().await;
+    let rows = format!(
+        "SELECT count(*) FROM audit WHERE event = 'hand_claimed' AND actor_id = '{}' AND address IS NOT NULL",
+        school.tia.user_id
+    );
+    assert_eq!(school.app.count(&rows).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_signal_is_muted_and_marked_for_oneself() {
     let school = School::start().await;
     let path = |kind: &str| format!("/sessions/{}/signals/{kind}", school.session);

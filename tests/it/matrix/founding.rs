@@ -83,14 +83,14 @@ pub(super) async fn speak(
     (session, (id("message"), id("reply")))
 }
 
-/// What the tutor left at the owner's session and of the owner: a whisper that was used, a mark, and a note,
-/// whose id it gives.
+/// What the tutor left at the owner's session and of the owner: a mark, a note and a whisper that was used;
+/// gives the ids of these two.
 pub(super) async fn tutoring(
     sql: &tokio_postgres::Client,
     people: &HashMap<Actor, Client>,
     session: &str,
     marks: &mut Vec<Mark>,
-) -> String {
+) -> (String, String) {
     let (owner, teach) = (&people[&Owner].user_id, &people[&Teach].user_id);
     let (note, whisper) = (new_id(), new_id());
     for what in ["whisper", "note"] {
@@ -115,7 +115,7 @@ pub(super) async fn tutoring(
     for (what, text) in [("whisper id", &whisper), ("note id", &note)] {
         marks.push(Mark { what, of: Owner, text: text.clone(), seen_by: vec![Teach, Admin] });
     }
-    note
+    (note, whisper)
 }
 
 pub(super) fn mark_school(marks: &mut Vec<Mark>, people: &HashMap<Actor, Client>, code: &str, far_org: &str) {
