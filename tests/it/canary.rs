@@ -239,6 +239,8 @@ async fn guided(school: &School, me: usize, tutor: usize, session: &str) {
     let first = socket.ask(&say()).await;
     socket.run_end().await;
     let messages = school.get(me, &format!("/sessions/{session}/messages?limit=100")).await;
+    let last = messages["items"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["status"], "complete", "the model answers what it was guided to: {last}");
     let answers = messages["items"].as_array().unwrap().iter();
     let answer = answers.filter(|message| message["author"]["kind"] == "assistant").next_back().unwrap();
     for mut said in [json!({"type": "say"}), json!({"type": "correct", "message": answer["id"]})] {
@@ -430,7 +432,10 @@ async fn model(mut model: Model, calls: Arc<Mutex<Vec<String>>>) {
     while let Some(call) = model.call_ever().await {
         calls.lock().unwrap().push(call.request.to_string());
         let said = call.turns().pop().map(|(_, text)| text).unwrap_or_default();
-        if said.starts_with("fail") {
+        // A question that failed stays unanswered, and the next one is in the same turn.
+        let last = &call.request["contents"].as_array().unwrap().last().unwrap()["parts"];
+        let last = last.as_array().unwrap().last().unwrap()["text"].as_str().unwrap();
+        if last.starts_with("fail") {
             let said = format!("{said} {}", call.request);
             call.refuse(400, json!({"error": {"code": 400, "message": said, "status": "INVALID_ARGUMENT"}}));
         } else {
