@@ -123,6 +123,11 @@ fn a_human_tutor_costs_as_much_of_the_budget_as_anybody() {
     assert_eq!(kept(16), (all(&["three"]), all(&["four", "five"])));
     assert_eq!(kept(11), (all(&["three"]), all(&["five"])));
     assert_eq!(kept(0), (all(&["three"]), all(&[])), "the question goes whatever it costs");
+    // No gap: where the newest does not fit, nothing older is sent instead.
+    let long = "x".repeat(400);
+    let talk = turns(&[('u', "one"), ('m', "two"), ('u', "three"), ('h', &long)]);
+    let selected = select(&talk, 50);
+    assert_eq!((selected.turns.len(), selected.after.len()), (1, 0));
 }
 
 #[test]
