@@ -235,6 +235,16 @@ async fn what_is_sent_is_the_conversation_and_the_instruction() {
 }
 
 #[tokio::test]
+async fn the_practice_model_knows_guidance_when_it_is_sent_some() {
+    let upstream = Upstream::start().await;
+    let guided = Prompt { guidance: vec!["Ask for the slope.".into()], ..ask("What is a line?") };
+    let heard = listen(upstream.model().answer(guided)).await;
+    assert!(heard.text.starts_with("Let me come at this") && !heard.text.contains("slope"), "{}", heard.text);
+    let heard = listen(upstream.model().answer(ask("What is a line?"))).await;
+    assert!(!heard.text.starts_with("Let me come at this"), "{}", heard.text);
+}
+
+#[tokio::test]
 async fn nothing_to_answer_is_no_call() {
     let upstream = Upstream::start().await;
     let heard = listen(upstream.model().answer(Prompt::default())).await;
