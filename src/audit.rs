@@ -2,16 +2,17 @@
 //!
 //! An event holds ids and words of ours, never a person's: no name, no address of e-mail, no text.
 
-use std::collections::HashMap;
+mod quiet;
+
 use std::future::Future;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
 use crate::id::Uuid;
 use crate::identity::{AgeBand, Principal, Role};
+
+pub use quiet::{Quiet, network};
 
 /// Everything that is written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +107,64 @@ pub enum Event {
         student: Uuid,
         why: Why,
     },
+    /// A socket on what goes on in the sessions of one's classes.
+    RosterOpened {
+        organisation: Uuid,
+        why: Why,
+    },
+    /// `opened`: the row of its beginning.
+    RosterClosed {
+        opened: Uuid,
+        organisation: Uuid,
+        end: &'static str,
+    },
+    /// About nobody: what is written down about a student is the student's to read.
+    Whispered {
+        session: Uuid,
+    },
+    WhisperWithdrawn {
+        session: Uuid,
+    },
+    Said {
+        session: Uuid,
+        student: Uuid,
+    },
+    TookOver {
+        session: Uuid,
+        student: Uuid,
+    },
+    HandedBack {
+        session: Uuid,
+        student: Uuid,
+    },
+    /// A tutor's control ended without their word.
+    ControlEnded {
+        session: Uuid,
+        student: Uuid,
+        end: &'static str,
+    },
+    HandClaimed {
+        session: Uuid,
+        student: Uuid,
+    },
+    Corrected {
+        session: Uuid,
+        student: Uuid,
+        message: Uuid,
+    },
+    /// A note on a student was written or changed. As of a whisper, the student is not told.
+    NoteWritten {
+        student: Uuid,
+    },
+    NoteDeleted {
+        student: Uuid,
+    },
+    /// Somebody else's session was looked at as it streamed.
+    ReplayRead {
+        session: Uuid,
+        student: Uuid,
+        why: Why,
+    },
     ConsentGiven {
         user: Uuid,
         by: &'static str,
@@ -180,6 +239,19 @@ impl Event {
             Event::ObservationOpened { .. } => "observation_opened",
             Event::ObservationClosed { .. } => "observation_closed",
             Event::ConversationRead { .. } => "conversation_read",
+            Event::RosterOpened { .. } => "roster_opened",
+            Event::RosterClosed { .. } => "roster_closed",
+            Event::Whispered { .. } => "whispered",
+            Event::WhisperWithdrawn { .. } => "whisper_withdrawn",
+            Event::Said { .. } => "said",
+            Event::TookOver { .. } => "took_over",
+            Event::HandedBack { .. } => "handed_back",
+            Event::ControlEnded { .. } => "control_ended",
+            Event::HandClaimed { .. } => "hand_claimed",
+            Event::Corrected { .. } => "corrected",
+            Event::NoteWritten { .. } => "note_written",
+            Event::NoteDeleted { .. } => "note_deleted",
+            Event::ReplayRead { .. } => "replay_read",
             Event::ConsentGiven { .. } => "consent_given",
             Event::ConsentWithdrawn { .. } => "consent_withdrawn",
             Event::PolicyChanged { .. } => "policy_changed",
@@ -230,6 +302,34 @@ impl Event {
             }
             Event::ConversationRead { session: None, student, why } => {
                 user(student, json!({"why": why.as_str()}))
+            }
+            Event::RosterOpened { organisation, why } => {
+                facts("organisation", organisation, None, json!({"why": why.as_str()}))
+            }
+            Event::RosterClosed { opened, organisation, end } => Facts {
+                closes: Some(opened),
+                ..facts("organisation", organisation, None, json!({"opened": opened, "end": end}))
+            },
+            Event::Whispered { session } | Event::WhisperWithdrawn { session } => {
+                facts("session", session, None, Value::Null)
+            }
+            Event::Said { session, student }
+            | Event::TookOver { session, student }
+            | Event::HandedBack { session, student }
+            | Event::HandClaimed { session, student } => {
+                facts("session", session, Some(student), Value::Null)
+            }
+            Event::ControlEnded { session, student, end } => {
+                facts("session", session, Some(student), json!({"end": end}))
+            }
+            Event::Corrected { session, student, message } => {
+                facts("session", session, Some(student), json!({"message": message}))
+            }
+            Event::NoteWritten { student } | Event::NoteDeleted { student } => {
+                facts("user", student, None, Value::Null)
+            }
+            Event::ReplayRead { session, student, why } => {
+                facts("session", session, Some(student), json!({"why": why.as_str()}))
             }
             Event::ConsentGiven { user: id, by } | Event::ConsentWithdrawn { user: id, by } => {
                 user(id, json!({"by": by}))
@@ -345,75 +445,24 @@ fn log(
     );
 }
 
-/// The same thing from the same address, or by the same person, is written down once in this time …
-const QUIET_FOR: Duration = Duration::from_secs(60);
-/// … for as many of them as this; when it is full, whoever asks decides what becomes of the rest.
-const QUIET: usize = 10_000;
-
-/// Who was heard of a moment ago.
-#[derive(Default)]
-pub struct Quiet(Mutex<HashMap<(&'static str, u128, u128), Instant>>);
-
-impl Quiet {
-    /// Whether this was not said within the last minute. `None`: there is no room to remember that it was.
-    pub fn is_news(&self, kind: &'static str, who: u128, what: u128) -> Option<bool> {
-        self.is_news_at(kind, who, what, Instant::now())
-    }
-
-    fn is_news_at(&self, kind: &'static str, who: u128, what: u128, now: Instant) -> Option<bool> {
-        let is_old = |at: &Instant| now.duration_since(*at) >= QUIET_FOR;
-        let mut quiet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = quiet.get_mut(&(kind, who, what)) {
-            let news = is_old(at);
-            if news {
-                *at = now;
-            }
-            return Some(news);
-        }
-        if quiet.len() >= QUIET {
-            quiet.retain(|_, at| !is_old(at));
-        }
-        (quiet.len() < QUIET).then(|| {
-            quiet.insert((kind, who, what), now);
-            true
-        })
-    }
-
-    /// As `line`, once a minute for the same person or address.
-    pub fn line(&self, event: &'static str, what: &'static str, who: Option<Uuid>, address: Option<IpAddr>) {
-        let mut asking = asking();
-        asking.address = address.or(asking.address);
-        let key = who.map_or_else(|| asking.address.map_or(0, network), |id| id.as_u128());
-        if self.is_news(what, key, 0) == Some(true) {
-            log(asking, event, what, who, None);
-        }
-    }
-}
-
-/// An IPv6 client owns a /64 and counts as one.
-pub fn network(address: IpAddr) -> u128 {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).to_bits(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What is written down about somebody is handed out to them: it must not betray what is kept from them.
     #[test]
-    fn what_was_written_down_a_moment_ago_is_not_again() {
-        let (quiet, now) = (Quiet::default(), Instant::now());
-        assert_eq!(quiet.is_news_at("a", 1, 2, now), Some(true));
-        assert_eq!(quiet.is_news_at("a", 1, 2, now + QUIET_FOR / 2), Some(false));
-        assert_eq!(quiet.is_news_at("a", 1, 3, now), Some(true));
-        assert_eq!(quiet.is_news_at("b", 1, 2, now), Some(true));
-        assert_eq!(quiet.is_news_at("a", 1, 2, now + QUIET_FOR), Some(true));
-        for n in 0..QUIET as u128 {
-            quiet.is_news_at("a", 3, n, now);
+    fn whispers_and_notes_are_about_nobody() {
+        let (session, student) = (crate::id::new(), crate::id::new());
+        for event in [
+            Event::Whispered { session },
+            Event::WhisperWithdrawn { session },
+            Event::NoteWritten { student },
+            Event::NoteDeleted { student },
+        ] {
+            assert_eq!(event.facts().about, None, "{}", event.name());
         }
-        assert_eq!(quiet.is_news_at("a", 4, 4, now), None);
-        assert_eq!(quiet.is_news_at("a", 4, 4, now + QUIET_FOR), Some(true), "the old ones made room");
+        for event in [Event::Said { session, student }, Event::TookOver { session, student }] {
+            assert_eq!(event.facts().about, Some(student), "{}", event.name());
+        }
     }
 }

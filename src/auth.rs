@@ -34,7 +34,7 @@ use crate::problem::Problem;
 use crate::store::Store;
 use crate::store::accounts::{Account, SignIn};
 
-pub use access::{admin, forbidden, to_class};
+pub use access::{admin, forbidden, staff, to_class};
 pub use device::device;
 pub use limits::{Attempt, LEFT, Limits, POLICY, Place, quota, tallied};
 pub use reset::{ResetCode, operators_reset_code};

@@ -170,6 +170,8 @@ pub enum LogFormat {
 pub struct Session {
     /// A session with no socket and no run leaves memory after this long.
     pub idle_after: Duration,
+    /// A tutor's control ends when they have had no socket on the session for this long.
+    pub lapse_after: Duration,
     /// The log keeps at most this many bytes of entries for those who come back.
     pub log_bytes: usize,
     /// How often a running answer is checkpointed at least.
@@ -231,6 +233,7 @@ impl Default for Settings {
             metrics_token: None,
             session: Session {
                 idle_after: Duration::from_secs(300),
+                lapse_after: Duration::from_secs(60),
                 log_bytes: 1 << 20,
                 checkpoint_every: Duration::from_millis(800),
                 checkpoint_bytes: 4096,

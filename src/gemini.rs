@@ -38,19 +38,33 @@ use crate::protocol::{ErrorCode, FinishReason, Usage};
 pub enum Speaker {
     User,
     Model,
+    /// A human tutor, to the student.
+    Human,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Turn {
     pub speaker: Speaker,
     pub text: Arc<str>,
 }
 
-/// The conversation, oldest first; the last turn is the user's. The client cuts it to the token
-/// budget and adds the system instruction.
-#[derive(Clone, Debug, Default)]
+/// The conversation, oldest first. The client cuts it to the token budget, ends it with the student's last
+/// turn and adds the system instruction; what a human tutor said since goes beside that.
+#[derive(Clone, Default)]
 pub struct Prompt {
     pub turns: Vec<Turn>,
+    /// What human tutors told the model alone, oldest first; the student never sees it.
+    pub guidance: Vec<Arc<str>>,
+}
+
+impl fmt::Debug for Prompt {
+    /// Without anybody's words: they belong into no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prompt")
+            .field("turns", &self.turns.len())
+            .field("guidance", &self.guidance.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What an answer says while it comes. `End` comes exactly once, last; then the stream is over.

@@ -91,6 +91,9 @@ problems! {
     email_not_confirmed = FORBIDDEN, "E-mail not confirmed", "Open the link in the message that was sent to this address, then sign in.";
     email_taken = CONFLICT, "E-mail taken", "There is an account with this e-mail address already.";
     queue_full = CONFLICT, "Queue full", "Four messages are already waiting for an answer.";
+    /// `detail` names who it was.
+    claimed = CONFLICT, "Claimed", "Somebody else is coming already.";
+    no_hand = CONFLICT, "No hand", "No hand is up in this session.";
     conflict = CONFLICT, "Conflict", "The state of the resource does not allow that.";
     /// A change that would leave an organisation with nobody to run it.
     last_admin = CONFLICT, "Last admin", "This is the last admin of the organisation.";

@@ -11,14 +11,18 @@ mod asyncapi;
 mod chat;
 mod classes;
 mod credentials;
+mod digest;
 mod docs;
 mod export;
 mod health;
 mod input;
+mod notes;
 mod page;
 mod records;
+mod replay;
 mod sessions;
 mod sign_ins;
+mod tutoring;
 
 use std::any::Any;
 use std::time::{Duration, Instant};
@@ -111,6 +115,14 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(classes::new_join_code))
         .routes(routes!(classes::members, classes::add_member))
         .routes(routes!(classes::remove_member))
+        .routes(routes!(tutoring::whispers))
+        .routes(routes!(tutoring::claim))
+        .routes(routes!(tutoring::mark))
+        .routes(routes!(tutoring::marks))
+        .routes(routes!(replay::replay))
+        .routes(routes!(notes::list, notes::add))
+        .routes(routes!(notes::change, notes::delete))
+        .routes(routes!(digest::digest))
         .routes(routes!(admin::users, admin::create_user))
         .routes(routes!(admin::change_user))
         .routes(routes!(admin::sign_out))

@@ -207,13 +207,16 @@ async fn practice_model(settings: &mut Settings) -> anyhow::Result<Option<(JoinH
     Ok(Some((serving, ())))
 }
 
-/// Accepted messages whose run had not begun are answered now.
+/// Accepted messages whose run had not begun are answered now; and a tutor who held a session and does not come
+/// back must lose it, whether anybody looks or not.
 async fn wake_waiting(app: &App) -> anyhow::Result<()> {
-    let waiting = app.store.sessions_waiting().await?;
-    if waiting.is_empty() {
+    let mut waiting = app.store.sessions_waiting().await?;
+    let held = app.store.sessions_held().await?;
+    if waiting.is_empty() && held.is_empty() {
         return Ok(());
     }
-    tracing::info!(sessions = waiting.len(), "answering what waited");
+    tracing::info!(waiting = waiting.len(), held = held.len(), "waking sessions");
+    waiting.extend(held);
     let sessions = app.sessions.clone();
     tokio::spawn(async move {
         for id in waiting {

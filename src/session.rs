@@ -4,11 +4,18 @@
 //!  Registry ──Handle──▶ mailbox ──▶ task: State ──▶ Log ◀── Cursor (sockets), Following (REST)
 //! ```
 
+mod board;
 mod commands;
+mod control;
+mod guidance;
 mod handle;
 mod log;
+mod notice;
+mod presence;
 mod registry;
 mod run;
+mod says;
+mod signals;
 mod state;
 mod task;
 #[cfg(test)]
@@ -23,10 +30,12 @@ use crate::clock::{self, Timestamp};
 use crate::protocol::ErrorCode;
 use crate::store::WriteError;
 
-pub use handle::{Attachment, Following, Handle, Viewer};
+pub use board::{Behind as BehindBoard, Board, Change, Shown, Tile, TileState, Watched};
+pub use handle::{Attachment, Following, Handle, Leaving, Viewer};
 pub use log::ConnId;
 pub(crate) use log::{Behind, Cursor, Item};
 pub use registry::{OpenError, Registry};
+pub use signals::{Ended, Facts, ModelReport, judge};
 
 /// A command that was refused; nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq)]

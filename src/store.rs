@@ -8,15 +8,21 @@ mod audit;
 mod chat;
 pub mod classes;
 pub mod credentials;
+mod digest;
 pub mod local;
 mod messages;
 pub mod migrate;
+mod notes;
+mod paces;
 pub mod people;
 mod pool;
 mod records;
+mod replay;
+mod roster;
 mod scope;
 mod sessions;
 pub mod sign_ins;
+mod tutoring;
 mod writer;
 
 use std::path::Path;
@@ -32,18 +38,26 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::id::Uuid;
-use crate::protocol::{AuthorKind, ErrorCode, FinishReason, Message, MessageRole, Status, Usage};
+use crate::protocol::{
+    AuthorKind, ErrorCode, FinishReason, HandUp, Message, MessageRole, Person, Status, Usage, Whispered,
+};
 
 pub use audit::{Audit, Audited};
+pub use digest::{Digest, DigestSignal, DigestStudent, Helped, SignalCount};
 use local::LocalPostgres;
 pub(crate) use messages::ASSISTANT;
 pub use messages::{MessagesFrom, Reached};
+pub use notes::Note;
+pub use paces::{Pace, Paces};
 pub use pool::Address;
 pub use records::{
     Consent, Deleter, Deletion, NewConsent, Overdue, Part, Policy, PolicyChange, Recorded, Used,
 };
+pub use replay::{Acted, Replayed, Shown};
+pub use roster::{RosterClass, RosterRow, RosterScope};
 use scope::{Actor, Scope, Scopes};
 pub use sessions::{Listed, NewSession, Page, SeenPerson, SeenSession, Session, SessionChange, SessionsOf};
+pub use tutoring::{Mark, MarkChange, NewAct, NewSignal, NewWhisper, TutorRow};
 pub use writer::Writer;
 
 /// How long a door's query may take before its caller is told that the database is away.
@@ -63,6 +77,7 @@ struct Parts {
     scopes: Scopes,
     writer: Writer,
     audit: Audit,
+    paces: Paces,
     /// The private server, when it is ours to stop.
     local: Mutex<Option<LocalPostgres>>,
 }
@@ -123,8 +138,8 @@ impl Store {
         };
         let scopes = Scopes::new(address.pool(settings.pool_size)?);
         let writer = Writer::start(address.clone());
-        let audit = Audit::start(scopes.clone());
-        Ok(Store(Arc::new(Parts { address, scopes, writer, audit, local: Mutex::new(local) })))
+        let (audit, paces) = (Audit::start(scopes.clone()), Paces::start(scopes.clone()));
+        Ok(Store(Arc::new(Parts { address, scopes, writer, audit, paces, local: Mutex::new(local) })))
     }
 
     /// Brings the schema up to date and nothing more. Returns how many migrations ran.
@@ -154,6 +169,7 @@ impl Store {
     pub async fn close(&self) {
         self.0.writer.close().await;
         self.0.audit.close().await;
+        self.0.paces.close().await;
         self.0.scopes.close();
         let local = self.0.local.lock().await.take();
         if let Some(local) = local {
@@ -243,6 +259,7 @@ pub struct Woken {
     pub show_watchers: bool,
     pub student_name: String,
     pub title: Option<String>,
+    pub subject: Option<String>,
     pub hand_raised: bool,
     /// Commands without a message that took effect, the newest first.
     pub done: Vec<Uuid>,
@@ -252,6 +269,13 @@ pub struct Woken {
     pub messages: Vec<WokenMessage>,
     /// Older messages exist that were left out.
     pub has_more: bool,
+    /// The tutor who has taken over, and the number of that change.
+    pub held: Option<(Person, i64)>,
+    /// The number of the last change of control.
+    pub control_epoch: i64,
+    pub hand: Option<HandUp>,
+    /// Those that wait for the model, oldest first.
+    pub whispers: Vec<Whispered>,
 }
 
 #[derive(Clone, Debug)]

@@ -1,8 +1,20 @@
 -- The places of what waits for its run begin at $2: they say nothing about the conversation's.
 SELECT s.id, s.student_id, coalesce(nullif(u.display_name, ''), split_part(u.email, '@', 1)) AS student_name,
-       s.title, s.hand_raised, s.done, s.org_id, o.show_watchers,
-       coalesce((SELECT max(m.ord) FROM messages m WHERE m.session_id = s.id AND m.ord < $2), 0) AS last_ord
+       s.title, s.subject, s.hand_raised, s.hand_raised_at, s.hand_claimed_by, s.updated_at, s.done, s.org_id,
+       o.show_watchers, s.control, s.control_by, s.control_epoch,
+       coalesce(nullif(h.display_name, ''), split_part(h.email, '@', 1), '') AS control_name,
+       coalesce(nullif(k.display_name, ''), split_part(k.email, '@', 1), '') AS claimed_name,
+       coalesce((SELECT max(m.ord) FROM messages m WHERE m.session_id = s.id AND m.ord < $2), 0) AS last_ord,
+       (SELECT coalesce(jsonb_agg(to_jsonb(w) ORDER BY w.id), '[]') FROM (
+            SELECT w.id, w.tutor_id, w.text, w.until, w.kind, w.created_at,
+                   coalesce(nullif(t.display_name, ''), split_part(t.email, '@', 1), '') AS tutor_name
+            FROM whispers w
+            LEFT JOIN users t ON t.id = w.tutor_id
+            WHERE w.session_id = s.id AND w.state = 'waiting'
+        ) w) AS whispers
 FROM sessions s
 JOIN users u ON u.id = s.student_id
 JOIN organisations o ON o.id = s.org_id
+LEFT JOIN users h ON h.id = s.control_by
+LEFT JOIN users k ON k.id = s.hand_claimed_by
 WHERE s.id = $1

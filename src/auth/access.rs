@@ -28,6 +28,24 @@ impl Auth {
         }
     }
 
+    /// As `access`, for what those who watch alone may do: its owner, who sees the session, gets a 403.
+    pub async fn watched_session(&self, who: &Principal, session: Uuid) -> Result<Session, Problem> {
+        match self.access(who, session).await? {
+            (row, Access::Observer) => Ok(row),
+            (_, Access::Owner) => Err(forbidden(who, "session")),
+        }
+    }
+
+    /// That this person teaches that user or is their admin. Oneself is nobody whom one watches: 403.
+    pub async fn watched_person(&self, who: &Principal, user: Uuid) -> Result<(), Problem> {
+        let seen = self.0.store.seen_person(who.user_id, user).await?;
+        match seen.and_then(|seen| to_person(who, seen)) {
+            Some(Access::Observer) => Ok(()),
+            Some(Access::Owner) => Err(forbidden(who, "user")),
+            None => Err(refused(who, "user")),
+        }
+    }
+
     /// Whether this person may read everything of that user.
     pub async fn may_read_user(&self, who: &Principal, user: Uuid) -> Result<(), Problem> {
         let seen = self.0.store.seen_person(who.user_id, user).await?;
@@ -75,6 +93,14 @@ fn refused(who: &Principal, what: &'static str) -> Problem {
 pub fn forbidden(who: &Principal, what: &'static str) -> Problem {
     audit::line("forbidden", what, Some(who.user_id), None);
     Problem::forbidden()
+}
+
+/// That this is a tutor or an admin.
+pub fn staff(who: &Principal) -> Result<(), Problem> {
+    match who.role {
+        Role::Tutor | Role::Admin => Ok(()),
+        Role::Student => Err(forbidden(who, "observation")),
+    }
 }
 
 /// That this is an admin.

@@ -248,6 +248,12 @@ pub const SETTINGS: &[Setting] = &[
         "a session with no socket and no run leaves memory after this long",
     ),
     set(
+        "FYNQ_LAPSE_S",
+        "60",
+        "60",
+        "a tutor who took over and has had no socket on the session for this long no longer holds it",
+    ),
+    set(
         "FYNQ_LOG_BYTES",
         "1048576",
         "1048576",

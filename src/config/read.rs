@@ -315,6 +315,7 @@ fn retention(from: &Reader<'_>, defaults: Retention) -> Result<Retention, Settin
 fn session(from: &Reader<'_>, defaults: Session) -> Result<Session, SettingError> {
     Ok(Session {
         idle_after: from.seconds("FYNQ_SESSION_IDLE_S", defaults.idle_after)?,
+        lapse_after: from.seconds("FYNQ_LAPSE_S", defaults.lapse_after)?,
         log_bytes: from.number("FYNQ_LOG_BYTES", defaults.log_bytes, 1024, 1 << 30)?,
         checkpoint_every: from.seconds("FYNQ_CHECKPOINT_S", defaults.checkpoint_every)?,
         checkpoint_bytes: from.number("FYNQ_CHECKPOINT_BYTES", defaults.checkpoint_bytes, 1, 1 << 20)?,

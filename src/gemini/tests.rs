@@ -81,7 +81,7 @@ impl Upstream {
 }
 
 fn ask(text: &str) -> Prompt {
-    Prompt { turns: vec![Turn { speaker: Speaker::User, text: text.into() }] }
+    Prompt { turns: vec![Turn { speaker: Speaker::User, text: text.into() }], ..Prompt::default() }
 }
 
 struct Heard {

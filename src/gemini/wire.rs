@@ -22,7 +22,7 @@ pub(super) struct Request<'a> {
 
 #[derive(Serialize)]
 pub(super) struct Instruction<'a> {
-    pub(super) parts: [TextPart<'a>; 1],
+    pub(super) parts: Vec<TextPart<'a>>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -33,7 +33,7 @@ pub(super) struct Content<'a> {
 
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct TextPart<'a> {
-    pub(super) text: &'a str,
+    pub(super) text: Cow<'a, str>,
 }
 
 #[derive(Serialize)]

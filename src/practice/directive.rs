@@ -29,6 +29,8 @@ pub(super) struct Directive {
     pub(super) finish: String,
     /// Exactly this is answered.
     pub(super) say: Option<String>,
+    /// The answer begins with `~guided~` if a human tutor told the model something.
+    pub(super) guided: bool,
 }
 
 impl Default for Directive {
@@ -51,6 +53,7 @@ impl Default for Directive {
             key: String::new(),
             finish: "STOP".into(),
             say: None,
+            guided: false,
         }
     }
 }
@@ -80,6 +83,7 @@ impl Directive {
                 "fail_n" => self.fail_n = small,
                 "key" => self.key = value.to_owned(),
                 "finish" => self.finish = value.to_owned(),
+                "guided" => self.guided = number != 0,
                 "say" => self.say = base64url(value).and_then(|bytes| String::from_utf8(bytes).ok()),
                 _ => {}
             }

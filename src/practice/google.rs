@@ -9,9 +9,11 @@ use super::MODEL_VERSION;
 
 /// A request, as far as the practice model reads it.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Said {
     #[serde(default)]
     contents: Vec<Content>,
+    system_instruction: Option<Content>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,6 +65,12 @@ impl Said {
     /// What the student said last.
     pub(super) fn last_words(&self) -> String {
         self.contents.last().map(Content::text).unwrap_or_default()
+    }
+
+    /// Whether a human tutor told it something, beside the instruction.
+    pub(super) fn is_guided(&self) -> bool {
+        let beside = self.system_instruction.iter().flat_map(|instruction| instruction.parts.iter().skip(1));
+        beside.into_iter().any(|part| part.text.starts_with("Guidance from the human tutor"))
     }
 
     pub(super) fn tokens(&self) -> u64 {

@@ -20,9 +20,16 @@ use super::persona;
 const FIRST: Duration = Duration::from_millis(400);
 const PER_TOKEN: Duration = Duration::from_millis(22);
 
+/// How the practice tutor begins when a human one has told it something, so that it shows: never with a word
+/// of what it was told.
+const GUIDED: &str = "Let me come at this from another side.\n\n";
+const GUIDED_FILLER: &str = "~guided~ ";
+
 /// What will be said, and when.
 pub(super) struct Script {
     directive: Directive,
+    /// Before the first of the words.
+    opening: &'static str,
     words: Words,
 }
 
@@ -36,6 +43,7 @@ enum Words {
 
 impl Script {
     pub(super) fn new(said: &Said, directive: Directive, hurry: bool) -> Script {
+        let is_guided = said.is_guided();
         let words = match &directive.say {
             Some(text) => {
                 let size = directive.chunks.map_or(24, |chunks| text.len().div_ceil(chunks.max(1) as usize));
@@ -45,14 +53,16 @@ impl Script {
             None => {
                 let mut turns = said.turns();
                 turns.iter_mut().for_each(|turn| turn.text = directive::strip(&turn.text));
-                let mut words = paced(&persona::reply(&turns));
+                let opening = if is_guided { GUIDED } else { "" };
+                let mut words = paced(&format!("{opening}{}", persona::reply(&turns)));
                 if hurry {
                     words.iter_mut().for_each(|(_, takes)| *takes = Duration::ZERO);
                 }
                 Words::Said(words)
             }
         };
-        Script { directive, words }
+        let opening = if is_guided && directive.guided { GUIDED_FILLER } else { "" };
+        Script { directive, opening, words }
     }
 
     pub(super) fn first_delay(&self) -> Duration {
@@ -76,10 +86,14 @@ impl Script {
     }
 
     fn piece(&self, at: u32) -> String {
-        match &self.words {
+        let mut piece = match &self.words {
             Words::Said(pieces) => pieces.get(at as usize).map(|(text, _)| text.clone()).unwrap_or_default(),
             Words::Filler { .. } => filler(at, &self.directive),
+        };
+        if at == 0 {
+            piece.insert_str(0, self.opening);
         }
+        piece
     }
 
     /// How long after the piece before this one comes.

@@ -100,6 +100,33 @@ async fn directives_come_from_the_start_the_header_and_the_last_words() {
 }
 
 #[tokio::test]
+async fn that_it_was_guided_shows_and_by_what_does_not() {
+    let (base, serving) = start(Options { hurry: true, ..Options::default() }).await;
+    let client = client(false);
+    let answer = async |words: &str, beside: Option<&str>| {
+        let parts: Vec<_> = ["be kind"].into_iter().chain(beside).collect();
+        let parts: Vec<_> = parts.iter().map(|text| serde_json::json!({ "text": text })).collect();
+        let body = serde_json::json!({
+            "systemInstruction": { "parts": parts },
+            "contents": [{ "role": "user", "parts": [{ "text": words }] }],
+        });
+        let url = format!("{base}/v1beta/models/m:generateContent");
+        let whole: serde_json::Value = post(&client, url, body.to_string()).await.json().await.unwrap();
+        whole["candidates"][0]["content"]["parts"][0]["text"].as_str().unwrap().to_owned()
+    };
+    let guidance = "Guidance from the human tutor of this student. Follow it.\n[\"Ask for the slope.\"]";
+    assert!(!answer("hi", None).await.starts_with("Let me come"));
+    assert!(!answer("hi", Some("Of the turns …")).await.starts_with("Let me come"));
+    let told = answer("hi", Some(guidance)).await;
+    assert!(told.starts_with("Let me come at this") && !told.contains("slope"), "{told}");
+    let filler = answer("[[emu chunks=2 delay_us=0 guided=1]]", Some(guidance)).await;
+    assert!(filler.starts_with("~guided~ ~t"), "{filler}");
+    assert!(!answer("[[emu chunks=2 delay_us=0]]", Some(guidance)).await.contains("guided"));
+    assert!(!answer("[[emu chunks=2 delay_us=0 guided=1]]", None).await.contains("guided"));
+    serving.abort();
+}
+
+#[tokio::test]
 async fn a_reset_is_a_reset_and_a_cut_is_a_cut() {
     let (base, serving) = start(Options::default()).await;
     let client = client(false);

@@ -1,5 +1,9 @@
 //! Commands: what a client may say, read from one text frame.
 
+mod tutor;
+
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -7,12 +11,13 @@ use crate::id::Uuid;
 
 use super::ErrorCode;
 
+pub use tutor::{Correct, Whisper};
+
 /// The largest frame; a larger one closes the socket with 1009.
 pub const MAX_FRAME: usize = 64 * 1024;
 /// The longest message of a person, in bytes.
 pub const MAX_TEXT: usize = 16 * 1024;
 
-#[derive(Debug)]
 pub enum Command {
     Send(Send),
     Stop(Option<Uuid>),
@@ -25,12 +30,25 @@ pub enum Command {
     Ping(Option<Box<RawValue>>),
     Auth(secrecy::SecretString),
     Whisper(Whisper),
+    /// `whisper`: the one that is taken back.
+    Withdraw {
+        id: Option<Uuid>,
+        whisper: Uuid,
+    },
+    /// `id` becomes the message's id.
     Say {
         id: Uuid,
         text: String,
     },
+    Correct(Correct),
     TakeOver(Option<Uuid>),
-    HandBack(Option<Uuid>),
+    /// `summary`: what the model is told about the time in which it was silent.
+    HandBack {
+        id: Option<Uuid>,
+        summary: Option<String>,
+    },
+    /// Somebody comes to a raised hand.
+    Claim(Option<Uuid>),
 }
 
 impl Command {
@@ -41,34 +59,105 @@ impl Command {
             Command::Edit(edit) => Some(edit.id),
             Command::Regenerate(id) | Command::Say { id, .. } => Some(*id),
             Command::Whisper(whisper) => Some(whisper.id),
+            Command::Correct(correct) => Some(correct.id),
             Command::Stop(id) | Command::RaiseHand(id) | Command::LowerHand(id) => *id,
-            Command::TakeOver(id) | Command::HandBack(id) => *id,
+            Command::TakeOver(id) | Command::HandBack { id, .. } | Command::Claim(id) => *id,
+            Command::Withdraw { id, .. } => *id,
             Command::Typing | Command::Ping(_) | Command::Auth(_) => None,
+        }
+    }
+
+    /// The word on the wire.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Command::Send(_) => "send",
+            Command::Stop(_) => "stop",
+            Command::Regenerate(_) => "regenerate",
+            Command::Edit(_) => "edit",
+            Command::RaiseHand(_) => "raise_hand",
+            Command::LowerHand(_) => "lower_hand",
+            Command::Typing => "typing",
+            Command::Ping(_) => "ping",
+            Command::Auth(_) => "auth",
+            Command::Whisper(_) => "whisper",
+            Command::Withdraw { .. } => "withdraw",
+            Command::Say { .. } => "say",
+            Command::Correct(_) => "correct",
+            Command::TakeOver(_) => "take_over",
+            Command::HandBack { .. } => "hand_back",
+            Command::Claim(_) => "claim",
+        }
+    }
+
+    /// Whether only who watches somebody else's session may say it.
+    pub fn is_tutors(&self) -> bool {
+        match self {
+            Command::Whisper(_)
+            | Command::Withdraw { .. }
+            | Command::Say { .. }
+            | Command::Correct(_)
+            | Command::TakeOver(_)
+            | Command::HandBack { .. }
+            | Command::Claim(_) => true,
+            Command::Send(_)
+            | Command::Stop(_)
+            | Command::Regenerate(_)
+            | Command::Edit(_)
+            | Command::RaiseHand(_)
+            | Command::LowerHand(_)
+            | Command::Typing
+            | Command::Ping(_)
+            | Command::Auth(_) => false,
+        }
+    }
+
+    /// Whether only the session's own student may say it.
+    pub fn is_students(&self) -> bool {
+        match self {
+            Command::Send(_) | Command::Regenerate(_) | Command::Edit(_) | Command::RaiseHand(_) => true,
+            Command::Stop(_)
+            | Command::LowerHand(_)
+            | Command::Typing
+            | Command::Ping(_)
+            | Command::Auth(_) => false,
+            other => !other.is_tutors(),
         }
     }
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Command {
+    /// Without anybody's words or token: they belong into no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Command");
+        shown.field("type", &self.kind()).field("id", &self.id());
+        let words = match self {
+            Command::Send(send) => Some(&send.text),
+            Command::Edit(edit) => Some(&edit.text),
+            Command::Whisper(whisper) => Some(&whisper.text),
+            Command::Correct(correct) => Some(&correct.text),
+            Command::Say { text, .. } => Some(text),
+            Command::HandBack { summary, .. } => summary.as_ref(),
+            _ => None,
+        };
+        if let Some(words) = words {
+            shown.field("bytes", &words.len());
+        }
+        shown.finish_non_exhaustive()
+    }
+}
+
 pub struct Send {
     /// Becomes the message's id.
     pub id: Uuid,
     pub text: String,
 }
 
-#[derive(Debug)]
 pub struct Edit {
     /// Becomes the new message's id.
     pub id: Uuid,
     /// The message that is superseded, with all after it.
     pub message: Uuid,
     pub text: String,
-}
-
-#[derive(Debug)]
-pub struct Whisper {
-    pub id: Uuid,
-    pub text: String,
-    pub until_withdrawn: bool,
 }
 
 /// A frame that gives no command.
@@ -141,112 +230,88 @@ struct AuthFrame {
     token: secrecy::SecretString,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SayFrame {
-    #[serde(rename = "type")]
-    _kind: String,
-    id: Uuid,
-    text: String,
-    #[serde(default)]
-    until: Option<Until>,
+/// One frame, and what it takes to refuse it.
+struct Frame<'a> {
+    text: &'a str,
+    command_id: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Until {
-    Next,
-    Withdrawn,
+impl<'a> Frame<'a> {
+    fn read<T: Deserialize<'a>>(&self) -> Result<T, BadFrame> {
+        serde_json::from_str(self.text).map_err(|error| self.invalid(&tell(&error)))
+    }
+
+    fn bare(&self, command: fn(Option<Uuid>) -> Command) -> Result<Command, BadFrame> {
+        Ok(command(self.read::<Bare>()?.id))
+    }
+
+    fn refused(&self, code: ErrorCode, message: &str) -> BadFrame {
+        BadFrame::Invalid { code, message: message.to_owned(), command_id: self.command_id.clone() }
+    }
+
+    fn invalid(&self, message: &str) -> BadFrame {
+        self.refused(ErrorCode::InvalidCommand, message)
+    }
+
+    /// What a person says: `field` names it.
+    fn said(&self, field: &str, text: String) -> Result<String, BadFrame> {
+        if text.len() > MAX_TEXT {
+            return Err(self.refused(ErrorCode::TextTooLong, ErrorCode::TextTooLong.sentence()));
+        }
+        if text.trim().is_empty() {
+            return Err(self.invalid(&format!("`{field}` is empty")));
+        }
+        if text.contains('\0') {
+            return Err(self.invalid(&format!("`{field}` holds a NUL character")));
+        }
+        Ok(text)
+    }
 }
 
 /// Reads one text frame.
-pub fn parse_command(frame: &str) -> Result<Command, BadFrame> {
-    let head: Head<'_> = serde_json::from_str(frame).map_err(|_| BadFrame::Malformed)?;
+pub fn parse_command(text: &str) -> Result<Command, BadFrame> {
+    let head: Head<'_> = serde_json::from_str(text).map_err(|_| BadFrame::Malformed)?;
     // A derived struct also reads from a JSON array: only an object is a command.
-    if !frame.trim_start().starts_with('{') {
+    if !text.trim_start().starts_with('{') {
         return Err(BadFrame::Malformed);
     }
     let command_id = head.id.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok()).map(|mut id| {
         id.truncate(id.floor_char_boundary(64));
         id
     });
-    let invalid = |message: String| BadFrame::Invalid {
-        code: ErrorCode::InvalidCommand,
-        message,
-        command_id: command_id.clone(),
-    };
-    let too_long = || BadFrame::Invalid {
-        code: ErrorCode::TextTooLong,
-        message: ErrorCode::TextTooLong.sentence().into(),
-        command_id: command_id.clone(),
-    };
-    let text = |text: String| -> Result<String, BadFrame> {
-        if text.len() > MAX_TEXT {
-            return Err(too_long());
-        }
-        if text.trim().is_empty() {
-            return Err(invalid("`text` is empty".into()));
-        }
-        if text.contains('\0') {
-            return Err(invalid("`text` holds a NUL character".into()));
-        }
-        Ok(text)
-    };
-    let bare = |command: fn(Option<Uuid>) -> Command| -> Result<Command, BadFrame> {
-        serde_json::from_str::<Bare>(frame)
-            .map(|bare| command(bare.id))
-            .map_err(|error| invalid(tell(&error)))
-    };
+    let frame = Frame { text, command_id };
     match head.kind.as_ref() {
         "send" => {
-            let frame: SendFrame = serde_json::from_str(frame).map_err(|error| invalid(tell(&error)))?;
-            if !frame.files.is_empty() {
-                return Err(invalid("`files`: this server takes no files in a session yet".into()));
+            let SendFrame { id, text, files, .. } = frame.read()?;
+            if !files.is_empty() {
+                return Err(frame.invalid("`files`: this server takes no files in a session yet"));
             }
-            Ok(Command::Send(Send { id: frame.id, text: text(frame.text)? }))
+            Ok(Command::Send(Send { id, text: frame.said("text", text)? }))
         }
         "edit" => {
-            let frame: EditFrame = serde_json::from_str(frame).map_err(|error| invalid(tell(&error)))?;
-            if frame.id == frame.message {
-                return Err(invalid("`id` must be a new one, not the edited message's".into()));
+            let EditFrame { id, message, text, .. } = frame.read()?;
+            if id == message {
+                return Err(frame.invalid("`id` must be a new one, not the edited message's"));
             }
-            Ok(Command::Edit(Edit { id: frame.id, message: frame.message, text: text(frame.text)? }))
+            Ok(Command::Edit(Edit { id, message, text: frame.said("text", text)? }))
         }
         "regenerate" => {
-            let frame: Bare = serde_json::from_str(frame).map_err(|error| invalid(tell(&error)))?;
             // Without an id of its own a repetition cannot be told from a second wish.
-            Ok(Command::Regenerate(match frame.id {
+            Ok(Command::Regenerate(match frame.read::<Bare>()?.id {
                 Some(id) => id,
                 None => crate::id::new(),
             }))
         }
-        "stop" => bare(Command::Stop),
-        "raise_hand" => bare(Command::RaiseHand),
-        "lower_hand" => bare(Command::LowerHand),
-        "typing" => bare(|_| Command::Typing),
-        "take_over" => bare(Command::TakeOver),
-        "hand_back" => bare(Command::HandBack),
-        "ping" => {
-            let frame: PingFrame = serde_json::from_str(frame).map_err(|error| invalid(tell(&error)))?;
-            match frame.t {
-                Some(t) if t.get().len() > 64 => Err(invalid("`t` is longer than 64 bytes".into())),
-                t => Ok(Command::Ping(t)),
-            }
-        }
-        "auth" => {
-            let frame: AuthFrame = serde_json::from_str(frame).map_err(|error| invalid(tell(&error)))?;
-            Ok(Command::Auth(frame.token))
-        }
-        "whisper" => {
-            let frame: SayFrame = serde_json::from_str(frame).map_err(|error| invalid(tell(&error)))?;
-            let until_withdrawn = matches!(frame.until, Some(Until::Withdrawn));
-            Ok(Command::Whisper(Whisper { id: frame.id, text: text(frame.text)?, until_withdrawn }))
-        }
-        "say" => {
-            let frame: SayFrame = serde_json::from_str(frame).map_err(|error| invalid(tell(&error)))?;
-            Ok(Command::Say { id: frame.id, text: text(frame.text)? })
-        }
-        _ => Err(invalid("unknown `type`".into())),
+        "stop" => frame.bare(Command::Stop),
+        "raise_hand" => frame.bare(Command::RaiseHand),
+        "lower_hand" => frame.bare(Command::LowerHand),
+        "typing" => frame.bare(|_| Command::Typing),
+        "ping" => match frame.read::<PingFrame>()?.t {
+            Some(t) if t.get().len() > 64 => Err(frame.invalid("`t` is longer than 64 bytes")),
+            t => Ok(Command::Ping(t)),
+        },
+        "auth" => Ok(Command::Auth(frame.read::<AuthFrame>()?.token)),
+        kind => tutor::parse(kind, &frame).unwrap_or_else(|| Err(frame.invalid("unknown `type`"))),
     }
 }
 

@@ -31,6 +31,14 @@ pub struct Message {
     pub model: Option<String>,
     #[schema(value_type = Vec<String>)]
     pub files: Vec<Uuid>,
+    /// Of a tutor's message: the assistant's message that it replaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub corrects: Option<Uuid>,
+    /// The tutor's message that replaces this one; this one stays to be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub corrected_by: Option<Uuid>,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
 }
@@ -138,18 +146,6 @@ impl Serialize for FinishReason {
     }
 }
 
-macro_rules! words {
-    ($type:ty, $($variant:ident = $text:literal),+ $(,)?) => {
-        impl $type {
-            pub fn as_str(self) -> &'static str {
-                match self { $(<$type>::$variant => $text),+ }
-            }
-            pub fn parse(text: &str) -> Option<$type> {
-                match text { $($text => Some(<$type>::$variant),)+ _ => None }
-            }
-        }
-    };
-}
 words!(AuthorKind, Student = "student", Assistant = "assistant", Tutor = "tutor");
 words!(MessageRole, User = "user", Assistant = "assistant");
 words!(

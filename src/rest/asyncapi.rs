@@ -1,11 +1,12 @@
-//! The AsyncAPI 3 document of the session socket: frames, commands, error and close codes.
+//! The AsyncAPI 3 document of the session socket and the roster's: frames, commands, error and close codes.
 
+mod roster;
 mod words;
 
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::protocol::{ErrorCode, MAX_FRAME, Message, SUBPROTOCOL};
+use crate::protocol::{ErrorCode, HandUp, MAX_FRAME, Message, SUBPROTOCOL, Score, Signal, Whispered};
 
 use words::{CLOSE_CODES, COMMANDS, CONTROLS, EVENTS, Fields, Shape};
 
@@ -13,18 +14,13 @@ pub(super) fn document() -> Value {
     let controls = CONTROLS.iter().map(|(kind, ..)| format!("ctl_{kind}"));
     let sent: Vec<String> = std::iter::once("entry".to_owned()).chain(controls).collect();
     let received: Vec<String> = COMMANDS.iter().map(|(kind, ..)| format!("command_{kind}")).collect();
-    let in_channel = |names: &[String]| -> Vec<Value> {
-        names.iter().map(|name| json!({"$ref": format!("#/channels/session/messages/{name}")})).collect()
-    };
-    let messages: Map<String, Value> = sent
-        .iter()
-        .chain(&received)
-        .map(|name| (name.clone(), json!({"$ref": format!("#/components/messages/{name}")})))
-        .collect();
+    let shown: Vec<String> =
+        roster::messages().into_iter().map(|(name, _)| name).chain(owned(roster::SHARED)).collect();
+    let heard = owned(roster::COMMANDS);
     json!({
         "asyncapi": "3.0.0",
         "info": {
-            "title": "fynq session socket",
+            "title": "fynq sockets",
             "version": env!("CARGO_PKG_VERSION"),
             "description": format!(
                 "One text frame is one JSON object of at most {MAX_FRAME} bytes. Subprotocol `{SUBPROTOCOL}`; \
@@ -32,18 +28,15 @@ pub(super) fn document() -> Value {
             ),
         },
         "defaultContentType": "application/json",
-        "channels": {"session": channel(&messages)},
+        "channels": {
+            "session": session_channel(&all(&sent, &received)),
+            "roster": roster_channel(&all(&shown, &heard)),
+        },
         "operations": {
-            "watch": {
-                "action": "send",
-                "channel": {"$ref": "#/channels/session"},
-                "messages": in_channel(&sent),
-            },
-            "command": {
-                "action": "receive",
-                "channel": {"$ref": "#/channels/session"},
-                "messages": in_channel(&received),
-            },
+            "watch": operation("send", "session", &sent),
+            "command": operation("receive", "session", &received),
+            "watch_roster": operation("send", "roster", &shown),
+            "command_roster": operation("receive", "roster", &heard),
         },
         "components": {"messages": component_messages(), "schemas": schemas()},
         "x-close-codes": CLOSE_CODES
@@ -53,7 +46,37 @@ pub(super) fn document() -> Value {
     })
 }
 
-fn channel(messages: &Map<String, Value>) -> Value {
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn named(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+fn all(sent: &[String], received: &[String]) -> Map<String, Value> {
+    let leads = |name: &String| (name.clone(), json!({"$ref": format!("#/components/messages/{name}")}));
+    sent.iter().chain(received).map(leads).collect()
+}
+
+fn operation(action: &str, channel: &str, names: &[String]) -> Value {
+    let messages: Vec<Value> =
+        names.iter().map(|name| json!({"$ref": format!("#/channels/{channel}/messages/{name}")})).collect();
+    json!({"action": action, "channel": {"$ref": format!("#/channels/{channel}")}, "messages": messages})
+}
+
+fn headers() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "Authorization": {"type": "string", "description": "`Bearer <jwt>`, or a ticket as a subprotocol entry."},
+            "Sec-WebSocket-Protocol": {"type": "string", "examples": [SUBPROTOCOL, format!("{SUBPROTOCOL}, ticket.<ticket>")]},
+        },
+        "required": ["Sec-WebSocket-Protocol"],
+    })
+}
+
+fn session_channel(messages: &Map<String, Value>) -> Value {
     json!({
         "address": "/api/v1/sessions/{id}/socket",
         "title": "One session",
@@ -68,15 +91,17 @@ fn channel(messages: &Map<String, Value>) -> Value {
                     "after": {"type": "integer", "minimum": 0, "description": "The last `seq` seen."},
                 },
             },
-            "headers": {
-                "type": "object",
-                "properties": {
-                    "Authorization": {"type": "string", "description": "`Bearer <jwt>`, or a ticket as a subprotocol entry."},
-                    "Sec-WebSocket-Protocol": {"type": "string", "examples": [SUBPROTOCOL, format!("{SUBPROTOCOL}, ticket.<ticket>")]},
-                },
-                "required": ["Sec-WebSocket-Protocol"],
-            },
+            "headers": headers(),
         }},
+    })
+}
+
+fn roster_channel(messages: &Map<String, Value>) -> Value {
+    json!({
+        "address": "/api/v1/observe/socket",
+        "title": "The live sessions of one's classes, for tutors and admins",
+        "messages": messages,
+        "bindings": {"ws": {"method": "GET", "headers": headers()}},
     })
 }
 
@@ -91,8 +116,8 @@ fn component_messages() -> Map<String, Value> {
         "required": ["seq", "ev"],
     });
     messages.insert("entry".into(), message("entry", "A log entry: the same for every watcher.", &entry));
-    for (kind, fields, summary) in CONTROLS {
-        let inner = object(kind, fields, &[], true);
+    for (kind, required, optional, summary) in CONTROLS {
+        let inner = object(kind, required, optional, true);
         let frame = json!({"type": "object", "properties": {"ctl": inner}, "required": ["ctl"]});
         messages.insert(format!("ctl_{kind}"), message(kind, summary, &frame));
     }
@@ -100,6 +125,7 @@ fn component_messages() -> Map<String, Value> {
         let payload = object(kind, required, optional, false);
         messages.insert(format!("command_{kind}"), message(kind, summary, &payload));
     }
+    messages.extend(roster::messages());
     messages
 }
 
@@ -129,10 +155,17 @@ fn schemas() -> Map<String, Value> {
     // The message and all that it is made of: the very schemas of REST.
     let mut shared = vec![(Message::name().into_owned(), Message::schema())];
     Message::schemas(&mut shared);
+    shared.push((HandUp::name().into_owned(), HandUp::schema()));
+    shared.push((Score::name().into_owned(), Score::schema()));
+    shared.push((Signal::name().into_owned(), Signal::schema()));
+    Signal::schemas(&mut shared);
+    shared.push((Whispered::name().into_owned(), Whispered::schema()));
+    Whispered::schemas(&mut shared);
     for (name, schema) in shared {
         schemas.insert(name, serde_json::to_value(schema).unwrap_or_default());
     }
     let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    schemas.extend(roster::schemas().map(|(name, schema)| (name.to_owned(), schema)));
     schemas.insert("ErrorCode".into(), json!({"type": "string", "enum": codes}));
     schemas.insert("Event".into(), json!({"oneOf": EVENTS.iter().map(event).collect::<Vec<_>>()}));
     schemas.insert(
@@ -154,8 +187,8 @@ fn schemas() -> Map<String, Value> {
             "required": ["id", "role"],
         }),
     );
-    if let Some((_, fields, _)) = CONTROLS.iter().find(|(kind, ..)| *kind == "state") {
-        let mut state = object("state", fields, &[], true);
+    if let Some((_, fields, optional, _)) = CONTROLS.iter().find(|(kind, ..)| *kind == "state") {
+        let mut state = object("state", fields, optional, true);
         if let Some(properties) = state["properties"].as_object_mut() {
             properties.remove("type");
         }

@@ -179,7 +179,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Ids {
 }
 
 /// The one way an id is written: 36 characters with hyphens.
-fn parse_id(text: &str) -> Option<Uuid> {
+pub(super) fn parse_id(text: &str) -> Option<Uuid> {
     if text.len() != 36 {
         return None;
     }

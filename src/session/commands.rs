@@ -1,7 +1,7 @@
 //! What a student's commands do to the state. A command that is refused changes nothing.
 
 use crate::id::Uuid;
-use crate::protocol::{Edit, ErrorCode, MessageRole, Send, Status};
+use crate::protocol::{Edit, ErrorCode, HandUp, MessageRole, Send, Status};
 use crate::store::{NewMessage, Op, Patience};
 
 use super::Refused;
@@ -85,7 +85,9 @@ impl State {
             return;
         }
         let question = self.window.last_question().is_some() || self.run.is_some() || !self.queue.is_empty();
-        let checked = if question {
+        let checked = if self.held.by.is_some() {
+            Err(self.held.refusal())
+        } else if question {
             storage.and_then(|()| self.room())
         } else {
             Err(Refused::new(ErrorCode::InvalidCommand, "there is no question to answer again"))
@@ -106,21 +108,28 @@ impl State {
         self.begin_next(out, Patience::Refuse);
     }
 
-    pub(super) fn stop(&mut self, out: &mut impl Out, reply: ReplyTo, command: Option<Uuid>) {
+    /// `true`: something ends by it.
+    pub(super) fn stop(&mut self, out: &mut impl Out, reply: ReplyTo, command: Option<Uuid>) -> bool {
         // Sent again by a client that came back, it must not stop the run after the one it meant.
         if self.is_done(command) {
-            return;
+            return false;
         }
-        match self.run.as_deref_mut() {
-            Some(run) if matches!(run.phase, Phase::Beginning { .. }) => {
-                run.phase = Phase::Beginning { stopped: true };
+        // Where nobody but people speak there is nothing to stop.
+        match self.run.as_deref_mut().filter(|run| run.answer.is_some()) {
+            Some(Run { phase: Phase::Beginning { early }, .. }) if *early != Some(Early::TakenOver) => {
+                *early = Some(Early::Stopped);
                 self.done(out, command);
+                true
             }
             Some(run) if matches!(run.phase, Phase::Speaking { .. }) => {
                 self.done(out, command);
                 self.end_early(out, Early::Stopped);
+                true
             }
-            _ => refuse(out, reply, Refused::plain(ErrorCode::NoActiveRun), command),
+            _ => {
+                refuse(out, reply, Refused::plain(ErrorCode::NoActiveRun), command);
+                false
+            }
         }
     }
 
@@ -129,9 +138,7 @@ impl State {
         self.drop_repetitions(out, &Refused::plain(ErrorCode::NotAllowed));
         self.queue.iter_mut().for_each(|waiting| waiting.hushed = true);
         match self.run.as_deref_mut() {
-            Some(run) if matches!(run.phase, Phase::Beginning { .. }) => {
-                run.phase = Phase::Beginning { stopped: true };
-            }
+            Some(Run { phase: Phase::Beginning { early }, .. }) => *early = early.or(Some(Early::Stopped)),
             Some(run) if matches!(run.phase, Phase::Speaking { .. }) => self.end_early(out, Early::Stopped),
             _ => {}
         }
@@ -145,7 +152,7 @@ impl State {
         command: Option<Uuid>,
         storage: Result<(), Refused>,
     ) {
-        if self.hand_raised == raised || self.is_done(command) {
+        if self.hand.is_some() == raised || self.is_done(command) {
             return;
         }
         // What is insisted on is kept until PostgreSQL is back: not as often as somebody cares to wave.
@@ -153,7 +160,8 @@ impl State {
             return refuse(out, reply, refused, command);
         }
         self.done(out, command);
-        self.hand_raised = raised;
+        self.hand = raised.then(|| HandUp { since: out.now(), claimed_by: None });
+        self.facts.hand(self.hand.as_ref().map(|hand| hand.since));
         out.commit(Token::Note, vec![Op::RaiseHand { session_id: self.session, raised }], Patience::Insist);
         self.announce(out);
     }
@@ -213,7 +221,7 @@ impl State {
     }
 
     /// Whether a command without a message of its own has taken effect already.
-    fn is_done(&self, command: Option<Uuid>) -> bool {
+    pub(super) fn is_done(&self, command: Option<Uuid>) -> bool {
         command.is_some_and(|id| self.done.contains(&id))
     }
 

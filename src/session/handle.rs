@@ -1,11 +1,14 @@
 //! Doors to a session's task: what a socket and a REST call hold.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::audit;
 use crate::id::Uuid;
 use crate::identity::{Access, Principal};
-use crate::protocol::{Command, ErrorCode, Person, Send};
+use crate::protocol::{Command, ErrorCode, HandUp, Person, Send};
 
 use super::Refused;
 use super::log::{Behind, ConnId, Cursor, Item};
@@ -19,8 +22,10 @@ pub(super) enum Request {
     Attach(Viewer, Option<(Uuid, u64)>, oneshot::Sender<Attachment>),
     /// A reader that fell behind starts anew.
     Snapshot(ConnId, oneshot::Sender<Attachment>),
-    Detach(ConnId),
+    Detach(ConnId, Leaving),
     Command(Viewer, Command, Option<Asking>),
+    /// Somebody who may watch comes to a raised hand.
+    Claim(Viewer, oneshot::Sender<Result<HandUp, Refused>>),
     Hold(Hold),
     /// The organisation has decided whether its students see who watches.
     ShowWatchers {
@@ -29,6 +34,14 @@ pub(super) enum Request {
     },
     /// This student may put no questions any more.
     Hush(Uuid),
+}
+
+/// Why a connection goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    Left,
+    /// They may not be here any more: what they hold does not wait for their return.
+    RightsEnded,
 }
 
 /// Keeps a session still while its row is deleted.
@@ -68,6 +81,22 @@ pub struct Viewer {
     pub access: Access,
     /// Whether their questions are taken (`Principal::may_speak`).
     pub may_speak: bool,
+    /// The request with which they came, for what is written down.
+    pub asking: Arc<audit::Asking>,
+}
+
+impl Viewer {
+    /// Somebody without a socket.
+    fn at_rest(who: &Principal, access: Access) -> Viewer {
+        Viewer {
+            conn: 0,
+            person: Person { id: who.user_id, name: who.name.clone() },
+            role: who.role,
+            access,
+            may_speak: who.may_speak,
+            asking: Arc::new(audit::asking()),
+        }
+    }
 }
 
 /// A cursor, and the frames to say first.
@@ -99,9 +128,9 @@ impl Handle {
         self.ask_task(|reply| Request::Snapshot(conn, reply)).await
     }
 
-    pub async fn detach(&self, conn: ConnId) {
+    pub async fn detach(&self, conn: ConnId, why: Leaving) {
         // A session that has ended has nobody to detach from.
-        let _ = self.mailbox.send(Box::new(Request::Detach(conn))).await;
+        let _ = self.mailbox.send(Box::new(Request::Detach(conn, why))).await;
     }
 
     /// The answer comes through the log, to this connection alone.
@@ -113,9 +142,17 @@ impl Handle {
 
     /// For REST: sends a message and follows its run. Resolves when the message is committed.
     pub async fn ask(&self, who: &Principal, access: Access, send: Send) -> Result<Following, Refused> {
-        let person = Person { id: who.user_id, name: who.name.clone() };
-        let viewer = Viewer { conn: 0, person, role: who.role, access, may_speak: who.may_speak };
+        let viewer = Viewer::at_rest(who, access);
         self.ask_task(|reply| Request::Command(viewer, Command::Send(send), Some(reply)))
+            .await
+            .unwrap_or_else(|| Err(Refused::plain(ErrorCode::StorageUnavailable)))
+    }
+
+    /// For REST, by somebody who may watch: they come to the raised hand. `InvalidCommand`: none is up;
+    /// `ControlHeld`: somebody else is coming.
+    pub async fn claim(&self, who: &Principal) -> Result<HandUp, Refused> {
+        let viewer = Viewer::at_rest(who, Access::Observer);
+        self.ask_task(|reply| Request::Claim(viewer, reply))
             .await
             .unwrap_or_else(|| Err(Refused::plain(ErrorCode::StorageUnavailable)))
     }

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
 use crate::id::Uuid;
-use crate::protocol::{self, Control, Event};
+use crate::protocol::{self, Control, Event, ForTutors};
 
 /// One connection, for frames that are meant for it alone or not for it.
 pub type ConnId = u64;
@@ -24,8 +24,12 @@ pub(crate) enum Audience {
     /// Everyone but the connection that caused it.
     Others(ConnId),
     Only(ConnId),
-    /// Those who watch somebody else's session, or everyone but them.
-    Watching(bool),
+    /// Everyone but those who watch somebody else's session.
+    Owner,
+    /// Those who watch somebody else's session.
+    Tutors,
+    /// As `Tutors`, but the connection that caused it.
+    TutorsBut(ConnId),
 }
 
 #[derive(Clone, Debug)]
@@ -34,6 +38,8 @@ enum Kind {
     Entry { seq: u64, run: Uuid, event: Range<u32> },
     /// State outside the history; losing it never matters.
     Control(Audience),
+    /// For those who watch somebody else's session, or one connection of theirs.
+    ForTutors(Option<ConnId>),
 }
 
 #[derive(Clone, Debug)]
@@ -53,7 +59,7 @@ impl Item {
             Kind::Entry { run, event, .. } => {
                 Some((*run, self.frame.slice(event.start as usize..event.end as usize)))
             }
-            Kind::Control(_) => None,
+            Kind::Control(_) | Kind::ForTutors(_) => None,
         }
     }
 
@@ -62,7 +68,10 @@ impl Item {
             Kind::Entry { .. } | Kind::Control(Audience::Everyone) => true,
             Kind::Control(Audience::Others(other)) => other != conn,
             Kind::Control(Audience::Only(only)) => only == conn,
-            Kind::Control(Audience::Watching(watching)) => watching == watches,
+            Kind::Control(Audience::Owner) => !watches,
+            Kind::Control(Audience::Tutors) => watches,
+            Kind::Control(Audience::TutorsBut(other)) => watches && other != conn,
+            Kind::ForTutors(only) => watches && only.is_none_or(|only| only == conn),
         }
     }
 }
@@ -138,6 +147,12 @@ impl Log {
 
     pub(crate) fn control(&self, audience: Audience, control: &Control<'_>) {
         let item = Item { kind: Kind::Control(audience), frame: control.frame() };
+        self.push(self.ring(), item);
+    }
+
+    /// The only way for what tutors alone are told; only a cursor of somebody who watches yields it.
+    pub(crate) fn tutors(&self, only: Option<ConnId>, what: &ForTutors<'_>) {
+        let item = Item { kind: Kind::ForTutors(only), frame: what.frame() };
         self.push(self.ring(), item);
     }
 
@@ -277,7 +292,7 @@ impl Cursor {
         let mut bytes = 0;
         for item in ring.items.range(skip as usize..) {
             let wanted = match item.kind {
-                Kind::Control(_) if self.position < self.live_from => false,
+                Kind::Control(_) | Kind::ForTutors(_) if self.position < self.live_from => false,
                 _ => item.is_for(self.conn, self.watches),
             };
             self.position += 1;

@@ -17,6 +17,7 @@ use crate::id::Uuid;
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 
+use super::board::Board;
 use super::handle::{Handle, Hold, Request};
 use super::task;
 
@@ -47,6 +48,7 @@ pub(super) struct Inner {
     pub(super) model: Model,
     pub(super) settings: config::Session,
     pub(super) shutdown: Shutdown,
+    pub(super) board: Arc<Board>,
     /// Runs that are active now, and commands that are being noted; the drain waits for none.
     pub(super) running: watch::Sender<usize>,
 }
@@ -60,9 +62,15 @@ impl Registry {
             model,
             settings,
             shutdown,
+            board: Arc::default(),
             running: watch::Sender::new(0),
         };
         Registry { inner: Arc::new(inner) }
+    }
+
+    /// What the sessions in memory show to rosters.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.inner.board
     }
 
     /// How many sessions are in memory.

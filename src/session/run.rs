@@ -1,6 +1,9 @@
 //! One turn: a student's message and what answers it.
 //!
-//! `Beginning => Speaking => Ending`. It owns the answer's text and says what the log says of it.
+//! `Beginning => Speaking => Ending => Over`. It owns the answer's text and says what the log says of it.
+
+mod human;
+mod pace;
 
 use std::sync::Arc;
 
@@ -10,16 +13,20 @@ use crate::protocol::{
 };
 
 use super::state::{Out, ReplyTo};
+use super::turns::Early;
 use super::window::Window;
+use pace::Steps;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Waits for the commit of its beginning; a stop in the meantime is remembered.
-    Beginning { stopped: bool },
+    /// Waits for the commit of its beginning; that it was ended in the meantime is remembered.
+    Beginning { early: Option<Early> },
     /// `saved` bytes of the text are in PostgreSQL, `saving` are on their way.
     Speaking { saved: usize, saving: Option<usize> },
     /// Waits for the commit of its end.
     Ending,
+    /// Its end is kept; what a tutor is saying in it may still be on its way.
+    Over,
 }
 
 /// How a run ended.
@@ -44,12 +51,29 @@ impl Close {
 
 /// What a run takes out of the conversation when it begins.
 pub(super) struct Cut {
-    /// Everything from this place on.
+    /// Everything from this place on …
     pub(super) from: i64,
-    /// The messages there, as those who watch are told.
+    /// … but what is in these, in order.
+    pub(super) spared: Vec<i64>,
+    /// What goes, as those who watch are told.
     pub(super) gone: Vec<Uuid>,
     /// What is kept in memory then, if the past had to be asked for.
     pub(super) window: Option<Window>,
+}
+
+impl Cut {
+    /// The places that it takes, up to `before`.
+    pub(super) fn ranges(&self, before: i64) -> Vec<(i64, i64)> {
+        let mut ranges = Vec::new();
+        let mut from = self.from;
+        for &end in self.spared.iter().chain(Some(&before)) {
+            if from < end {
+                ranges.push((from, end));
+            }
+            from = end + 1;
+        }
+        ranges
+    }
 }
 
 pub(super) struct Run {
@@ -60,31 +84,56 @@ pub(super) struct Run {
     pub(super) waited: bool,
     pub(super) replies: Vec<ReplyTo>,
     pub(super) cut: Option<Cut>,
-    pub(super) answer: Message,
-    /// The answer's place in the conversation; the question's is the one before.
+    /// `None`: nobody is asked for one, see `human`.
+    pub(super) answer: Option<Message>,
+    /// The answer's place in the conversation, the question's is the one before; without an answer the
+    /// question's.
     pub(super) ord: i64,
+    /// The number of the control under which it began.
+    pub(super) epoch: i64,
+    /// What tutors said in it, with their places.
+    pub(super) asides: Vec<(i64, Message)>,
+    /// How many more are on their way to PostgreSQL.
+    pub(super) saying: usize,
+    /// The guidance with which the model was asked.
+    pub(super) guided: Vec<Uuid>,
+    /// The state that was announced names it.
+    pub(super) shown: bool,
     pub(super) phase: Phase,
     pub(super) close: Option<Close>,
     /// The answer's TEXT_MESSAGE_START is in the log.
     opened: bool,
     /// An open stretch of thinking.
     reasoning: Option<Uuid>,
+    steps: Steps,
 }
 
 impl Run {
-    pub(super) fn new(id: Uuid, question: Option<Message>, waited: bool, answer: Message, ord: i64) -> Run {
+    pub(super) fn of(
+        id: Uuid,
+        question: Option<Message>,
+        answer: Option<Message>,
+        ord: i64,
+        epoch: i64,
+    ) -> Run {
         Run {
             id,
             question,
-            waited,
+            waited: false,
             replies: Vec::new(),
             cut: None,
             answer,
             ord,
-            phase: Phase::Beginning { stopped: false },
+            epoch,
+            asides: Vec::new(),
+            saying: 0,
+            guided: Vec::new(),
+            shown: false,
+            phase: Phase::Beginning { early: None },
             close: None,
             opened: false,
             reasoning: None,
+            steps: Steps::default(),
         }
     }
 
@@ -96,13 +145,34 @@ impl Run {
     /// The messages that a snapshot shows: what the log has announced, and a question that waited.
     pub(super) fn visible(&self) -> impl Iterator<Item = &Message> {
         let question = self.question.as_ref().filter(|_| self.announced() || self.waited);
-        question.into_iter().chain(Some(&self.answer).filter(|_| self.opened))
+        let asides = self.asides.iter().filter(|_| self.announced()).map(|(_, message)| message);
+        question.into_iter().chain(self.answer.as_ref().filter(|_| self.opened)).chain(asides)
+    }
+
+    pub(super) fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.question.iter().chain(&self.answer).chain(self.asides.iter().map(|(_, message)| message))
+    }
+
+    /// What it leaves to the conversation, with the places.
+    pub(super) fn leave(self) -> impl Iterator<Item = (i64, Message)> {
+        let place = self.ord - i64::from(self.answer.is_some());
+        let question = self.question.map(|question| (place, question));
+        question.into_iter().chain(self.answer.map(|answer| (self.ord, answer))).chain(self.asides)
+    }
+
+    /// The model has said something.
+    pub(super) fn is_answering(&self) -> bool {
+        self.opened
     }
 
     // ── What the log says of it ─────────────────────────────────────────────────────────────────
 
     pub(super) fn begin(&mut self, session: Uuid, out: &mut impl Out) {
-        self.phase = Phase::Speaking { saved: 0, saving: None };
+        self.phase = match self.answer {
+            Some(_) => Phase::Speaking { saved: 0, saving: None },
+            None => Phase::Over,
+        };
+        self.steps = Steps::from(out.ticks());
         let supersedes = self.cut.as_ref().map_or(&[][..], |cut| &cut.gone);
         let metadata =
             (!supersedes.is_empty()).then_some(Metadata { fynq: Extras { supersedes, ..Extras::default() } });
@@ -114,6 +184,7 @@ impl Run {
             out.event(self.id, &Event::TextMessageContent { message_id, delta: &question.content });
             out.event(self.id, &Event::TextMessageEnd { message_id });
         }
+        self.tell_asides(out);
     }
 
     pub(super) fn text(&mut self, out: &mut impl Out, text: &str) {
@@ -121,8 +192,10 @@ impl Run {
             return;
         }
         self.open(out);
-        self.answer.content.push_str(text);
-        out.event(self.id, &Event::TextMessageContent { message_id: self.answer.id, delta: text });
+        let Some(answer) = &mut self.answer else { return };
+        answer.content.push_str(text);
+        self.steps.add(out.ticks(), text.len());
+        out.event(self.id, &Event::TextMessageContent { message_id: answer.id, delta: text });
     }
 
     pub(super) fn thought(&mut self, out: &mut impl Out, text: &str) {
@@ -147,10 +220,10 @@ impl Run {
     }
 
     fn open(&mut self, out: &mut impl Out) {
-        if !self.opened {
+        if let Some(message_id) = self.answer.as_ref().map(|answer| answer.id).filter(|_| !self.opened) {
             self.end_reasoning(out);
             self.opened = true;
-            let (message_id, role) = (self.answer.id, MessageRole::Assistant);
+            let role = MessageRole::Assistant;
             out.event(self.id, &Event::TextMessageStart { message_id, role, name: None, metadata: None });
         }
     }
@@ -159,7 +232,9 @@ impl Run {
     /// leaves a message, so that a reload shows it.
     pub(super) fn end(&mut self, session: Uuid, out: &mut impl Out) {
         self.open(out);
-        out.event(self.id, &Event::TextMessageEnd { message_id: self.answer.id });
+        if let Some(answer) = &self.answer {
+            out.event(self.id, &Event::TextMessageEnd { message_id: answer.id });
+        }
         let Some(close) = self.close.take() else { return };
         match (&close.finish_reason, close.error) {
             (Some(finish_reason), None) => {
@@ -175,7 +250,11 @@ impl Run {
                 out.event(self.id, &Event::RunError { message: code.sentence(), code });
             }
         }
-        let answer = &mut self.answer;
+        let Some(answer) = &mut self.answer else { return };
+        let steps = self.steps.take();
+        if !steps.is_empty() {
+            out.pace(answer.id, steps);
+        }
         answer.status = close.status;
         answer.finish_reason = close.finish_reason;
         answer.error = close.error;
@@ -188,18 +267,24 @@ impl Run {
     /// Bytes that are neither in PostgreSQL nor on their way there.
     pub(super) fn unsaved(&self) -> usize {
         match self.phase {
-            Phase::Speaking { saved, saving } => self.answer.content.len() - saving.unwrap_or(saved),
+            Phase::Speaking { saved, saving } => self.said() - saving.unwrap_or(saved),
             _ => 0,
         }
     }
 
+    /// Bytes of the answer.
+    pub(super) fn said(&self) -> usize {
+        self.answer.as_ref().map_or(0, |answer| answer.content.len())
+    }
+
     /// The text to save now, if there is new text and no earlier save is on its way.
-    pub(super) fn checkpoint(&mut self) -> Option<Arc<str>> {
-        let length = self.answer.content.len();
+    pub(super) fn checkpoint(&mut self) -> Option<(Uuid, Arc<str>)> {
+        let answer = self.answer.as_ref()?;
+        let length = answer.content.len();
         match &mut self.phase {
             Phase::Speaking { saved, saving: saving @ None } if *saved < length => {
                 *saving = Some(length);
-                Some(self.answer.content.as_str().into())
+                Some((answer.id, answer.content.as_str().into()))
             }
             _ => None,
         }

@@ -6,19 +6,24 @@
 
 use std::collections::VecDeque;
 
+use crate::audit::{self, Asking};
 use crate::clock::Timestamp;
 use crate::gemini::Prompt;
 use crate::id::Uuid;
 use crate::protocol::{
-    Author, AuthorKind, Control, Event, Message, MessageRole, Person, SessionState, Status, Usage,
+    Author, AuthorKind, Control, Event, ForTutors, HandUp, Message, MessageRole, Person, Status, Usage,
 };
-use crate::store::{ASSISTANT, NewMessage, Op, Patience, WAITING, Woken};
+use crate::store::{ASSISTANT, NewMessage, Op, Pace, Patience, TutorRow, WAITING, Woken};
 
-use super::Refused;
+use super::control::Held;
+use super::guidance::Guidance;
 use super::handle::Call;
 use super::log::{Audience, ConnId};
+use super::presence::Telling;
 use super::run::Run;
+use super::says::Saying;
 use super::window::Window;
+use super::{Facts, Refused};
 
 /// Messages that may wait for their run; one more is refused with `queue_full`.
 pub(super) const QUEUE: usize = 4;
@@ -32,8 +37,18 @@ pub(super) const MAX_DONE: usize = 64;
 pub(super) trait Out {
     fn event(&mut self, run: Uuid, event: &Event<'_>);
     fn control(&mut self, audience: Audience, control: &Control<'_>);
+    /// What no student is told; `only`: one connection of a tutor's.
+    fn tutors(&mut self, only: Option<ConnId>, what: &ForTutors<'_>);
     /// `State::committed` or `State::not_committed` is called with `token` when it is known.
     fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience);
+    /// As `commit`, of what is kept beside the messages.
+    fn keep(&mut self, token: Token, rows: Vec<TutorRow>, patience: Patience);
+    /// Writes down who did what.
+    fn record(&mut self, by: Uuid, asking: &Asking, event: &audit::Event);
+    /// `State::rang` is called with it, in the time that it takes.
+    fn wake(&mut self, timer: Timer);
+    /// Keeps how an answer streamed.
+    fn pace(&mut self, answer: Uuid, pace: Pace);
     /// Asks what an edit of `question` supersedes: `State::looked_back` is called with `run` when it is
     /// known, however long that takes.
     fn look_back(&mut self, run: Uuid, question: Uuid);
@@ -43,6 +58,19 @@ pub(super) trait Out {
     /// Keeps over a restart that a command without a message took effect.
     fn remember(&mut self, command: Uuid);
     fn now(&self) -> Timestamp;
+    /// Milliseconds of a clock that never goes back.
+    fn ticks(&self) -> u64;
+}
+
+/// What is to be thought of again after a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// This absence of the tutor who holds the session has lasted.
+    Lapse(u64),
+    /// This absence of who said that they come to a hand.
+    Claim(u64),
+    /// Who came and went meanwhile is told.
+    Tell,
 }
 
 /// What a commit was for.
@@ -56,6 +84,10 @@ pub(super) enum Token {
     Checkpoint(Uuid),
     /// A run ends.
     End(Uuid),
+    /// A tutor's message.
+    Said(Uuid),
+    /// A whisper.
+    Whispered(Uuid),
     /// Nobody waits for it.
     Note,
 }
@@ -105,11 +137,26 @@ pub(super) struct State {
     pub(super) session: Uuid,
     pub(super) student: Person,
     pub(super) titled: bool,
-    pub(super) hand_raised: bool,
+    pub(super) hand: Option<HandUp>,
+    /// The student's own connections.
+    pub(super) own: Vec<ConnId>,
     pub(super) watchers: Vec<(ConnId, Person)>,
     pub(super) org: Uuid,
     /// Whether the student sees them.
     pub(super) show_watchers: bool,
+    pub(super) telling: Telling,
+    pub(super) held: Held,
+    pub(super) guidance: Guidance,
+    /// Tutors' messages on their way to PostgreSQL; at most a few, see `says`.
+    pub(super) saying: Vec<Saying>,
+    pub(super) facts: Facts,
+    pub(super) title: Option<String>,
+    pub(super) subject: Option<String>,
+    /// Questions that were asked, as far as this is known.
+    pub(super) turns: u64,
+    pub(super) active_at: Timestamp,
+    /// Something that a roster shows is not as it was.
+    pub(super) changed: bool,
     pub(super) window: Window,
     pub(super) gone: Vec<Uuid>,
     pub(super) done: VecDeque<Uuid>,
@@ -123,6 +170,8 @@ pub(super) struct State {
     pub(super) run: Option<Box<Run>>,
     /// The run of the edit that waits first, while PostgreSQL is asked what it supersedes.
     pub(super) looking_back: Option<Uuid>,
+    /// It has changed meanwhile: PostgreSQL is asked again.
+    pub(super) look_again: bool,
     /// Draining: what waits, waits for the next start.
     pub(super) holding: bool,
     /// The drain's time is up: a run that begins now ends at once.
@@ -130,15 +179,28 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(woken: Woken) -> State {
+    pub(super) fn new(woken: Woken, now: Timestamp) -> State {
+        let mut facts = Facts::new(woken.title.as_deref(), woken.subject.as_deref(), now);
+        facts.hand(woken.hand.as_ref().map(|hand| hand.since));
         let mut state = State {
             session: woken.id,
             student: Person { id: woken.student_id, name: woken.student_name },
             titled: woken.title.is_some(),
-            hand_raised: woken.hand_raised,
+            hand: woken.hand,
+            own: Vec::new(),
             watchers: Vec::new(),
             org: woken.org_id,
             show_watchers: woken.show_watchers,
+            telling: Telling::default(),
+            held: Held::new(woken.held.map(|(holder, _)| holder), woken.control_epoch),
+            guidance: Guidance::new(woken.whispers),
+            saying: Vec::new(),
+            facts,
+            title: woken.title,
+            subject: woken.subject,
+            turns: 0,
+            active_at: now,
+            changed: true,
             window: Window::new(woken.has_more),
             gone: Vec::new(),
             done: woken.done.into_iter().rev().collect(),
@@ -148,6 +210,7 @@ impl State {
             queue: VecDeque::new(),
             run: None,
             looking_back: None,
+            look_again: false,
             holding: false,
             cutting: false,
         };
@@ -169,6 +232,7 @@ impl State {
                 });
             } else {
                 seen += 1;
+                state.learn(&message);
                 state.window.push(woken.ord, message);
             }
         }
@@ -184,54 +248,6 @@ impl State {
         self.run.is_some()
     }
 
-    pub(super) fn watch(&mut self, out: &mut impl Out, conn: ConnId, who: Person) {
-        self.watchers.push((conn, who));
-        self.announce_watchers(out);
-    }
-
-    pub(super) fn unwatch(&mut self, out: &mut impl Out, conn: ConnId) {
-        let before = self.watchers.len();
-        self.watchers.retain(|(watcher, _)| *watcher != conn);
-        if self.watchers.len() != before {
-            self.announce_watchers(out);
-        }
-    }
-
-    /// Somebody came or went who watches. A student who does not see them is told nothing: the same state
-    /// once more would tell as much.
-    fn announce_watchers(&self, out: &mut impl Out) {
-        match self.show_watchers {
-            true => self.announce(out),
-            false => out.control(Audience::Watching(true), &Control::State(&self.public(true))),
-        }
-    }
-
-    pub(super) fn is_watcher(&self, conn: ConnId) -> bool {
-        self.watchers.iter().any(|(watcher, _)| *watcher == conn)
-    }
-
-    /// As the student sees it, or as those see it who watch.
-    pub(super) fn public(&self, watches: bool) -> SessionState {
-        let mut watchers: Vec<Person> = Vec::new();
-        let shown = if watches || self.show_watchers { &self.watchers[..] } else { &[] };
-        for (_, who) in shown {
-            if !watchers.iter().any(|seen| seen.id == who.id) {
-                watchers.push(who.clone());
-            }
-        }
-        let run = self.run.as_ref().filter(|run| run.announced()).map(|run| run.id);
-        SessionState { control: "ai", tutor: None, hand_raised: self.hand_raised, run, watchers }
-    }
-
-    pub(super) fn announce(&self, out: &mut impl Out) {
-        if self.show_watchers || self.watchers.is_empty() {
-            return out.control(Audience::Everyone, &Control::State(&self.public(true)));
-        }
-        for watches in [false, true] {
-            out.control(Audience::Watching(watches), &Control::State(&self.public(watches)));
-        }
-    }
-
     /// The `snapshot` frame as of the log's head.
     pub(super) fn snapshot(&self, head: u64) -> bytes::Bytes {
         let mut messages: Vec<&Message> = self.window.iter().collect();
@@ -244,9 +260,17 @@ impl State {
     }
 
     pub(super) fn message_of(&self, id: Uuid) -> Option<&Message> {
-        let run = self.run.iter().flat_map(|run| run.question.iter().chain(Some(&run.answer)));
+        let run = self.run.iter().flat_map(|run| run.messages());
+        let saying = self.saying.iter().map(|saying| &saying.message);
         let waiting = self.queue.iter().filter_map(|waiting| waiting.question.as_ref());
-        run.chain(waiting).find(|message| message.id == id).or_else(|| self.window.find(id))
+        run.chain(waiting).chain(saying).find(|message| message.id == id).or_else(|| self.window.find(id))
+    }
+
+    /// The newest message with words that the log has announced.
+    pub(super) fn newest(&self) -> Option<&Message> {
+        let run = self.run.iter().flat_map(|run| run.visible());
+        let kept = self.window.iter().rev().find(|message| !message.content.is_empty());
+        run.filter(|message| !message.content.is_empty()).last().or(kept)
     }
 
     pub(super) fn question(&self, id: Uuid, run: Uuid, text: String, now: Timestamp) -> Message {
@@ -287,6 +311,8 @@ impl State {
             usage: None,
             model: None,
             files: Vec::new(),
+            corrects: None,
+            corrected_by: None,
             created_at,
         }
     }
@@ -310,6 +336,10 @@ impl State {
 
     pub(super) fn touch(&mut self, out: &impl Out, question: &Message) -> Op {
         let title = (!std::mem::replace(&mut self.titled, true)).then(|| title(&question.content));
+        if title.is_some() {
+            self.title.clone_from(&title);
+            self.facts.named(self.title.as_deref(), self.subject.as_deref());
+        }
         Op::Touch { session_id: self.session, title, at: out.now() }
     }
 }

@@ -1,8 +1,11 @@
 //! The task that owns one session: it makes an event of whatever happens and lets the state handle
 //! it. One `select!`, one `match`.
 
+mod apply;
 mod effects;
+mod keeping;
 mod lookup;
+mod tile;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,25 +15,23 @@ use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::audit;
+use crate::clock;
 use crate::gemini::{self, Answer};
 use crate::id::Uuid;
 use crate::identity::Access;
-use crate::protocol::{Command, Control, ErrorCode};
+use crate::protocol::{ActKind, Control};
 use crate::shutdown::Phase;
 use crate::store::{Past, WriteError};
 
-use super::Refused;
-use super::handle::{Asking, Attachment, Call, Hold, Request, Viewer};
-use super::log::Audience;
+use super::handle::{Attachment, Hold, Leaving, Request, Viewer};
+use super::log::ConnId;
 use super::registry::{Inner, OpenError};
-use super::state::{Out, ReplyTo, State, Token, refuse};
+use super::state::{Out, State, Timer, Token};
 use super::window::{MAX_BYTES, MAX_MESSAGES};
 use effects::Effects;
-use lookup::{Ask, LookedUp};
+use lookup::LookedUp;
+use tile::Showing;
 
-/// Said to a student who may only read.
-const NO_CONSENT: &str = "Your school needs a consent before you can ask questions here. You can still read.";
 /// How long a client should wait before it tries a refused command again.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -46,7 +47,7 @@ pub(super) async fn run(inner: Arc<Inner>, id: Uuid, requests: mpsc::Receiver<Bo
             return Box::pin(place.refuse_all(OpenError::Unavailable)).await;
         }
     };
-    let mut task = Box::new(Task::new(&inner, State::new(woken)));
+    let mut task = Box::new(Task::new(&inner, State::new(woken, clock::now())));
     // Woken while the server stops: what waits, waits for the next start.
     if inner.shutdown.is_draining() {
         task.state.hold(&mut task.effects);
@@ -99,6 +100,7 @@ enum Happening {
     /// Whether the session is still in PostgreSQL.
     FoundOut(bool),
     Alarm,
+    Timer(Timer),
     Phase(Phase),
 }
 
@@ -113,6 +115,7 @@ struct Task<'a> {
     /// Lookups on their way, and the end of the last of them.
     looking: usize,
     last_lookup: Option<oneshot::Receiver<()>>,
+    showing: Showing,
 }
 
 impl<'a> Task<'a> {
@@ -126,6 +129,7 @@ impl<'a> Task<'a> {
             counted: false,
             looking: 0,
             last_lookup: None,
+            showing: Showing::default(),
         }
     }
 
@@ -159,9 +163,11 @@ impl<'a> Task<'a> {
                         return;
                     }
                 }
+                Happening::Timer(timer) => self.state.rang(&mut self.effects, timer),
                 Happening::Phase(phase) => self.phase(phase),
             }
             self.counted();
+            self.show();
             self.set_alarm();
         }
     }
@@ -194,6 +200,7 @@ impl<'a> Task<'a> {
                 self.state.end(&mut self.effects, end);
             }
         }
+        self.showing.heard(&self.inner.board);
         if self.state.wants_checkpoint(self.inner.settings.checkpoint_bytes) {
             self.state.checkpoint(&mut self.effects);
         }
@@ -208,11 +215,18 @@ impl<'a> Task<'a> {
             Request::Attach(viewer, position, reply) => drop(reply.send(self.attach(viewer, position))),
             Request::Snapshot(conn, reply) => {
                 let watches = self.state.is_watcher(conn);
-                let first = vec![Control::State(&self.state.public(watches)).frame(), self.snapshot()];
+                let mut first = vec![Control::State(&self.state.public(watches)).frame(), self.snapshot()];
+                if watches {
+                    first.extend(self.state.for_tutors(clock::now()));
+                }
                 let cursor = self.effects.log.at_end(conn).watching(watches);
                 drop(reply.send(Attachment { first, cursor }));
             }
-            Request::Detach(conn) => self.state.unwatch(&mut self.effects, conn),
+            Request::Detach(conn, why) => self.detach(conn, why),
+            Request::Claim(viewer, reply) => {
+                let storage = self.storage();
+                drop(reply.send(self.state.claim(&mut self.effects, &viewer, storage)));
+            }
             Request::Command(viewer, command, reply) => self.command(viewer, command, reply),
             Request::ShowWatchers { org, show } if org == self.state.org => {
                 self.state.show_watchers = show;
@@ -258,8 +272,9 @@ impl<'a> Task<'a> {
 
     fn attach(&mut self, viewer: Viewer, position: Option<(Uuid, u64)>) -> Attachment {
         let watches = viewer.access == Access::Observer;
+        self.state.arrive(&mut self.effects, &viewer);
         if watches {
-            self.state.watch(&mut self.effects, viewer.conn, viewer.person.clone());
+            self.note(viewer.person.id, ActKind::Joined);
         }
         let log = &self.effects.log;
         let resumed = position
@@ -278,70 +293,22 @@ impl<'a> Task<'a> {
             first.push(self.snapshot());
             log.at_end(viewer.conn)
         });
+        if watches {
+            first.extend(self.state.for_tutors(clock::now()));
+        }
         Attachment { first, cursor: cursor.watching(watches) }
+    }
+
+    fn detach(&mut self, conn: ConnId, why: Leaving) {
+        let Some(who) = self.state.depart(&mut self.effects, conn) else { return };
+        if why == Leaving::RightsEnded {
+            self.state.shut_out(&mut self.effects, who.id);
+        }
+        self.note(who.id, ActKind::Left);
     }
 
     fn snapshot(&self) -> bytes::Bytes {
         self.state.snapshot(self.effects.log.head())
-    }
-
-    fn command(&mut self, viewer: Viewer, command: Command, call: Option<Asking>) {
-        let id = match &command {
-            Command::Send(send) => Some(send.id),
-            Command::Edit(edit) => Some(edit.id),
-            _ => None,
-        };
-        let log = &self.effects.log;
-        let reply = match call {
-            None => ReplyTo::Conn(viewer.conn),
-            Some(reply) if id.is_some_and(|id| self.state.knows(id)) => {
-                ReplyTo::Call(Call { reply, cursor: log.at_start(0) })
-            }
-            Some(reply) => ReplyTo::Call(Call { reply, cursor: log.at_end(0) }),
-        };
-        let edited = match &command {
-            Command::Edit(edit) => Some(edit.message),
-            _ => None,
-        };
-        let unknown = |id: &Uuid| viewer.access == Access::Owner && self.state.must_look_up(*id);
-        let ask = Ask { id: id.filter(unknown), edited: edited.filter(unknown) };
-        let speaks = matches!(command, Command::Send(_) | Command::Edit(_) | Command::Regenerate(_));
-        if !ask.is_nothing() || (speaks && self.looking > 0) {
-            self.look_up(ask, viewer, command, reply);
-        } else {
-            self.apply(viewer, command, reply, false);
-        }
-    }
-
-    /// Does what a command says, if this person may say it. `stands`: PostgreSQL knows the question
-    /// that is edited.
-    fn apply(&mut self, viewer: Viewer, command: Command, reply: ReplyTo, stands: bool) {
-        let owner = viewer.access == Access::Owner;
-        let (state, effects) = (&mut self.state, &mut self.effects);
-        let storage = match self.inner.store.writer().is_up() {
-            true => Ok(()),
-            false => Err(Refused::unavailable(RETRY)),
-        };
-        match command {
-            Command::Send(_) | Command::Edit(_) | Command::Regenerate(_) if owner && !viewer.may_speak => {
-                refuse(effects, reply, Refused::new(ErrorCode::NotAllowed, NO_CONSENT), command.id());
-            }
-            Command::Send(send) if owner => state.send(effects, send, reply, storage),
-            Command::Edit(edit) if owner => state.edit(effects, edit, reply, storage, stands),
-            Command::Regenerate(id) if owner => state.regenerate(effects, id, reply, storage),
-            Command::Stop(id) => state.stop(effects, reply, id),
-            Command::RaiseHand(id) if owner => state.raise_hand(effects, true, reply, id, storage),
-            Command::LowerHand(id) => state.raise_hand(effects, false, reply, id, storage),
-            // Whoever is not shown does not show themself by that.
-            Command::Typing if !owner && !state.show_watchers => {}
-            Command::Typing => {
-                effects.control(Audience::Others(viewer.conn), &Control::Typing { who: &viewer.person });
-            }
-            other => {
-                audit::line("forbidden", "command", Some(viewer.person.id), None);
-                refuse(effects, reply, Refused::plain(ErrorCode::NotAllowed), other.id());
-            }
-        }
     }
 
     // ── Time ────────────────────────────────────────────────────────────────────────────────────
@@ -368,9 +335,9 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// Nothing runs, nothing waits, nothing is on its way to PostgreSQL.
+    /// Nothing runs, nothing waits, no tutor holds it, nothing is on its way to PostgreSQL.
     fn done(&self) -> bool {
-        self.state.is_quiet() && self.effects.unsettled == 0
+        self.state.is_quiet() && self.state.held.by.is_none() && self.effects.unsettled == 0
     }
 
     fn phase(&mut self, phase: Phase) {
@@ -396,6 +363,7 @@ impl<'a> Task<'a> {
 impl Drop for Task<'_> {
     fn drop(&mut self) {
         self.effects.log.close();
+        self.inner.board.gone(self.state.session, self.state.org);
         if self.counted {
             self.inner.running.send_modify(|count| *count -= 1);
         }

@@ -4,3 +4,4 @@
 mod examples;
 mod property;
 mod rig;
+mod tutors;

@@ -2,7 +2,7 @@
 
 use crate::gemini::{End, Outcome};
 use crate::id::Uuid;
-use crate::protocol::{ErrorCode, FinishReason, MessageRole, Status};
+use crate::protocol::{ErrorCode, FinishReason, Message, MessageRole, Status};
 use crate::store::{MessageState, NewMessage, Op, Past, Patience, WriteError};
 
 use super::Refused;
@@ -11,9 +11,12 @@ use super::state::{Accepted, MAX_GONE, Out, State, Token, Waiting, Written, acce
 use super::window::Window;
 
 /// Why a run ends before the model is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Early {
     Stopped,
     Interrupted,
+    /// A tutor speaks now.
+    TakenOver,
 }
 
 impl State {
@@ -46,22 +49,33 @@ impl State {
             },
             (Some(_), None) => None,
         };
-        let cut = from.map(|from| Cut { from, gone: self.window.from(from), window: None });
+        let cut = from.map(|from| {
+            // Answered again; an edit takes everything.
+            let (gone, spared) = match waiting.question {
+                None => self.window.answers(from),
+                Some(_) => (self.window.from(from), Vec::new()),
+            };
+            Cut { from, spared, gone, window: None }
+        });
         self.begin(out, waiting, cut, patience);
     }
 
     /// `None`: there is nothing left that the edit could supersede.
     pub(super) fn looked_back(&mut self, out: &mut impl Out, run: Uuid, past: Option<Past>) {
         self.looking_back = None;
+        let again = std::mem::take(&mut self.look_again);
         if self.holding {
             return;
+        }
+        if again || self.run.is_some() {
+            return self.begin_next(out, Patience::Insist);
         }
         let Some(waiting) = self.queue.pop_front_if(|waiting| waiting.run == run) else {
             return self.begin_next(out, Patience::Insist);
         };
         let cut = past.map(|mut past| {
             let (from, gone) = (past.from, std::mem::take(&mut past.gone));
-            Cut { from, gone, window: Some(Window::of(past)) }
+            Cut { from, spared: Vec::new(), gone, window: Some(Window::of(past)) }
         });
         self.begin(out, waiting, cut, Patience::Insist);
     }
@@ -86,17 +100,27 @@ impl State {
             });
             ops.push(self.touch(out, question));
         }
-        self.ord += 1;
-        let answer = self.message(crate::id::new(), run, MessageRole::Assistant, String::new(), out.now());
-        // A question that is asked again costs as much as a new one.
-        let charged = question.is_none();
-        ops.push(Op::Insert(NewMessage { charged, ..self.row(&answer, self.ord, Status::Streaming, None) }));
-        ops.extend(cut.as_ref().map(|cut| Op::Supersede { session_id, from: cut.from, before }));
+        let answered = self.held.by.is_none();
+        let answer = answered.then(|| {
+            self.ord += 1;
+            let answer =
+                self.message(crate::id::new(), run, MessageRole::Assistant, String::new(), out.now());
+            // A question that is asked again costs as much as a new one.
+            let charged = question.is_none();
+            let row = self.row(&answer, self.ord, Status::Streaming, None);
+            ops.push(Op::Insert(NewMessage { charged, ..row }));
+            answer
+        });
+        let ranges = cut.iter().flat_map(|cut| cut.ranges(before));
+        ops.extend(ranges.map(|(from, before)| Op::Supersede { session_id, from, before }));
         out.commit(Token::Begin(run), ops, if waited { Patience::Insist } else { patience });
-        let mut run = Run::new(run, question, waited, answer, self.ord);
-        (run.replies, run.cut) = (replies, cut);
+        let mut run = match answer {
+            Some(answer) => Run::of(run, question, Some(answer), self.ord, self.held.epoch),
+            None => Run::human(run, question, self.ord, self.held.epoch),
+        };
+        (run.waited, run.replies, run.cut) = (waited, replies, cut);
         if hushed {
-            run.phase = Phase::Beginning { stopped: true };
+            run.phase = Phase::Beginning { early: Some(Early::Stopped) };
         }
         self.run = Some(Box::new(run));
     }
@@ -123,6 +147,7 @@ impl State {
         for answer in self.window.close_open() {
             out.commit(Token::Note, vec![Op::Update(answer)], Patience::Insist);
         }
+        self.await_return(out);
         self.begin_next(out, Patience::Insist);
     }
 
@@ -144,6 +169,8 @@ impl State {
                 }
             }
             Token::End(run) => self.ended(out, run, true),
+            Token::Said(id) => self.said(out, id),
+            Token::Whispered(id) => self.whispered(out, id),
             Token::Note => {}
         }
     }
@@ -166,9 +193,13 @@ impl State {
                 self.titled = false;
                 if let Some(run) = self.run.take_if(|current| current.id == run) {
                     let command = run.question.as_ref().map_or(run.id, |question| question.id);
+                    let run = *run;
                     run.replies
                         .into_iter()
                         .for_each(|reply| refuse(out, reply, refused.clone(), Some(command)));
+                    if run.saying > 0 || !run.asides.is_empty() {
+                        return self.go_on_alone(out, run.id, (run.ord, run.epoch), run.saying, run.asides);
+                    }
                 }
                 self.begin_next(out, Patience::Insist);
             }
@@ -179,6 +210,8 @@ impl State {
                 }
             }
             Token::End(run) => self.ended(out, run, false),
+            Token::Said(id) => self.not_said(out, id, &refused),
+            Token::Whispered(id) => self.not_whispered(out, id, &refused),
             Token::Note => {}
         }
     }
@@ -187,7 +220,7 @@ impl State {
 
     fn begun(&mut self, out: &mut impl Out, id: Uuid) {
         let Some(run) = self.run.as_deref_mut().filter(|run| run.id == id) else { return };
-        let stopped = matches!(run.phase, Phase::Beginning { stopped: true });
+        let Phase::Beginning { early } = run.phase else { return };
         let message = run.question.as_ref().map_or(id, |question| question.id);
         let accepted = Accepted { message, run: Some(id), ended: false };
         // A repetition is answered by its run alone.
@@ -200,30 +233,58 @@ impl State {
         if let Some(cut) = run.cut.take() {
             match cut.window {
                 Some(window) => self.window = window,
-                None => self.window.cut(cut.from),
+                None => self.window.cut(cut.from, &cut.gone),
             }
             self.forget(cut.gone);
         }
         if repeats {
             self.done(out, Some(id));
         }
-        self.announce(out);
-        if stopped || self.cutting {
-            return self.end_early(out, if stopped { Early::Stopped } else { Early::Interrupted });
+        self.asked(out.now());
+        let Some(run) = self.run.as_deref_mut() else { return };
+        if run.answer.is_none() && run.is_over() {
+            return self.end_if_over(out);
         }
-        if let Some(run) = self.run.as_deref() {
-            out.ask_model(self.window.prompt(run.question.as_ref()));
+        run.shown = true;
+        self.announce(out);
+        if let Some(early) = early.or(self.cutting.then_some(Early::Interrupted)) {
+            return self.end_early(out, early);
+        }
+        if let Some(run) = self.run.as_deref_mut().filter(|run| run.answer.is_some()) {
+            run.guided = self.guidance.ids();
+            let asides = run.asides.iter().map(|(_, message)| message);
+            out.ask_model(self.window.prompt(run.question.as_ref(), asides, self.guidance.texts()));
         }
     }
 
+    /// A run that could not begin, in which a tutor speaks.
+    fn go_on_alone(
+        &mut self,
+        out: &mut impl Out,
+        id: Uuid,
+        (ord, epoch): (i64, i64),
+        saying: usize,
+        asides: Vec<(i64, Message)>,
+    ) {
+        let mut run = Run::human(id, None, ord, epoch);
+        (run.saying, run.asides) = (saying, asides);
+        if !run.asides.is_empty() {
+            run.begin(self.session, out);
+        }
+        self.run = Some(Box::new(run));
+        self.end_if_over(out);
+    }
+
     pub(super) fn text(&mut self, out: &mut impl Out, text: &str) {
-        if let Some(run) = self.run.as_deref_mut() {
+        // What was begun under another hand is not for the student any more.
+        if let Some(run) = self.run.as_deref_mut().filter(|run| run.epoch == self.held.epoch) {
+            self.changed |= !run.is_answering();
             run.text(out, text);
         }
     }
 
     pub(super) fn thought(&mut self, out: &mut impl Out, text: &str) {
-        if let Some(run) = self.run.as_deref_mut() {
+        if let Some(run) = self.run.as_deref_mut().filter(|run| run.epoch == self.held.epoch) {
             run.thought(out, text);
         }
     }
@@ -232,10 +293,10 @@ impl State {
     pub(super) fn checkpoint(&mut self, out: &mut impl Out) {
         let session_id = self.session;
         let Some(run) = self.run.as_deref_mut() else { return };
-        let Some(content) = run.checkpoint() else { return };
+        let Some((id, content)) = run.checkpoint() else { return };
         let state = MessageState {
             session_id,
-            id: run.answer.id,
+            id,
             content,
             status: Status::Streaming,
             finish_reason: None,
@@ -249,7 +310,7 @@ impl State {
     /// Each checkpoint writes the whole text: for a long one, a sixteenth more is enough to write it
     /// again before its time.
     pub(super) fn wants_checkpoint(&self, least: usize) -> bool {
-        self.run.as_ref().is_some_and(|run| run.unsaved() >= least.max(run.answer.content.len() / 16))
+        self.run.as_ref().is_some_and(|run| run.unsaved() >= least.max(run.said() / 16))
     }
 
     /// Bytes of text that are in no checkpoint.
@@ -276,6 +337,7 @@ impl State {
         let (usage, model) = out.hush_model().unzip();
         let close = match why {
             Early::Stopped => Close::finished(Status::Stopped, FinishReason::Stopped),
+            Early::TakenOver => Close::finished(Status::Stopped, FinishReason::TakenOver),
             Early::Interrupted => Close::failed(Status::Interrupted, ErrorCode::Interrupted),
         };
         self.write_end(out, Close { usage, model: model.flatten(), ..close });
@@ -286,11 +348,12 @@ impl State {
         if !matches!(run.phase, Phase::Speaking { .. }) {
             return;
         }
+        let Some(answer) = &run.answer else { return };
         run.phase = Phase::Ending;
         let update = MessageState {
             session_id: self.session,
-            id: run.answer.id,
-            content: run.answer.content.as_str().into(),
+            id: answer.id,
+            content: answer.content.as_str().into(),
             status: close.status,
             finish_reason: close.finish_reason.clone(),
             error: close.error,
@@ -303,17 +366,30 @@ impl State {
     }
 
     fn ended(&mut self, out: &mut impl Out, id: Uuid, committed: bool) {
-        let Some(mut run) = self.run.take_if(|run| run.id == id) else { return };
+        let Some(run) = self.run.as_deref_mut().filter(|run| run.id == id) else { return };
         if !committed {
             run.close = Some(Close::failed(Status::Failed, ErrorCode::Internal));
         }
+        run.phase = Phase::Over;
+        self.end_if_over(out);
+    }
+
+    /// What a tutor says in a run is told before its end.
+    pub(super) fn end_if_over(&mut self, out: &mut impl Out) {
+        let Some(mut run) = self.run.take_if(|run| run.is_over()) else { return };
         run.end(self.session, out);
-        let run = *run;
-        if let Some(question) = run.question {
-            self.window.push(run.ord - 1, question);
+        self.answered(&run, out.now());
+        // An answer without a word has shown nobody what it was told.
+        if run.said() > 0 && !run.guided.is_empty() {
+            self.used(out, run.id, &run.guided);
         }
-        self.window.push(run.ord, run.answer);
-        self.announce(out);
+        let shown = run.shown;
+        run.leave().for_each(|(ord, message)| self.window.push(ord, message));
+        // One that is told in one piece changes nothing of the state.
+        match shown {
+            true => self.announce(out),
+            false => self.changed = true,
+        }
         self.begin_next(out, Patience::Insist);
     }
 

@@ -1,10 +1,11 @@
 //! The part of a conversation that is kept in memory: what snapshots show and prompts are made of.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use crate::gemini::{Prompt, Speaker, Turn};
 use crate::id::Uuid;
-use crate::protocol::{ErrorCode, Message, MessageRole, Status};
+use crate::protocol::{AuthorKind, ErrorCode, Message, MessageRole, Status};
 use crate::store::{MessageState, Past};
 
 /// How much a session keeps in memory; what is older is listed by REST.
@@ -40,6 +41,7 @@ impl Window {
         past.kept.into_iter().for_each(|kept| window.push(kept.ord, kept.message));
         // Their last states were written when the session woke.
         drop(window.close_open());
+        window.settle();
         window
     }
 
@@ -98,27 +100,73 @@ impl Window {
         self.messages.iter().filter(|kept| kept.ord >= ord).map(|kept| kept.message.id).collect()
     }
 
-    pub(super) fn cut(&mut self, from: i64) {
-        self.messages.retain(|kept| kept.ord < from);
+    /// What goes when the last question is answered again, and the places of what stays: what tutors said,
+    /// unless it corrects what goes.
+    pub(super) fn answers(&self, from: i64) -> (Vec<Uuid>, Vec<i64>) {
+        let (mut gone, mut spared) = (Vec::new(), Vec::new());
+        for kept in self.messages.iter().filter(|kept| kept.ord >= from) {
+            let stays = kept.message.author.kind == AuthorKind::Tutor
+                && kept.message.corrects.is_none_or(|struck| !gone.contains(&struck));
+            match stays {
+                true => spared.push(kept.ord),
+                false => gone.push(kept.message.id),
+            }
+        }
+        (gone, spared)
+    }
+
+    /// A tutor's message replaces this one; the last that does so counts.
+    pub(super) fn strike(&mut self, struck: Uuid, by: Uuid) {
+        if let Some(kept) = self.messages.iter_mut().find(|kept| kept.message.id == struck) {
+            kept.message.corrected_by = Some(by);
+        }
+    }
+
+    /// Of what was corrected, the correction may have gone.
+    fn settle(&mut self) {
+        let corrections: HashMap<Uuid, Uuid> =
+            self.iter().filter_map(|message| Some((message.corrects?, message.id))).collect();
+        for kept in &mut self.messages {
+            kept.message.corrected_by = corrections.get(&kept.message.id).copied();
+        }
+    }
+
+    /// What is in `gone`, which lies from this place on.
+    pub(super) fn cut(&mut self, from: i64, gone: &[Uuid]) {
+        self.messages.retain(|kept| kept.ord < from || !gone.contains(&kept.message.id));
+        self.settle();
         self.bytes = self.iter().map(|message| message.content.len()).sum();
         self.messages.shrink_to_fit();
     }
 
-    /// What the model is told: every message with words, the question last. A repeated question
-    /// is already the last of the window; a new one is given.
-    pub(super) fn prompt(&self, question: Option<&Message>) -> Prompt {
-        let spoken = self.iter().filter(|m| !m.content.trim().is_empty() && m.status != Status::Queued);
-        Prompt {
-            turns: spoken
-                .chain(question)
-                .map(|message| Turn {
-                    speaker: match message.role {
-                        MessageRole::User => Speaker::User,
-                        MessageRole::Assistant => Speaker::Model,
-                    },
-                    text: message.content.as_str().into(),
-                })
-                .collect(),
-        }
+    /// What the model is told: every message with words, the question last but for what tutors said after it.
+    /// A repeated question is in the window; a new one is given. In the place of an answer that was
+    /// corrected stands its correction.
+    pub(super) fn prompt<'a>(
+        &'a self,
+        question: Option<&'a Message>,
+        asides: impl Iterator<Item = &'a Message>,
+        guidance: Vec<Arc<str>>,
+    ) -> Prompt {
+        let said: Vec<&Message> = self.iter().chain(question).chain(asides).collect();
+        let corrections: HashMap<Uuid, &Message> =
+            said.iter().filter_map(|message| Some((message.corrects?, *message))).collect();
+        let stands = |message: &&Message| {
+            !message.content.trim().is_empty()
+                && message.status != Status::Queued
+                && message.corrects.is_none()
+        };
+        // The new question has not begun in its own eyes.
+        let new = question.map(|question| question.id);
+        let turns = said.iter().copied().filter(|message| stands(message) || Some(message.id) == new);
+        let turn = |message: &Message| Turn {
+            speaker: match (message.role, message.author.kind) {
+                (MessageRole::User, _) => Speaker::User,
+                (MessageRole::Assistant, AuthorKind::Tutor) => Speaker::Human,
+                (MessageRole::Assistant, _) => Speaker::Model,
+            },
+            text: corrections.get(&message.id).unwrap_or(&message).content.as_str().into(),
+        };
+        Prompt { turns: turns.map(turn).collect(), guidance }
     }
 }

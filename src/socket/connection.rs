@@ -57,7 +57,7 @@ pub(super) async fn serve(connection: Connection, socket: WebSocket, position: O
     if let Some(observation) = &mut open.connection.observation {
         observation.ends(&end);
     }
-    Box::pin(handle.detach(conn)).await;
+    Box::pin(handle.detach(conn, end.leaving())).await;
     match end {
         End::Close(code) => Box::pin(outgoing::close(open.socket, code)).await,
         End::Answered => Box::pin(outgoing::answer_close(open.socket)).await,

@@ -4,6 +4,7 @@ use tokio::sync::watch;
 
 use crate::identity::{Role, Standing};
 use crate::protocol::CloseCode;
+use crate::session::Leaving;
 
 use super::outgoing::Lost;
 
@@ -14,6 +15,15 @@ pub(super) enum End {
     Answered,
     /// The peer went away, or cannot be reached.
     Lost,
+}
+
+impl End {
+    pub(super) fn leaving(&self) -> Leaving {
+        match self {
+            End::Close(CloseCode::Forbidden | CloseCode::Unauthenticated) => Leaving::RightsEnded,
+            End::Close(_) | End::Answered | End::Lost => Leaving::Left,
+        }
+    }
 }
 
 impl From<Lost> for End {

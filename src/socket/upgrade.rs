@@ -1,5 +1,6 @@
 //! From an HTTP request to a socket: everything that can be refused is refused before the upgrade.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
@@ -92,6 +93,7 @@ async fn admit(
         role: who.role,
         access,
         may_speak: who.may_speak,
+        asking: Arc::new(audit::asking()),
     };
     // An epoch or a number that cannot be read is one that cannot be replayed: a snapshot follows.
     let epoch = position.epoch.and_then(|text| Uuid::parse_str(&text).ok());

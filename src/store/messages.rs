@@ -7,7 +7,9 @@ use tokio_postgres::types::{Json, Type};
 use crate::id::Uuid;
 use crate::protocol::{Author, AuthorKind, ErrorCode, FinishReason, Message, MessageRole, Status, Usage};
 
+use super::roster::hand;
 use super::sessions::{Page, count, one_more, page};
+use super::tutoring::{held, whispers};
 use super::{Past, Store, StoreError, WAITING, Woken, WokenMessage};
 
 /// What the assistant is called in a list of messages.
@@ -63,6 +65,7 @@ impl Store {
             student_id: row.try_get("student_id")?,
             student_name: row.try_get("student_name")?,
             title: row.try_get("title")?,
+            subject: row.try_get("subject")?,
             hand_raised: row.try_get("hand_raised")?,
             done: row.try_get("done")?,
             org_id: row.try_get("org_id")?,
@@ -70,6 +73,10 @@ impl Store {
             last_ord: row.try_get("last_ord")?,
             messages,
             has_more,
+            held: held(&row)?,
+            control_epoch: row.try_get("control_epoch")?,
+            hand: hand(&row)?,
+            whispers: whispers(&row)?,
         }))
     }
 
@@ -128,6 +135,13 @@ impl Store {
     /// Whether this is a question of the session that is not superseded.
     pub async fn question_stands(&self, session: Uuid, message: Uuid) -> Result<bool, StoreError> {
         let sql = include_str!("../../sql/queries/question_stands.sql");
+        let row = self.as_task().read_opt(sql, &[(&session, Type::UUID), (&message, Type::UUID)]).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+    }
+
+    /// Whether this is an answer of the assistant's that has ended and is not superseded.
+    pub async fn answer_stands(&self, session: Uuid, message: Uuid) -> Result<bool, StoreError> {
+        let sql = include_str!("../../sql/queries/answer_stands.sql");
         let row = self.as_task().read_opt(sql, &[(&session, Type::UUID), (&message, Type::UUID)]).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
     }
@@ -260,7 +274,7 @@ fn bare<At>(page: Page<WokenMessage, At>) -> Page<Message, At> {
     Page { items: page.items.into_iter().map(|item| item.message).collect(), next: page.next }
 }
 
-fn woken(row: &Row) -> Result<WokenMessage, StoreError> {
+pub(super) fn woken(row: &Row) -> Result<WokenMessage, StoreError> {
     let kind: AuthorKind = word(row, "author_kind", AuthorKind::parse)?;
     let name = match kind {
         AuthorKind::Assistant => ASSISTANT.to_owned(),
@@ -272,6 +286,7 @@ fn woken(row: &Row) -> Result<WokenMessage, StoreError> {
     let finish_reason: Option<&str> = row.try_get("finish_reason")?;
     let error: Option<&str> = row.try_get("error")?;
     let usage: Option<Json<Usage>> = row.try_get("usage")?;
+    let edits: Option<Uuid> = row.try_get("edits")?;
     Ok(WokenMessage {
         message: Message {
             id: row.try_get("id")?,
@@ -287,14 +302,16 @@ fn woken(row: &Row) -> Result<WokenMessage, StoreError> {
             usage: usage.map(|Json(usage)| usage),
             model: row.try_get("model")?,
             files: row.try_get("files")?,
+            corrects: edits.filter(|_| kind == AuthorKind::Tutor),
+            corrected_by: row.try_get("corrected_by")?,
             created_at: row.try_get("created_at")?,
         },
         ord: row.try_get("ord")?,
-        edits: row.try_get("edits")?,
+        edits,
     })
 }
 
-fn word<T>(row: &Row, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
+pub(super) fn word<T>(row: &Row, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
     let text: &str = row.try_get(column)?;
     parse(text).ok_or_else(|| StoreError::Refused(format!("`{column}` holds a word that is not known")))
 }

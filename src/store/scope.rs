@@ -4,9 +4,11 @@
 //! nothing can be asked as nobody.
 
 use deadpool_postgres::{Object, Pool};
+use futures_util::future::join_all;
 use futures_util::join;
 use tokio::time::timeout;
 use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::id::Uuid;
 
@@ -121,6 +123,23 @@ impl Scope<'_> {
         self.transaction(async |client| client.execute_typed(sql, params).await)
             .await
             .map_err(|failed| failed.error)
+    }
+
+    /// Several statements that change something, each with its rows as one array of objects, in one
+    /// transaction and one round trip: what fails first is told, and then nothing has happened. A few:
+    /// all of them are on their way at once.
+    pub(super) async fn execute_all(
+        &self,
+        statements: &[(&str, &(dyn ToSql + Sync))],
+    ) -> Result<(), StoreError> {
+        let all = async |client: &Object| {
+            let each = statements
+                .iter()
+                .map(async |(sql, rows)| client.execute_typed(sql, &[(*rows, Type::JSONB)]).await);
+            // A small `join_all` polls in order, so they are asked in order.
+            join_all(each).await.into_iter().collect::<Result<Vec<u64>, _>>()
+        };
+        self.transaction(all).await.map(drop).map_err(|failed| failed.error)
     }
 
     async fn rows(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Failed> {

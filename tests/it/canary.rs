@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::Scratch;
 use crate::support::client::Client;
-use crate::support::frame::Transcript;
+use crate::support::frame::{Frame, Transcript};
 use crate::support::model::Model;
 use crate::support::pg;
 use crate::support::process::Process;
@@ -32,6 +32,10 @@ enum Kind {
     Words,
     /// What joins a class: for its tutors and admins.
     Code,
+    /// What staff write of a student: for the school's staff, never for a student.
+    Staff,
+    /// What a tutor whispers to the model of that student's session: as `Staff`, and the model hears it.
+    Whisper(usize),
 }
 
 #[derive(Debug)]
@@ -75,7 +79,7 @@ fn may_read(reader: usize, mark: &Mark) -> bool {
     match mark.kind {
         _ if reader == mark.of => true,
         Kind::Secret => false,
-        Kind::Code => staff,
+        Kind::Code | Kind::Staff | Kind::Whisper(_) => staff,
         Kind::Words => staff && (role == "admin" || whose == "student"),
         Kind::Name => staff || (school == its_school && whose != "student"),
     }
@@ -109,10 +113,14 @@ impl School {
 
     /// A socket that writes down all that it hears, opened by a ticket.
     async fn socket(&self, who: usize, session: &str) -> Option<Socket> {
+        self.socket_at(who, &format!("{session}/socket")).await
+    }
+
+    async fn socket_at(&self, who: usize, path: &str) -> Option<Socket> {
         let ticket = self.post(who, "/socket-tickets", json!({})).await;
         let ticket = self.mark(who, Kind::Secret, ticket["ticket"].as_str().unwrap());
         let offered = format!("fynq.v1, ticket.{ticket}");
-        let path = format!("/api/v1/sessions/{session}/socket");
+        let path = format!("/api/v1/sessions/{path}");
         let headers = [("sec-websocket-protocol", offered.as_str())];
         let mut socket = Socket::open_bare(self.people[who].client.addr, &path, &headers).await.ok()?;
         socket.listen(&self.people[who].heard);
@@ -213,6 +221,77 @@ async fn lesson(school: &School, me: usize, session: &str) {
     socket.closed().await;
 }
 
+/// A lesson in which a tutor whispers, speaks, corrects, takes over and hands back.
+async fn guided(school: &School, me: usize, tutor: usize, session: &str) {
+    let (say, whisper) = (|| school.new_mark(me, Kind::Words), || school.new_mark(tutor, Kind::Whisper(me)));
+    let mut desk = school.socket(tutor, session).await.expect("the tutor's socket opens");
+    let mut socket = school.socket(me, session).await.expect("the socket opens");
+    let is = |kind: &str, field: &str, value: Value| {
+        let (kind, field) = (kind.to_owned(), field.to_owned());
+        move |frame: &Frame| frame.control() == Some(&*kind) && frame.body()[&field] == value
+    };
+    let mut waits = String::new();
+    for until in ["next", "withdrawn"] {
+        waits = new_id();
+        desk.send(json!({"type": "whisper", "id": waits, "text": whisper(), "until": until})).await;
+        desk.until("it is kept", is("whispered", "id", json!(waits))).await;
+    }
+    let first = socket.ask(&say()).await;
+    socket.run_end().await;
+    let messages = school.get(me, &format!("/sessions/{session}/messages?limit=100")).await;
+    let last = messages["items"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["status"], "complete", "the model answers what it was guided to: {last}");
+    let answers = messages["items"].as_array().unwrap().iter();
+    let answer = answers.filter(|message| message["author"]["kind"] == "assistant").next_back().unwrap();
+    for mut said in [json!({"type": "say"}), json!({"type": "correct", "message": answer["id"]})] {
+        let id = new_id();
+        (said["id"], said["text"]) = (json!(id), json!(say()));
+        desk.send(said).await;
+        desk.accepted(&id).await;
+        socket.run_end().await;
+    }
+    socket.command("regenerate").await;
+    socket.run_end().await;
+    socket.send(json!({"type": "edit", "id": new_id(), "message": first, "text": say()})).await;
+    socket.run_end().await;
+    socket.command("raise_hand").await;
+    socket.until("the hand", is("state", "hand_raised", json!(true))).await;
+    desk.command("claim").await;
+    desk.command("take_over").await;
+    socket.until("the tutor", is("state", "control", json!("tutor"))).await;
+    desk.send(json!({"type": "typing", "id": new_id()})).await;
+    school.post(me, "/chat/message", json!({"session_id": session, "text": say()})).await;
+    desk.send(json!({"type": "hand_back", "id": new_id(), "summary": whisper()})).await;
+    desk.until("the summary", is("whispered", "kind", json!("summary"))).await;
+    socket.until("the model", is("state", "control", json!("ai"))).await;
+    let body = json!({"session_id": session, "text": say()});
+    let request = school.people[me].client.request(Method::POST, "/chat/message").json(&body);
+    let events = request.header("accept", "text/event-stream").send().await.unwrap().text().await.unwrap();
+    school.people[me].heard.lock().unwrap().push_str(&events);
+    // The model fails and tells what it was told.
+    let failing = whisper();
+    desk.send(json!({"type": "whisper", "id": new_id(), "text": failing})).await;
+    desk.until("it is kept", is("whispered", "text", json!(failing))).await;
+    school.post(me, "/chat/message", json!({"session_id": session, "text": format!("fail {}", say())})).await;
+    for refused in [
+        json!({"type": "whisper", "id": new_id(), "text": {"text": failing}}),
+        json!({"type": "whisper", "id": failing, "text": failing}),
+        json!({"type": "whisper", "id": new_id(), "text": failing.repeat(500)}),
+        json!({"type": "withdraw", "whisper": failing}),
+        json!({"type": failing, "id": new_id()}),
+    ] {
+        desk.send(refused).await;
+    }
+    desk.send(json!({"type": "withdraw", "id": new_id(), "whisper": waits})).await;
+    desk.until("it is withdrawn", is("whispered", "state", json!("withdrawn"))).await;
+    // All of it once more, as somebody who comes back has it, and as somebody who is new.
+    let again = format!("{session}/socket?epoch={}&after=0", socket.epoch);
+    for path in [again, format!("{session}/socket")] {
+        school.socket_at(me, &path).await.expect("the socket opens again").round_trip().await;
+    }
+    socket.round_trip().await;
+}
+
 /// What goes wrong around an account, with secrets in places where nobody expects them.
 async fn mistakes(school: &School, me: usize) {
     let client = &school.people[me].client;
@@ -262,6 +341,33 @@ async fn mistakes(school: &School, me: usize) {
     school.call(me, Method::PUT, "/users/me", Some(json!({"display_name": renamed}))).await;
 }
 
+/// What staff leave of their students: notes, and whispers of earlier.
+async fn staff_room(school: &School, sql: &tokio_postgres::Client, me: usize, all: &[(usize, String)]) {
+    let staff = school.people[me].client.user_id.clone();
+    for (of, session) in all.iter().filter(|(of, _)| CAST[*of].1 == CAST[me].1) {
+        let path = format!("/students/{}/notes", school.people[*of].client.user_id);
+        let note = school.post(me, &path, json!({"text": school.new_mark(me, Kind::Staff)})).await;
+        let note = format!("/notes/{}", note["id"].as_str().expect("a note"));
+        let text = school.new_mark(me, Kind::Staff);
+        school.call(me, Method::PATCH, &note, Some(json!({"text": text}))).await;
+        let wrong = school.new_mark(me, Kind::Staff);
+        school.post(me, &path, json!({"text": {"text": wrong}})).await;
+        school.post(me, &path, json!({"text": wrong, (wrong.clone()): wrong})).await;
+        for path in [format!("{path}?cursor={wrong}"), format!("/notes/{wrong}")] {
+            school.get(me, &path).await;
+        }
+        let mark = json!({"useful": true, "muted_minutes": 5});
+        school.call(me, Method::PUT, &format!("/sessions/{session}/signals/idle"), Some(mark)).await;
+        let whisper = format!(
+            "INSERT INTO whispers (id, session_id, tutor_id, text, until, kind, state, created_at) \
+             VALUES ('{}', '{session}', '{staff}', '{}', 'next', 'whisper', 'used', now())",
+            new_id(),
+            school.new_mark(me, Kind::Staff)
+        );
+        sql.batch_execute(&whisper).await.unwrap();
+    }
+}
+
 /// Those who may read others do, and those who may not try.
 async fn looking_around(school: &School, me: usize, sessions: &[String], all: &[(usize, String)]) {
     for session in sessions {
@@ -276,6 +382,9 @@ async fn looking_around(school: &School, me: usize, sessions: &[String], all: &[
         for path in [
             format!("/sessions/{session}"),
             format!("/sessions/{session}/messages"),
+            format!("/sessions/{session}/whispers"),
+            format!("/sessions/{session}/replay"),
+            format!("/students/{user}/notes"),
             format!("/chat/history/{user}"),
             format!("/admin/users/{user}/export"),
         ] {
@@ -301,13 +410,16 @@ async fn looking_around(school: &School, me: usize, sessions: &[String], all: &[
         "/users/me/export",
         "/users/me/usage",
         "/users/me/consent",
+        "/observe/marks",
         "/openapi.json",
     ] {
         school.get(me, path).await;
     }
     let classes = school.get(me, "/classes").await;
     for class in classes["items"].as_array().into_iter().flatten() {
-        school.get(me, &format!("/classes/{}/members", class["id"].as_str().unwrap())).await;
+        let class = class["id"].as_str().unwrap();
+        school.get(me, &format!("/classes/{class}/members")).await;
+        school.get(me, &format!("/classes/{class}/digest")).await;
     }
     let url = format!("http://{}/metrics", school.people[me].client.addr);
     let metrics = reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap();
@@ -320,7 +432,11 @@ async fn model(mut model: Model, calls: Arc<Mutex<Vec<String>>>) {
     while let Some(call) = model.call_ever().await {
         calls.lock().unwrap().push(call.request.to_string());
         let said = call.turns().pop().map(|(_, text)| text).unwrap_or_default();
-        if said.starts_with("fail") {
+        // A question that failed stays unanswered, and the next one is in the same turn.
+        let last = &call.request["contents"].as_array().unwrap().last().unwrap()["parts"];
+        let last = last.as_array().unwrap().last().unwrap()["text"].as_str().unwrap();
+        if last.starts_with("fail") {
+            let said = format!("{said} {}", call.request);
             call.refuse(400, json!({"error": {"code": 400, "message": said, "status": "INVALID_ARGUMENT"}}));
         } else {
             call.answer(&format!("You said {said}")).await;
@@ -345,7 +461,8 @@ async fn nobodys_words_and_secrets_reach_anybody_else_or_a_log() {
     ];
     settings.extend(SETTINGS);
     let mut process = Process::start(&settings).await;
-    let school = cast(&process, &database.client().await).await;
+    let sql = database.client().await;
+    let school = cast(&process, &sql).await;
     classes(&school).await;
     let students: Vec<usize> = school.students().collect();
     let sessions = join_all(students.iter().map(|me| async {
@@ -355,6 +472,8 @@ async fn nobodys_words_and_secrets_reach_anybody_else_or_a_log() {
     }));
     let sessions: Vec<(usize, String)> = sessions.await;
     let ids: Vec<String> = sessions.iter().map(|(_, id)| id.clone()).collect();
+    let staff = (0..CAST.len()).filter(|at| CAST[*at].0 != "student");
+    join_all(staff.map(|me| staff_room(&school, &sql, me, &sessions))).await;
     // All at once: lessons, those who watch them from beginning to end, and those who only try.
     let mut watching = Vec::new();
     for me in 0..CAST.len() {
@@ -376,6 +495,8 @@ async fn nobodys_words_and_secrets_reach_anybody_else_or_a_log() {
             socket.event("RUN_ERROR").await;
         })),
     );
+    let tutor = |of: usize| (0..CAST.len()).find(|at| CAST[*at] == ("tutor", CAST[of].1)).unwrap();
+    join_all(sessions.iter().map(|(me, session)| guided(&school, *me, tutor(*me), session))).await;
     join_all((0..CAST.len()).map(|me| looking_around(&school, me, &ids, &sessions))).await;
     let started = command_lines(process.id());
     drop(watching);
@@ -395,7 +516,8 @@ fn judge(school: &School, log: &str, started: &str, calls: &[String]) {
         found.extend(foreign.map(|mark| format!("{} {at} read {mark:?}", person.role)));
     }
     // The words did arrive where they should: the marks can be found at all.
-    for mark in marks.iter().filter(|mark| mark.kind == Kind::Words) {
+    let said = |mark: &&Mark| matches!(mark.kind, Kind::Words | Kind::Staff | Kind::Whisper(_));
+    for mark in marks.iter().filter(said) {
         let all = school.people.iter().any(|person| person.heard.lock().unwrap().contains(&mark.text));
         assert!(all || calls.iter().any(|call| call.contains(&mark.text)), "{mark:?} went nowhere");
     }
@@ -409,14 +531,23 @@ fn judge(school: &School, log: &str, started: &str, calls: &[String]) {
             found.push(format!("a command line holds {text}: {started}"));
         }
     }
-    // The model hears the words of one student at a time, and of nobody's name or secret.
+    // The model hears the words of one student at a time, what was whispered of them, and nobody's name or
+    // secret.
+    let mut guided = 0;
     for call in calls {
         let in_it: Vec<&Mark> = marks.iter().filter(|mark| call.contains(&mark.text)).collect();
-        let one = in_it.first().map(|mark| mark.of);
-        if in_it.iter().any(|mark| mark.kind != Kind::Words || Some(mark.of) != one) {
+        let student = |mark: &Mark| match mark.kind {
+            Kind::Words => Some(mark.of),
+            Kind::Whisper(student) => Some(student),
+            _ => None,
+        };
+        let one = in_it.first().and_then(|mark| student(mark));
+        if in_it.iter().any(|mark| student(mark).is_none() || student(mark) != one) {
             found.push(format!("the model was told {in_it:?}"));
         }
+        guided += usize::from(in_it.iter().any(|mark| matches!(mark.kind, Kind::Whisper(_))));
     }
+    assert!(guided >= 20, "the model was guided {guided} times");
     assert!(found.is_empty(), "{} leaks:\n{}", found.len(), found.join("\n"));
     println!("{} marks, {} calls of the model, {} log lines", marks.len(), calls.len(), log.lines().count());
 }

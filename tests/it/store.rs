@@ -8,6 +8,9 @@ mod quotas;
 mod relay;
 mod schema;
 mod spy;
+mod staff;
+mod tutoring;
+mod tutoring_locks;
 mod writer;
 
 use std::path::Path;

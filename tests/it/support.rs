@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod frame;
 pub(crate) mod gotrue;
 pub(crate) mod keys;
+pub(crate) mod lesson;
 pub(crate) mod log;
 pub(crate) mod model;
 pub(crate) mod office;

@@ -222,7 +222,7 @@ async fn what_is_sent_is_the_conversation_and_the_instruction() {
         turn(Speaker::Model, "Was meinst du?"),
         turn(Speaker::User, "5/6"),
     ];
-    let heard = listen(upstream.model().answer(Prompt { turns })).await;
+    let heard = listen(upstream.model().answer(Prompt { turns, ..Prompt::default() })).await;
     assert_eq!(heard.end.outcome, Outcome::Finished(FinishReason::Stop));
     let sent = upstream.get("/__emu/requests").await;
     assert_eq!(sent[0]["path"], "/v1beta/models/gemini-test:streamGenerateContent");
@@ -232,6 +232,16 @@ async fn what_is_sent_is_the_conversation_and_the_instruction() {
     assert_eq!(contents[2]["parts"][0]["text"], "5/6");
     let instruction = sent[0]["body"]["systemInstruction"]["parts"][0]["text"].as_str().unwrap();
     assert!(instruction.contains("tutor"));
+}
+
+#[tokio::test]
+async fn the_practice_model_knows_guidance_when_it_is_sent_some() {
+    let upstream = Upstream::start().await;
+    let guided = Prompt { guidance: vec!["Ask for the slope.".into()], ..ask("What is a line?") };
+    let heard = listen(upstream.model().answer(guided)).await;
+    assert!(heard.text.starts_with("Let me come at this") && !heard.text.contains("slope"), "{}", heard.text);
+    let heard = listen(upstream.model().answer(ask("What is a line?"))).await;
+    assert!(!heard.text.starts_with("Let me come at this"), "{}", heard.text);
 }
 
 #[tokio::test]

@@ -210,7 +210,10 @@ async fn neither_key_nor_words_are_in_any_log() {
         "fault=429 retry_s=99",
         "fault=error at=1 delay_us=0",
     ] {
-        listen(upstream.model().answer(ask(&format!("tellstudent [[emu {directive}]]")))).await;
+        let asked = ask(&format!("tellstudent [[emu {directive}]]"));
+        let prompt = Prompt { guidance: vec!["tellguidance".into()], ..asked };
+        tracing::trace!(?prompt);
+        listen(upstream.model().answer(prompt)).await;
     }
     let (base, _, _) = old_server(Some(OK)).await;
     listen(Model::new(&settings(&base)).unwrap().answer(ask("tellstudent"))).await;
@@ -220,7 +223,8 @@ async fn neither_key_nor_words_are_in_any_log() {
         "the operator is told"
     );
     assert!(log.contains("RESOURCE_EXHAUSTED") && log.contains("UNAVAILABLE"));
-    for secret in ["secret-key", "tellstudent", "telltale", "check your plan", "old but fine"] {
+    for secret in ["secret-key", "tellstudent", "tellguidance", "telltale", "check your plan", "old but fine"]
+    {
         let at = log.find(secret).map(|at| &log[log.floor_char_boundary(at.saturating_sub(300))..at]);
         assert_eq!(at, None, "{secret}");
     }

@@ -31,7 +31,8 @@ pub(super) const EVENTS: &[(&str, &[&str], &str)] = &[
     (
         "TEXT_MESSAGE_START",
         &["messageId", "role"],
-        "A message begins. A human tutor's has `name` and `metadata.fynq.author`.",
+        "A message begins. A human tutor's has `name` and `metadata.fynq.author`; one that replaces an answer has \
+         `metadata.fynq.corrects`.",
     ),
     (
         "TEXT_MESSAGE_CONTENT",
@@ -54,8 +55,8 @@ pub(super) const EVENTS: &[(&str, &[&str], &str)] = &[
 
 pub(super) type Fields = &'static [(&'static str, Shape)];
 
-/// Control frames: type, fields, what it says.
-pub(super) const CONTROLS: &[(&str, Fields, &str)] = &[
+/// Control frames: type, fields, fields that may be absent, what it says.
+pub(super) const CONTROLS: &[(&str, Fields, Fields, &str)] = &[
     (
         "ready",
         &[
@@ -65,11 +66,13 @@ pub(super) const CONTROLS: &[(&str, Fields, &str)] = &[
             ("you", Shape::You),
             ("state", Shape::State),
         ],
+        &[],
         "The first frame. `resumed`: exactly what was missed follows.",
     ),
     (
         "snapshot",
         &[("head", Shape::Number), ("messages", Shape::Messages)],
+        &[("has_more", Shape::Flag)],
         "The session as it is. Second frame unless resumed, and again when a reader fell too far behind. `has_more`: REST lists older messages.",
     ),
     (
@@ -81,17 +84,66 @@ pub(super) const CONTROLS: &[(&str, Fields, &str)] = &[
             ("run", Shape::MaybeId),
             ("watchers", Shape::People),
         ],
-        "The whole state, whenever it changes, in order with the entries.",
+        &[("hand", Shape::Hand)],
+        "The whole state, whenever it changes, in order with the entries. After one with `control: \"tutor\"` no \
+         word of the model follows. `hand`: while one is up.",
     ),
-    ("typing", &[("who", Shape::Person)], "Somebody types."),
-    ("pong", &[("t", Shape::Any)], "The answer to `ping`."),
-    ("auth_expiring", &[("in_s", Shape::Number)], "The token expires soon: send `auth` with a fresh one."),
-    ("draining", &[("retry_after_ms", Shape::Number)], "The server restarts: come back after this time."),
-    ("accepted", &[("id", Shape::Id)], "The message of that `send` or `edit` is committed."),
+    ("typing", &[("who", Shape::Person)], &[], "Somebody types."),
+    ("pong", &[("t", Shape::Any)], &[], "The answer to `ping`."),
+    (
+        "auth_expiring",
+        &[("in_s", Shape::Number)],
+        &[],
+        "The token expires soon: send `auth` with a fresh one.",
+    ),
+    (
+        "draining",
+        &[("retry_after_ms", Shape::Number)],
+        &[],
+        "The server restarts: come back after this time.",
+    ),
+    (
+        "accepted",
+        &[("id", Shape::Id)],
+        &[],
+        "The message of that `send`, `edit`, `say` or `correct` is committed.",
+    ),
     (
         "error",
         &[("code", Shape::Code), ("message", Shape::Text)],
-        "A command was refused; nothing happened. With `command_id` and `retry_after_ms` where they are known.",
+        &[("command_id", Shape::Text), ("retry_after_ms", Shape::Number)],
+        "A command was refused; nothing happened.",
+    ),
+    (
+        "whispered",
+        &[
+            ("id", Shape::Id),
+            ("by", Shape::Person),
+            ("text", Shape::Said),
+            ("until", Shape::Until),
+            ("kind", Shape::WhisperKind),
+            ("state", Shape::WhisperState),
+            ("at", Shape::Time),
+        ],
+        &[],
+        "Tutors alone. A whisper is kept, was used by the model or was withdrawn.",
+    ),
+    (
+        "guidance",
+        &[("items", Shape::Whispers)],
+        &[],
+        "Tutors alone. All whispers that wait for the model, whole: on arrival and at every change.",
+    ),
+    (
+        "signals",
+        &[
+            ("hand_raised", Shape::Flag),
+            ("idle_s", Shape::Number),
+            ("struggling", Shape::Score),
+            ("items", Shape::SignalItems),
+        ],
+        &[],
+        "Tutors alone. What the server noticed, whole: on arrival and at every change.",
     ),
 ];
 
@@ -121,16 +173,38 @@ pub(super) const COMMANDS: &[(&str, Fields, Fields, &str)] = &[
         "whisper",
         &[("id", Shape::Id), ("text", Shape::Said)],
         &[("until", Shape::Until)],
-        "Tutor. Guidance to the model that no student sees.",
+        "Tutor. Guidance to the model for its next answer, or until it is withdrawn; no student sees it. Told to \
+         all tutors of the session by `whispered`; 16 of 32 KiB together may wait.",
     ),
+    ("withdraw", &[("whisper", Shape::Id)], &[("id", Shape::Id)], "Tutor. Takes back a whisper that waits."),
     (
         "say",
         &[("id", Shape::Id), ("text", Shape::Said)],
         &[],
         "Tutor. A message to the student in the tutor's name.",
     ),
-    ("take_over", &[], &[("id", Shape::Id)], "Tutor. The model falls silent."),
-    ("hand_back", &[], &[("id", Shape::Id)], "Tutor. The model speaks again."),
+    (
+        "correct",
+        &[("id", Shape::Id), ("message", Shape::Id), ("text", Shape::Said)],
+        &[],
+        "Tutor. `message`, an answer of the assistant's that has ended, is replaced for the model and struck for \
+         the student; both stay. `id` becomes the replacement's id.",
+    ),
+    (
+        "take_over",
+        &[],
+        &[("id", Shape::Id)],
+        "Tutor. The model falls silent, and an active run ends with `taken_over`. While another tutor holds: \
+         `control_held`.",
+    ),
+    (
+        "hand_back",
+        &[],
+        &[("id", Shape::Id), ("summary", Shape::Said)],
+        "Tutor who holds, or an admin. The model answers again, from the student's next message on. `summary`: \
+         what it is told of the time between, as a whisper.",
+    ),
+    ("claim", &[], &[("id", Shape::Id)], "Tutor. Comes to a raised hand; the student is told."),
 ];
 
 #[derive(Clone, Copy)]
@@ -139,6 +213,7 @@ pub(super) enum Shape {
     Code,
     Control,
     Flag,
+    Hand,
     Id,
     MaybeId,
     MaybePerson,
@@ -148,9 +223,15 @@ pub(super) enum Shape {
     People,
     Person,
     Said,
+    Score,
+    SignalItems,
     State,
     Text,
+    Time,
     Until,
+    WhisperKind,
+    WhisperState,
+    Whispers,
     You,
 }
 
@@ -164,6 +245,7 @@ impl Shape {
             Shape::Code => named("ErrorCode"),
             Shape::Control => json!({"type": "string", "enum": ["ai", "tutor"]}),
             Shape::Flag => json!({"type": "boolean"}),
+            Shape::Hand => named("HandUp"),
             Shape::Id => id,
             Shape::MaybeId => or_null(id),
             Shape::MaybePerson => or_null(named("Person")),
@@ -173,9 +255,15 @@ impl Shape {
             Shape::People => json!({"type": "array", "items": named("Person")}),
             Shape::Person => named("Person"),
             Shape::Said => json!({"type": "string", "minLength": 1, "maxLength": MAX_TEXT}),
+            Shape::Score => named("Score"),
+            Shape::SignalItems => json!({"type": "array", "items": named("Signal")}),
             Shape::State => named("SessionState"),
             Shape::Text => json!({"type": "string"}),
+            Shape::Time => json!({"type": "string", "format": "date-time"}),
             Shape::Until => json!({"type": "string", "enum": ["next", "withdrawn"]}),
+            Shape::WhisperKind => named("WhisperKind"),
+            Shape::WhisperState => named("WhisperState"),
+            Shape::Whispers => json!({"type": "array", "items": named("Whispered")}),
             Shape::You => named("You"),
         }
     }

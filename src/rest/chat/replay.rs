@@ -12,8 +12,9 @@ pub(super) fn events(session: Uuid, run: Uuid, rows: &[Message]) -> Vec<Bytes> {
     let mut out = vec![bytes(&Event::RunStarted { thread_id: session, run_id: run, metadata: None })];
     for row in rows {
         let tutor = row.author.kind == AuthorKind::Tutor;
-        let metadata =
-            tutor.then(|| Metadata { fynq: Extras { author: Some("tutor"), ..Extras::default() } });
+        let metadata = tutor.then(|| Metadata {
+            fynq: Extras { author: Some("tutor"), corrects: row.corrects, ..Extras::default() },
+        });
         let name = tutor.then_some(row.author.name.as_str());
         out.push(bytes(&Event::TextMessageStart { message_id: row.id, role: row.role, name, metadata }));
         if !row.content.is_empty() {
@@ -66,6 +67,8 @@ mod tests {
             usage: None,
             model: None,
             files: Vec::new(),
+            corrects: None,
+            corrected_by: None,
             created_at: crate::clock::now(),
         }
     }

@@ -16,13 +16,19 @@ use super::{Happening, RETRY, Task};
 pub(super) struct Ask {
     /// Was this id used before?
     pub(super) id: Option<Uuid>,
-    /// Is this a question that stands?
-    pub(super) edited: Option<Uuid>,
+    pub(super) target: Option<Target>,
+}
+
+/// What a command speaks of: does it stand?
+#[derive(Clone, Copy)]
+pub(super) enum Target {
+    Question(Uuid),
+    Answer(Uuid),
 }
 
 impl Ask {
     pub(super) fn is_nothing(&self) -> bool {
-        self.id.is_none() && self.edited.is_none()
+        self.id.is_none() && self.target.is_none()
     }
 
     async fn put(self, store: &Store, session: Uuid) -> Result<Known, StoreError> {
@@ -30,8 +36,9 @@ impl Ask {
             Some(id) => store.message_exists(session, id).await?,
             None => false,
         };
-        let stands = match self.edited {
-            Some(edited) if !used => store.question_stands(session, edited).await?,
+        let stands = match self.target {
+            Some(Target::Question(id)) if !used => store.question_stands(session, id).await?,
+            Some(Target::Answer(id)) if !used => store.answer_stands(session, id).await?,
             _ => false,
         };
         Ok(Known { used, stands })

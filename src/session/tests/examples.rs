@@ -253,7 +253,12 @@ fn an_answer_that_nobody_ends_is_ended_by_whoever_wakes_the_session() {
     open.status = Status::Streaming;
     let messages = vec![WokenMessage { message: open, ord: 1, edits: None }];
     let woken = Woken { last_ord: 1, messages, ..nothing() };
-    let mut rig = Rig { state: State::new(woken), world: World::default(), ids: 200, sent: Vec::new() };
+    let mut rig = Rig {
+        state: State::new(woken, Timestamp::UNIX_EPOCH),
+        world: World::default(),
+        ids: 200,
+        sent: Vec::new(),
+    };
     rig.state.resume(&mut rig.world);
     let shown = &rig.snapshot()[0];
     assert_eq!((&shown["status"], &shown["error"]), (&"interrupted".into(), &"interrupted".into()));

@@ -1,16 +1,19 @@
 //! What stands around the state in its tests: the log, the writer and the model, played.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::gemini::{End, Outcome, Prompt};
 use crate::id::Uuid;
-use crate::protocol::{Control, Edit, Event, FinishReason, MessageRole, Send, Status, Usage};
+use crate::protocol::{
+    AuthorKind, Control, Edit, Event, FinishReason, ForTutors, MessageRole, Send, Status, Usage,
+};
 use crate::session::log::{Audience, ConnId};
-use crate::session::state::{Out, ReplyTo, State, Token};
-use crate::store::{Op, Past, Patience, Woken, WokenMessage, WriteError};
+use crate::session::state::{Out, ReplyTo, State, Timer, Token};
+use crate::store::{Op, Pace, Past, Patience, TutorRow, Woken, WokenMessage, WriteError};
 
 pub(super) const SESSION: Uuid = Uuid::from_u128(1);
 pub(super) const STUDENT: Uuid = Uuid::from_u128(2);
@@ -19,6 +22,7 @@ pub(super) const CONN: ConnId = 7;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     pub(super) role: MessageRole,
+    pub(super) kind: AuthorKind,
     pub(super) edits: Option<Uuid>,
     pub(super) ord: i64,
     pub(super) content: String,
@@ -38,26 +42,77 @@ pub(super) struct World {
     pub(super) remembered: Vec<Uuid>,
     /// What an edit asks about the past.
     pub(super) looking: Option<(Uuid, Uuid)>,
+    /// What tutors alone are told.
+    pub(super) tutors: Vec<Value>,
+    pub(super) keeps: Vec<(Token, Vec<TutorRow>, Patience)>,
+    /// What was kept.
+    pub(super) kept: Vec<TutorRow>,
+    pub(super) audit: Vec<&'static str>,
+    pub(super) timers: Vec<Timer>,
+    /// Who holds the session as everybody was told last, and what broke that promise.
+    pub(super) tutor_speaks: bool,
+    /// Messages of the model's.
+    pub(super) models: HashSet<Uuid>,
 }
 
 impl Out for World {
     fn event(&mut self, _run: Uuid, event: &Event<'_>) {
-        self.events.push(serde_json::to_value(event).unwrap());
+        let event = serde_json::to_value(event).unwrap();
+        let id = event["messageId"].as_str().map(|id| id.parse::<Uuid>().unwrap());
+        match event["type"].as_str().unwrap() {
+            "TEXT_MESSAGE_START" if event["role"] == "assistant" && event["name"].is_null() => {
+                self.models.insert(id.unwrap());
+            }
+            "TEXT_MESSAGE_CONTENT" | "REASONING_MESSAGE_CONTENT" => {
+                let models = event["type"] != "TEXT_MESSAGE_CONTENT" || self.models.contains(&id.unwrap());
+                assert!(!(models && self.tutor_speaks), "the model speaks while a tutor holds: {event}");
+            }
+            _ => {}
+        }
+        self.events.push(event);
     }
     fn control(&mut self, _audience: Audience, control: &Control<'_>) {
         let frame: Value = serde_json::from_slice(&control.frame()).unwrap();
+        if frame["ctl"]["type"] == "state" {
+            self.tutor_speaks = frame["ctl"]["control"] == "tutor";
+        }
         self.controls.push(frame["ctl"].clone());
     }
     fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience) {
         self.commits.push((token, ops, patience));
     }
+    fn tutors(&mut self, _only: Option<ConnId>, what: &ForTutors<'_>) {
+        let frame: Value = serde_json::from_slice(&what.frame()).unwrap();
+        self.tutors.push(frame["ctl"].clone());
+    }
+    fn keep(&mut self, token: Token, rows: Vec<TutorRow>, patience: Patience) {
+        self.keeps.push((token, rows, patience));
+    }
+    fn record(&mut self, _by: Uuid, _asking: &audit::Asking, event: &audit::Event) {
+        self.audit.push(event.name());
+    }
+    fn wake(&mut self, timer: Timer) {
+        self.timers.push(timer);
+    }
+    fn pace(&mut self, _answer: Uuid, _pace: Pace) {}
     fn look_back(&mut self, run: Uuid, question: Uuid) {
         assert!(self.looking.replace((run, question)).is_none(), "two look back at once");
     }
     fn ask_model(&mut self, prompt: Prompt) {
         assert!(!self.speaking, "two answers at once");
-        let said: Vec<&str> = self.listed().into_iter().map(|(_, row)| row.content.as_str()).collect();
-        let said: Vec<&str> = said.into_iter().filter(|text| !text.is_empty()).collect();
+        let listed = self.listed();
+        // In the place of what was corrected stands its last correction.
+        let corrections: HashMap<Uuid, &str> = listed
+            .iter()
+            .filter(|(_, row)| row.kind == AuthorKind::Tutor)
+            .filter_map(|(_, row)| Some((row.edits?, row.content.as_str())))
+            .collect();
+        let stands = |row: &Row| row.kind != AuthorKind::Tutor || row.edits.is_none();
+        let said: Vec<&str> = listed
+            .iter()
+            .filter(|(_, row)| stands(row) && !row.content.is_empty())
+            .map(|(id, row)| corrections.get(id).copied().unwrap_or(&row.content))
+            .collect();
         let told: Vec<&str> = prompt.turns.iter().map(|turn| &*turn.text).collect();
         assert!(said.ends_with(&told), "{told:?} is not what was said last: {said:?}");
         self.prompt = Some(prompt);
@@ -72,6 +127,9 @@ impl Out for World {
     fn now(&self) -> Timestamp {
         Timestamp::UNIX_EPOCH
     }
+    fn ticks(&self) -> u64 {
+        0
+    }
 }
 
 impl World {
@@ -82,6 +140,7 @@ impl World {
                 Op::Insert(new) => {
                     let row = Row {
                         role: new.role,
+                        kind: new.author_kind,
                         edits: new.edits,
                         ord: new.ord,
                         content: new.content.to_string(),
@@ -143,7 +202,12 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new() -> Rig {
-        Rig { state: State::new(nothing()), world: World::default(), ids: 100, sent: Vec::new() }
+        Rig {
+            state: State::new(nothing(), Timestamp::UNIX_EPOCH),
+            world: World::default(),
+            ids: 100,
+            sent: Vec::new(),
+        }
     }
 
     /// A session that woke with the last `awake` of `said` messages: questions and answers in turn.
@@ -155,7 +219,9 @@ impl Rig {
                 _ => (rig.id(), MessageRole::Assistant),
             };
             let content = format!("said {ord}");
-            let row = Row { role, edits: None, ord, content, status: Status::Complete, superseded: false };
+            let kind = if role == MessageRole::User { AuthorKind::Student } else { AuthorKind::Assistant };
+            let row =
+                Row { role, kind, edits: None, ord, content, status: Status::Complete, superseded: false };
             rig.world.rows.insert(id, row);
             rig.sent.push(id);
         }
@@ -164,13 +230,15 @@ impl Rig {
             listed.into_iter().map(|(id, row)| rig.message(id, row)).skip((said - awake) as usize).collect();
         let has_more = awake < said;
         let woken = Woken { last_ord: said, messages, has_more, ..nothing() };
-        rig.state = State::new(woken);
+        rig.state = State::new(woken, Timestamp::UNIX_EPOCH);
         rig
     }
 
     fn message(&self, id: Uuid, row: &Row) -> WokenMessage {
         let mut message = self.state.message(id, id, row.role, row.content.clone(), Timestamp::UNIX_EPOCH);
         message.status = row.status;
+        message.author.kind = row.kind;
+        message.corrects = row.edits.filter(|_| row.kind == AuthorKind::Tutor);
         WokenMessage { message, ord: row.ord, edits: row.edits }
     }
 
@@ -228,6 +296,17 @@ impl Rig {
         true
     }
 
+    /// What is kept beside the messages.
+    pub(super) fn keep(&mut self) -> bool {
+        if self.world.keeps.is_empty() {
+            return false;
+        }
+        let (token, rows, _) = self.world.keeps.remove(0);
+        self.world.kept.extend(rows);
+        self.state.committed(&mut self.world, token);
+        true
+    }
+
     /// Only what is not insisted on can fail.
     pub(super) fn fail(&mut self) {
         if self.world.commits.first().is_some_and(|(.., patience)| *patience == Patience::Refuse) {
@@ -251,7 +330,7 @@ impl Rig {
 
     pub(super) fn settle(&mut self) {
         loop {
-            let committed = self.commit() | self.look_back();
+            let committed = self.commit() | self.look_back() | self.keep();
             let speaking = self.world.speaking;
             self.end(Outcome::Finished(FinishReason::Stop));
             if !committed && !speaking {
@@ -289,6 +368,7 @@ pub(super) fn nothing() -> Woken {
         student_id: STUDENT,
         student_name: "Ada".into(),
         title: None,
+        subject: None,
         hand_raised: false,
         org_id: Uuid::nil(),
         show_watchers: true,
@@ -296,12 +376,17 @@ pub(super) fn nothing() -> Woken {
         last_ord: 0,
         messages: Vec::new(),
         has_more: false,
+        held: None,
+        control_epoch: 0,
+        hand: None,
+        whispers: Vec::new(),
     }
 }
 
 /// The entries, read on their own, are a valid AG-UI stream; gives each message's text.
 pub(super) fn fold(events: &[Value]) -> HashMap<Uuid, String> {
-    let (mut run, mut open, mut texts) = (None::<String>, None::<Uuid>, HashMap::<Uuid, String>::new());
+    let (mut run, mut open, mut texts) =
+        (None::<String>, HashSet::<Uuid>::new(), HashMap::<Uuid, String>::new());
     for event in events {
         let message = || -> Uuid { event["messageId"].as_str().unwrap().parse().unwrap() };
         match event["type"].as_str().unwrap() {
@@ -309,23 +394,23 @@ pub(super) fn fold(events: &[Value]) -> HashMap<Uuid, String> {
                 assert!(run.replace(event["runId"].to_string()).is_none(), "a run inside a run");
             }
             "RUN_FINISHED" | "RUN_ERROR" => {
-                assert!(open.is_none(), "a run ended with an open message");
+                assert!(open.is_empty(), "a run ended with an open message");
                 assert!(run.take().is_some(), "a run ended that had not begun");
             }
             kind => {
                 assert!(run.is_some(), "{kind} outside a run");
                 match kind {
                     "TEXT_MESSAGE_START" => {
-                        assert!(open.replace(message()).is_none());
+                        assert!(open.insert(message()));
                         assert!(texts.insert(message(), String::new()).is_none(), "a message began twice");
                     }
                     "TEXT_MESSAGE_CONTENT" => {
-                        assert_eq!(open, Some(message()));
+                        assert!(open.contains(&message()));
                         let delta = event["delta"].as_str().unwrap();
                         assert!(!delta.is_empty(), "AG-UI forbids an empty delta");
                         texts.get_mut(&message()).unwrap().push_str(delta);
                     }
-                    "TEXT_MESSAGE_END" => assert_eq!(open.take(), Some(message())),
+                    "TEXT_MESSAGE_END" => assert!(open.remove(&message())),
                     other => assert!(other.starts_with("REASONING_"), "{other}"),
                 }
             }

@@ -83,6 +83,41 @@ pub(super) async fn speak(
     (session, (id("message"), id("reply")))
 }
 
+/// What the tutor left at the owner's session and of the owner: a mark, a note and a whisper that was used;
+/// gives the ids of these two.
+pub(super) async fn tutoring(
+    sql: &tokio_postgres::Client,
+    people: &HashMap<Actor, Client>,
+    session: &str,
+    marks: &mut Vec<Mark>,
+) -> (String, String) {
+    let (owner, teach) = (&people[&Owner].user_id, &people[&Teach].user_id);
+    let (note, whisper) = (new_id(), new_id());
+    for what in ["whisper", "note"] {
+        let seen_by = vec![Teach, Admin];
+        marks.push(Mark { what, of: Owner, text: format!("{what}{}", new_id()), seen_by });
+    }
+    let [.., whispered, noted] = marks.as_slice() else { unreachable!() };
+    let all = format!(
+        "INSERT INTO whispers (id, session_id, tutor_id, text, until, kind, state, created_at) \
+             VALUES ('{whisper}', '{session}', '{teach}', '{}', 'next', 'whisper', 'used', now()); \
+         INSERT INTO tutor_acts (id, session_id, actor_id, kind, whisper_id, at) \
+             VALUES ('{}', '{session}', '{teach}', 'whispered', '{whisper}', now()); \
+         INSERT INTO signal_marks (session_id, kind, user_id, useful, at) \
+             VALUES ('{session}', 'safety', '{teach}', true, now()); \
+         INSERT INTO tutor_notes (id, org_id, student_id, author_id, text, created_at, updated_at) \
+             VALUES ('{note}', '{HERE}', '{owner}', '{teach}', '{}', now(), now())",
+        whispered.text,
+        new_id(),
+        noted.text
+    );
+    sql.batch_execute(&all).await.unwrap();
+    for (what, text) in [("whisper id", &whisper), ("note id", &note)] {
+        marks.push(Mark { what, of: Owner, text: text.clone(), seen_by: vec![Teach, Admin] });
+    }
+    (note, whisper)
+}
+
 pub(super) fn mark_school(marks: &mut Vec<Mark>, people: &HashMap<Actor, Client>, code: &str, far_org: &str) {
     for (of, client) in people.iter().filter(|(actor, _)| **actor != Anonymous) {
         let of = *of;

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use fynq::id::Uuid;
 use fynq::identity::{AgeBand, MemberAs, Role};
+use fynq::protocol::SignalKind;
 use fynq::store::people::{NewPerson, PersonChange};
-use fynq::store::{MessagesFrom, SessionChange, SessionsOf, Store};
+use fynq::store::{MarkChange, MessagesFrom, SessionChange, SessionsOf, Store};
 
 use super::school::{Actor, HERE, School};
 
@@ -36,7 +37,20 @@ async fn read_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
     let (here, answer) = (uuid(HERE), uuid(&school.answer));
     let everybody = SessionsOf::Organisation(here);
     let before = MessagesFrom::Before(answer);
+    let whispers = store.whispers_of(who, session, None, 100).await.unwrap().items;
+    // A whisper's words are in no debug output.
+    let whispers: Vec<_> =
+        whispers.into_iter().map(|whisper| (whisper.id, whisper.by, whisper.text)).collect();
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     vec![
+        told("whispers", whispers),
+        told("replay", store.replay_of(who, session, None, 100).await.unwrap().items),
+        told("acts", store.acts_of(who, session, 100).await.unwrap()),
+        told("signals", store.signals_of(who, session, 100).await.unwrap()),
+        told("marks", store.marks_of(who, 100).await.unwrap()),
+        told("notes", store.notes_of(who, owner, None, 100).await.unwrap().items),
+        told("note", store.note(who, uuid(&school.note)).await.unwrap()),
+        told("digest", store.digest_of(who, class, today).await.unwrap()),
         told("session", store.get_session(who, session).await.unwrap()),
         told("seen session", store.seen_session(who, session).await.unwrap().map(|seen| seen.session)),
         told("sessions", store.list_sessions(who, everybody, None, None, 100).await.unwrap().items),
@@ -64,8 +78,16 @@ async fn write_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
         display_name: Some("x".into()),
         age_band: Some(AgeBand::Adult),
     };
+    let (note, useful) = (uuid(&school.note), MarkChange { useful: Some(Some(false)), muted_until: None });
     // What the database refuses outright is refused as well.
     vec![
+        done(
+            "mark a signal",
+            matches!(store.mark_signal(who, session, SignalKind::Safety, useful).await, Ok(Some(_))),
+        ),
+        done("add a note", matches!(store.add_note(who, owner, "taken").await, Ok(Some(_)))),
+        done("change a note", matches!(store.change_note(who, note, "taken").await, Ok(Some(_)))),
+        done("delete a note", store.delete_note(who, note).await.unwrap_or(false)),
         done(
             "change a session",
             store.change_session(who, session, title).await.is_ok_and(|row| row.is_some()),
@@ -134,12 +156,27 @@ async fn the_store_gives_a_foreigner_nothing_by_any_function() {
         let made = store.create_person(uuid(&school.people[&actor].user_id), &new).await;
         assert!(!matches!(made, Ok(Some(_))), "{actor:?} makes an account");
     }
-    assert!(tried >= 160, "{tried}");
+    assert!(tried >= 240, "{tried}");
     // The same questions do find something for whoever may ask them.
     let owner = uuid(&school.people[&Actor::Owner].user_id);
     let found: String = read_all(&store, &school, owner).await.into_iter().map(|read| read.told).collect();
     assert!(!school.leaks(Actor::AdminFar, &found).is_empty());
+    // The student themself reads nothing of what is kept from them, and writes none of it.
+    let kept = |leak: &String| leak.starts_with("the whisper") || leak.starts_with("the note");
+    let leaks: Vec<_> = school.leaks(Actor::Owner, &found).into_iter().filter(kept).collect();
+    assert!(leaks.is_empty(), "{leaks:?}");
+    let useful = MarkChange { useful: Some(Some(true)), muted_until: None };
+    let marked =
+        store.mark_signal(owner, uuid(&school.sessions[&Actor::Owner]), SignalKind::Idle, useful).await;
+    assert!(!matches!(marked, Ok(Some(_))));
+    assert!(!matches!(store.add_note(owner, owner, "good").await, Ok(Some(_))));
+    assert!(!store.delete_note(owner, uuid(&school.note)).await.unwrap_or(false));
     let admin = uuid(&school.people[&Actor::Admin].user_id);
+    let found: String = read_all(&store, &school, admin).await.into_iter().map(|read| read.told).collect();
+    for what in ["whisper", "note"] {
+        let leaks = school.leaks(Actor::AdminFar, &found);
+        assert!(leaks.iter().any(|leak| leak.starts_with(&format!("the {what} of"))), "{what}: {leaks:?}");
+    }
     let changed = write_all(&store, &school, admin).await.into_iter().filter(|write| write.changed);
     assert!(changed.count() >= 4);
     store.close().await;

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::policy::{Channel, Outcome, Row};
-use super::school::{Actor, HERE, School};
+use super::school::{Actor, Fresh, HERE, School};
 use crate::support::client::Client;
 use crate::support::socket::new_id;
 
@@ -99,11 +99,14 @@ pub(super) async fn fill(school: &School, row: &Row, actor: Actor, who: &Client)
         let none = if name == "{owner-email}" { "nobody@school.example".into() } else { new_id() };
         known(name, value, none);
     }
-    if all.contains("{session!}") || all.contains("{question!}") {
-        let raised = row.channel == Channel::Command("lower_hand".into());
-        let (session, question) = school.fresh_session(raised).await;
-        known("{session!}", session, new_id());
-        known("{question!}", question, new_id());
+    for kind in [Fresh::Plain, Fresh::Raised, Fresh::Held] {
+        if all.contains(kind.word()) {
+            let fresh = school.fresh_session(kind).await;
+            known(kind.word(), fresh.session, new_id());
+            known("{question!}", fresh.question, new_id());
+            known("{reply!}", fresh.reply, new_id());
+            known("{whisper!}", fresh.whisper, new_id());
+        }
     }
     if all.contains("{class!}") || all.contains("{code!}") {
         let (class, code) = school.fresh_class().await;
@@ -112,6 +115,9 @@ pub(super) async fn fill(school: &School, row: &Row, actor: Actor, who: &Client)
     }
     if all.contains("{pupil!}") {
         known("{pupil!}", school.fresh_pupil().await, new_id());
+    }
+    if all.contains("{note!}") {
+        known("{note!}", school.fresh_note().await, new_id());
     }
     if all.contains("{sign_in!}") {
         known("{sign_in!}", school.fresh_sign_in().await, new_id());
@@ -147,6 +153,8 @@ fn own_words(school: &School, actor: Actor, who: &Client) -> Vec<(&'static str, 
         ("{my-org}", org),
         ("{email!}", format!("fresh-{}@school.example", new_id())),
         ("{org}", school.far_org.clone()),
+        ("{kind}", "idle".into()),
+        ("{no-kind}", "boredom".into()),
         ("{cursor}", school.cursor.clone()),
         ("{epoch}", school.socket.epoch.clone()),
         ("{expired-token}", school.expired_token.clone()),
@@ -164,6 +172,7 @@ fn standing_words(school: &School) -> Vec<(&'static str, String)> {
         ("{session}", school.sessions[&Actor::Owner].clone()),
         ("{message}", school.message.clone()),
         ("{answer}", school.answer.clone()),
+        ("{whisper}", school.whisper.clone()),
         ("{class}", school.class.clone()),
         ("{owner}", user(Actor::Owner)),
         ("{mate}", user(Actor::Mate)),

@@ -1,10 +1,11 @@
 //! Two schools on one server, one person for each actor, and what each of them must never read.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde_json::json;
 
-use super::founding::{claims, echo, id, join_code, lapse, mark_school, people, settle, speak};
+use super::founding::{claims, echo, id, join_code, lapse, mark_school, people, settle, speak, tutoring};
 use super::policy::Row;
 use crate::support::app::TestApp;
 use crate::support::client::Client;
@@ -95,6 +96,33 @@ impl Mark {
     }
 }
 
+/// What a session is like that was made for one cell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fresh {
+    Plain,
+    /// The owner's hand is up.
+    Raised,
+    /// The tutor holds it.
+    Held,
+}
+
+impl Fresh {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Fresh::Plain => "{session!}",
+            Fresh::Raised => "{raised!}",
+            Fresh::Held => "{held!}",
+        }
+    }
+}
+
+pub(super) struct FreshSession {
+    pub(super) session: String,
+    pub(super) question: String,
+    pub(super) reply: String,
+    pub(super) whisper: String,
+}
+
 pub(super) struct School {
     pub(super) people: HashMap<Actor, Client>,
     pub(super) marks: Vec<Mark>,
@@ -104,6 +132,10 @@ pub(super) struct School {
     pub(super) message: String,
     pub(super) answer: String,
     pub(super) class: String,
+    /// The tutor's, on the owner.
+    pub(super) note: String,
+    /// The tutor's, in the owner's session; it was used.
+    pub(super) whisper: String,
     pub(super) sign_in: String,
     pub(super) cursor: String,
     pub(super) far_org: String,
@@ -124,6 +156,8 @@ impl School {
             .settings(|settings| {
                 settings.model.base_url = Some(url);
                 settings.accounts.token_secret = Some(SECRET.to_owned().into());
+                // Nothing is written later, in the middle of another cell.
+                settings.session.lapse_after = Duration::from_secs(3600);
             })
             .start()
             .await;
@@ -145,6 +179,7 @@ impl School {
         let socket = owner.socket(&sessions[&Owner]).await;
         // A second turn, so that the log holds something to resume.
         let (message, answer) = said.remove(&Owner).unwrap();
+        let (note, whisper) = tutoring(&sql, &people, &sessions[&Owner], &mut marks).await;
         let sign_in = claims(&owner.token)["session_id"].as_str().unwrap().to_owned();
         owner.session().await;
         let page = owner.get("/sessions?limit=1").await.ok(200);
@@ -165,6 +200,8 @@ impl School {
             message,
             answer,
             class,
+            note,
+            whisper,
             sign_in,
             cursor,
             far_org,
@@ -202,29 +239,37 @@ impl School {
             "code" => ("code", Owner),
             "organisation" => ("organisation", Owner),
             "sign_in" => ("sign-in", Owner),
-            "audit" => ("session", Owner),
+            "audit" | "mark" => ("session", Owner),
+            "whisper" => ("whisper", Owner),
+            "note" => ("note", Owner),
             other => panic!("no mark for {other}"),
         };
         let mark = self.marks.iter().find(|mark| mark.what == what && mark.of == of).expect(what);
         text.contains(&mark.text)
     }
 
-    /// Forgets people who were made for one cell.
+    /// Forgets people and notes that were made for one cell.
     pub(super) async fn tidy(&self) {
-        self.sql.batch_execute("DELETE FROM users WHERE email LIKE 'fresh-%'").await.unwrap();
+        let sql = format!(
+            "DELETE FROM users WHERE email LIKE 'fresh-%'; DELETE FROM tutor_notes WHERE id <> '{}'",
+            self.note
+        );
+        self.sql.batch_execute(&sql).await.unwrap();
     }
 
-    /// All that a refused request must leave as it was.
+    /// All that a refused request must leave as it was. That somebody came to watch or left, what the server
+    /// noticed meanwhile and how an answer streamed is no doing of a request.
     pub(super) async fn fingerprint(&self) -> String {
         let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace \
                       AND relkind = 'r' AND relname NOT IN ('sign_ins', 'refresh_tokens', 'socket_tickets', \
-                      'audit', 'audit_log', 'refinery_schema_history')";
+                      'audit', 'audit_log', 'refinery_schema_history', 'signal_events', 'message_paces')";
         let tables: Vec<String> =
             self.sql.query_typed(tables, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
         let parts = tables.iter().map(|name| {
             format!(
                 "(SELECT count(*) || coalesce(md5(string_agg(j, ',' ORDER BY j)), '') \
-                 FROM (SELECT (to_jsonb(t) - 'done')::text AS j FROM {name} t) x)"
+                 FROM (SELECT (to_jsonb(t) - 'done')::text AS j FROM {name} t \
+                 WHERE coalesce(to_jsonb(t) ->> 'kind', '') NOT IN ('joined', 'left')) x)"
             )
         });
         let all = format!("SELECT concat_ws(' ', {})", parts.collect::<Vec<_>>().join(", "));
@@ -251,27 +296,35 @@ impl School {
         twin.login().await
     }
 
-    /// A session of the owner's, with a question and its answer.
-    pub(super) async fn fresh_session(&self, hand_raised: bool) -> (String, String) {
-        let (session, question, run) = (new_id(), new_id(), new_id());
-        let owner = &self.people[&Owner].user_id;
+    /// A session of the owner's, with a question, its answer, and a whisper of the tutor's that waits.
+    pub(super) async fn fresh_session(&self, kind: Fresh) -> FreshSession {
+        let [session, question, reply, whisper, run] = std::array::from_fn(|_| new_id());
+        let (owner, teach) = (&self.people[&Owner].user_id, &self.people[&Teach].user_id);
         let message = |id: &str, ord: u8, role: &str, author: &str, kind: &str| {
             format!(
                 "('{session}', '{id}', {ord}, '{run}', '{role}', {author}, '{kind}', 'words', 'complete', now())"
             )
         };
         let asked = message(&question, 1, "user", &format!("'{owner}'"), "student");
-        let answered = message(&new_id(), 2, "assistant", "NULL", "assistant");
+        let answered = message(&reply, 2, "assistant", "NULL", "assistant");
+        let (raised, at) = if kind == Fresh::Raised { (true, "now()") } else { (false, "NULL") };
+        let control = match kind {
+            Fresh::Held => format!("'tutor', '{teach}', 1"),
+            Fresh::Plain | Fresh::Raised => "'ai', NULL, 0".to_owned(),
+        };
         self.sql
             .batch_execute(&format!(
-                "INSERT INTO sessions (id, student_id, org_id, hand_raised, created_at, updated_at) \
-                     VALUES ('{session}', '{owner}', '{HERE}', {hand_raised}, now(), now()); \
+                "INSERT INTO sessions (id, student_id, org_id, hand_raised, hand_raised_at, control, control_by, \
+                     control_epoch, created_at, updated_at) \
+                     VALUES ('{session}', '{owner}', '{HERE}', {raised}, {at}, {control}, now(), now()); \
                  INSERT INTO messages (session_id, id, ord, run_id, role, author_id, author_kind, content, \
-                     status, created_at) VALUES {asked}, {answered}"
+                     status, created_at) VALUES {asked}, {answered}; \
+                 INSERT INTO whispers (id, session_id, tutor_id, text, until, kind, state, created_at) VALUES \
+                     ('{whisper}', '{session}', '{teach}', 'words', 'next', 'whisper', 'waiting', now())"
             ))
             .await
             .unwrap();
-        (session, question)
+        FreshSession { session, question, reply, whisper }
     }
 
     /// A class like the owner's; its id and code.
@@ -303,6 +356,18 @@ impl School {
             ))
             .await
             .unwrap();
+        id
+    }
+
+    /// A note of the tutor's on the owner.
+    pub(super) async fn fresh_note(&self) -> String {
+        let id = new_id();
+        let (owner, teach) = (&self.people[&Owner].user_id, &self.people[&Teach].user_id);
+        let sql = format!(
+            "INSERT INTO tutor_notes (id, org_id, student_id, author_id, text, created_at, updated_at) \
+             VALUES ('{id}', '{HERE}', '{owner}', '{teach}', 'Fresh', now(), now())"
+        );
+        self.sql.batch_execute(&sql).await.unwrap();
         id
     }
 

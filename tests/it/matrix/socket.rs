@@ -52,7 +52,8 @@ pub(super) async fn command(
     let owner = &school.people[&Actor::Owner];
     let own = filled.address != school.sessions[&actor];
     let mut beside = if own { Some(owner.socket(&filled.address).await) } else { None };
-    let is_error = !matches!(wanted.word.as_str(), "accepted" | "ok" | "run" | "state" | "pong");
+    let effects = ["accepted", "ok", "run", "state", "pong", "whispered", "quiet"];
+    let is_error = !effects.contains(&wanted.word.as_str());
     let before = if is_error { Some(school.fingerprint().await) } else { None };
     let got = say(&mut socket, beside.as_mut(), kind, filled.body.as_deref(), &wanted.word).await;
     if got.0 != wanted.word {
@@ -76,8 +77,8 @@ pub(super) async fn command(
             return Err(format!("{} where there is something, {} where not", got.1, other.1));
         }
     }
-    if wanted.word == "state" {
-        settled(school, &filled.address, kind == "raise_hand").await;
+    if !is_error {
+        settled(school, &filled.address, kind, actor == Actor::Owner).await;
     }
     check(school, row, actor, wanted, &filled, &got.1)
 }
@@ -85,7 +86,7 @@ pub(super) async fn command(
 /// What a command does, in a word, and the frame that says so.
 async fn say(
     socket: &mut Socket,
-    beside: Option<&mut Socket>,
+    mut beside: Option<&mut Socket>,
     kind: &str,
     body: Option<&str>,
     wanted: &str,
@@ -94,10 +95,22 @@ async fn say(
     let mut command: Value = serde_json::from_str(body.unwrap_or("{}")).unwrap();
     command["type"] = json!(kind);
     command["id"] = json!(id);
+    let whisper = command["whisper"].clone();
     socket.send(command).await;
-    if let ("typing", "ok", Some(beside)) = (kind, wanted, beside) {
+    if let ("typing", "ok", Some(beside)) = (kind, wanted, beside.as_deref_mut()) {
         let heard = beside.control("typing").await;
         return ("ok".into(), heard.to_string());
+    }
+    if let ("typing", "quiet", Some(beside)) = (kind, wanted, beside) {
+        // Refused by the session itself, which takes commands in their order.
+        let next = new_id();
+        socket.send(json!({"type": "send", "id": next, "text": "Hello"})).await;
+        socket.refusal(&next).await;
+        beside.send(json!({"type": "ping", "id": new_id()})).await;
+        let either = |frame: &Frame| matches!(frame.control(), Some("typing" | "pong"));
+        let heard = beside.until_any("what comes next", either).await;
+        let word = if heard.control() == Some("pong") { "quiet" } else { "ok" };
+        return (word.into(), heard.body().to_string());
     }
     // Whatever is answered to a fresh token, is answered before the next frame is read.
     if kind == "auth" {
@@ -108,7 +121,9 @@ async fn say(
             Frame::Control(ctl) => match ctl["type"].as_str() {
                 Some("accepted") => ctl["id"] == json!(id),
                 Some("error") => ctl["command_id"] == json!(id) || kind == "auth",
-                Some("state") => matches!(kind, "raise_hand" | "lower_hand"),
+                // Others come and go meanwhile, which the state tells as well.
+                Some("state") => wanted == "state" && shows(kind, ctl),
+                Some("whispered") => wanted == "whispered" && (ctl["id"] == id || ctl["id"] == whisper),
                 Some("pong") => matches!(kind, "ping" | "auth"),
                 _ => false,
             },
@@ -175,13 +190,45 @@ async fn open(who: &Client, address: &str, by_ticket: bool) -> Result<Socket, Re
     Socket::open_bare(who.addr, &path, if who.token.is_empty() { &headers[1..] } else { &headers }).await
 }
 
-/// A hand reaches the database a moment after it is seen.
-async fn settled(school: &School, session: &str, raised: bool) {
-    let sql = format!("SELECT hand_raised FROM sessions WHERE id = '{session}'");
-    let kept = async {
-        while school.sql.query_typed_one(&sql, &[]).await.unwrap().get::<_, bool>(0) != raised {
+/// Whether a state is what this command makes of it.
+fn shows(kind: &str, state: &Value) -> bool {
+    match kind {
+        "raise_hand" => state["hand_raised"] == true,
+        "lower_hand" => state["hand_raised"] == false,
+        "take_over" => state["control"] == "tutor",
+        "hand_back" => state["control"] == "ai",
+        "claim" => state["hand"]["claimed_by"].is_object(),
+        _ => false,
+    }
+}
+
+/// Some of what a command does reaches the database a moment after it is seen.
+async fn settled(school: &School, session: &str, kind: &str, by_owner: bool) {
+    let act = match kind {
+        "whisper" => "whispered",
+        "withdraw" => "withdrew",
+        "say" => "said",
+        "correct" => "corrected",
+        "hand_back" => "handed_back",
+        "claim" => "claimed",
+        "lower_hand" if !by_owner => "lowered_hand",
+        _ => "",
+    };
+    let done = format!("EXISTS (SELECT FROM tutor_acts a WHERE a.session_id = s.id AND a.kind = '{act}')");
+    let kept = match kind {
+        "raise_hand" => "hand_raised".to_owned(),
+        "lower_hand" if by_owner => "NOT hand_raised".to_owned(),
+        "lower_hand" => format!("NOT hand_raised AND {done}"),
+        // Whoever holds it may say so again, which is no act.
+        "take_over" => "control = 'tutor'".to_owned(),
+        _ if act.is_empty() => return,
+        _ => done,
+    };
+    let sql = format!("SELECT {kept} FROM sessions s WHERE id = '{session}'");
+    let look = async {
+        while !school.sql.query_typed_one(&sql, &[]).await.unwrap().get::<_, bool>(0) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, kept).await.expect("the hand is not kept");
+    tokio::time::timeout(PATIENCE, look).await.unwrap_or_else(|_| panic!("{kind} is not kept"));
 }

@@ -1,0 +1,1 @@
+SELECT id FROM sessions WHERE control = 'tutor' ORDER BY id

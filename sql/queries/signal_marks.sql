@@ -1,0 +1,5 @@
+SELECT session_id, kind, useful, muted_until
+FROM signal_marks
+WHERE user_id = $1 AND (useful IS NOT NULL OR muted_until > now())
+ORDER BY at DESC
+LIMIT $2
