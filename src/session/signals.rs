@@ -1,13 +1,133 @@
 //! Signals: facts about a session, and what is to be told of them. Pure.
+//!
+//! Facts hold numbers and times, never a word: of a question the hashes of its words, to know it again.
+//! Each signal says why in a line of ours.
+
+mod history;
+mod text;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::{HashSet, VecDeque};
 
 use crate::clock::Timestamp;
-use crate::protocol::{Score, SignalKind, Signals};
+use crate::protocol::{Score, Signal, SignalKind, Signals};
+
+pub use history::History;
+use text::Word;
+use words::Danger;
+
+const fn minutes(count: i64) -> i64 {
+    count * 60
+}
+
+/// Questions that are compared with a new one.
+const QUESTIONS: usize = 6;
+/// Words of a question that are kept to know it again.
+const WORDS: usize = 64;
+/// Words of a title and a subject that are kept.
+const SUBJECT_WORDS: usize = 64;
+/// What weighs, of one session; the oldest leave.
+const MARKS: usize = 24;
+/// Of an answer no more is looked at: how it begins tells whether it sends the student back.
+const BEGINNING: usize = 240;
+
+/// Trouble weighs for so long, in seconds.
+const MARK_LASTS: i64 = minutes(20);
+const REGENERATION_LASTS: i64 = minutes(10);
+const REPORT_LASTS: i64 = minutes(15);
+/// Until somebody has dealt with it, but not for ever: a session that is woken hears its old questions again.
+const DANGER_LASTS: i64 = minutes(24 * 60);
+/// Seconds without a word of a student who is waited for, by level.
+const IDLE: [i64; 3] = [minutes(2), minutes(5), minutes(10)];
+/// A hand that nobody has lowered for so long is urgent.
+const LONG_HAND: i64 = minutes(3);
+
+const SAME_QUESTION: u8 = 30;
+const REGENERATED: u8 = 20;
+const WRONG: u8 = 20;
+/// A right step takes so much away.
+const RIGHT: u8 = 10;
+/// From here on somebody struggles; the levels above.
+const STRUGGLING: [u8; 3] = [50, 70, 90];
 
 /// What is known of one session.
 #[derive(Clone, Debug)]
 pub struct Facts {
     last_activity: Timestamp,
+    /// Since when the student is waited for; `None`: an answer is being written.
+    waiting: Option<Timestamp>,
+    is_here: bool,
+    /// A tutor knows that they are silent.
+    idle_is_known: bool,
     hand: Option<Timestamp>,
+    subject: HashSet<u64>,
+    questions: VecDeque<Question>,
+    marks: VecDeque<Mark>,
+    danger: Option<(Danger, Timestamp)>,
+    blocked: Option<Timestamp>,
+    failures: u32,
+    failed_at: Timestamp,
+    report: Option<(ModelReport, Timestamp)>,
+    /// When what was asked last, was asked or reported.
+    now: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+struct Question {
+    words: HashSet<u32>,
+    numbers: HashSet<u32>,
+    /// It has nothing to do with the lesson.
+    is_off: bool,
+    at: Timestamp,
+}
+
+/// Something that speaks for trouble.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    trouble: Trouble,
+    points: u8,
+    at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    SameQuestion,
+    Frustration,
+    Regenerated,
+    Wrong,
+}
+
+impl Trouble {
+    const ALL: [Trouble; 4] =
+        [Trouble::SameQuestion, Trouble::Wrong, Trouble::Frustration, Trouble::Regenerated];
+
+    fn lasts(self) -> i64 {
+        match self {
+            Trouble::Regenerated => REGENERATION_LASTS,
+            Trouble::SameQuestion | Trouble::Frustration | Trouble::Wrong => MARK_LASTS,
+        }
+    }
+
+    /// Fewer say nothing.
+    fn from(self) -> usize {
+        match self {
+            Trouble::SameQuestion | Trouble::Frustration => 1,
+            Trouble::Regenerated | Trouble::Wrong => 2,
+        }
+    }
+
+    fn why(self, times: usize) -> String {
+        match (self, times) {
+            (Trouble::SameQuestion, 1) => "asked the same thing twice".into(),
+            (Trouble::SameQuestion, times) => format!("asked the same thing {} times", times + 1),
+            (Trouble::Frustration, 1) => "sounds frustrated".into(),
+            (Trouble::Frustration, times) => format!("sounded frustrated {times} times"),
+            (Trouble::Regenerated, times) => format!("asked for another answer {times} times"),
+            (Trouble::Wrong, times) => format!("{times} wrong steps"),
+        }
+    }
 }
 
 /// How an answer ended, as far as signals care.
@@ -27,51 +147,346 @@ pub struct ModelReport {
     pub kind: SignalKind,
     /// 0 to 100.
     pub score: u8,
+    /// In the model's words, which may be the student's: it is not told on.
     pub why: String,
 }
 
 impl Facts {
-    pub fn new(_title: Option<&str>, _subject: Option<&str>, now: Timestamp) -> Facts {
-        Facts { last_activity: now, hand: None }
+    pub fn new(title: Option<&str>, subject: Option<&str>, now: Timestamp) -> Facts {
+        let mut facts = Facts {
+            last_activity: now,
+            waiting: Some(now),
+            is_here: false,
+            idle_is_known: false,
+            hand: None,
+            subject: HashSet::new(),
+            questions: VecDeque::new(),
+            marks: VecDeque::new(),
+            danger: None,
+            blocked: None,
+            failures: 0,
+            failed_at: now,
+            report: None,
+            now,
+        };
+        facts.named(title, subject);
+        facts
     }
 
     /// What the session is about: off task is measured against it.
-    pub fn named(&mut self, _title: Option<&str>, _subject: Option<&str>) {}
+    pub fn named(&mut self, title: Option<&str>, subject: Option<&str>) {
+        let words = [title, subject].into_iter().flatten().flat_map(text::words).map(|word| word.hash);
+        self.subject = words.filter(|word| !words::FILLERS.contains(word)).take(SUBJECT_WORDS).collect();
+    }
 
-    pub fn asked(&mut self, _text: &str, now: Timestamp) {
-        self.last_activity = now;
+    pub fn asked(&mut self, text: &str, now: Timestamp) {
+        self.is_active(now);
+        self.waiting = None;
+        let words = text::words(text);
+        self.look_for_danger(&words, now);
+        if let Some(points) = words::FRUSTRATION.found(&words).map(|(points, _)| points).max() {
+            self.mark(Trouble::Frustration, points, now);
+        }
+        let question = self.question(&words, now);
+        if self.questions.iter().any(|before| question.is_as(before)) {
+            self.mark(Trouble::SameQuestion, SAME_QUESTION, now);
+        }
+        if self.questions.len() == QUESTIONS {
+            self.questions.pop_front();
+        }
+        self.questions.push_back(question);
     }
 
     pub fn regenerated(&mut self, now: Timestamp) {
-        self.last_activity = now;
+        self.is_active(now);
+        self.waiting = None;
+        self.mark(Trouble::Regenerated, REGENERATED, now);
     }
 
     /// An answer ended; from now on the student is waited for.
-    pub fn answered(&mut self, _text: &str, _end: Ended, _now: Timestamp) {}
+    pub fn answered(&mut self, text: &str, end: Ended, now: Timestamp) {
+        self.now = now;
+        self.waiting = Some(now);
+        self.idle_is_known = false;
+        match end {
+            Ended::Complete => {
+                self.failures = 0;
+                self.step(text, now);
+            }
+            Ended::Stopped => {}
+            Ended::Safety => self.blocked = Some(self.blocked.unwrap_or(now)),
+            Ended::Failed => {
+                self.failures = self.failures.saturating_add(1);
+                if self.failures == 1 {
+                    self.failed_at = now;
+                }
+            }
+        }
+    }
 
     pub fn typed(&mut self, now: Timestamp) {
-        self.last_activity = now;
+        self.is_active(now);
     }
 
     /// Whether the student has a socket on the session.
-    pub fn present(&mut self, _is_here: bool, _now: Timestamp) {}
+    pub fn present(&mut self, is_here: bool, now: Timestamp) {
+        if is_here && !self.is_here {
+            self.is_active(now);
+        }
+        self.is_here = is_here;
+    }
 
     pub fn hand(&mut self, since: Option<Timestamp>) {
         self.hand = since;
     }
 
-    pub fn reported(&mut self, _report: ModelReport) {}
+    pub fn reported(&mut self, report: ModelReport) {
+        self.report = Some((report, self.now));
+    }
 
     /// A tutor has dealt with it.
-    pub fn dealt_with(&mut self, _kind: SignalKind) {}
+    pub fn dealt_with(&mut self, kind: SignalKind) {
+        if self.report.as_ref().is_some_and(|(report, _)| report.kind == kind) {
+            self.report = None;
+        }
+        match kind {
+            // It is down when it is lowered.
+            SignalKind::Hand => {}
+            SignalKind::Safety => (self.danger, self.blocked) = (None, None),
+            SignalKind::Struggling => self.marks.clear(),
+            SignalKind::Error => self.failures = 0,
+            SignalKind::OffTask => self.questions.iter_mut().for_each(|question| question.is_off = false),
+            SignalKind::Idle => self.idle_is_known = true,
+        }
+    }
+
+    /// When there will be something else to tell although nothing happens.
+    pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut times: Vec<Timestamp> = Vec::new();
+        if let Some(waiting) = self.waiting.filter(|_| self.is_here && !self.idle_is_known) {
+            times.extend(IDLE.map(|seconds| later(waiting, seconds)));
+        }
+        times.extend(self.hand.map(|since| later(since, LONG_HAND)));
+        times.extend(self.marks.iter().map(|mark| later(mark.at, mark.trouble.lasts())));
+        times.extend(self.questions.iter().filter(|asked| asked.is_off).map(|asked| later(asked.at, MARK_LASTS)));
+        times.extend(self.danger.map(|(_, at)| later(at, DANGER_LASTS)));
+        times.extend(self.blocked.map(|at| later(at, DANGER_LASTS)));
+        times.extend(self.report.as_ref().map(|(_, at)| later(*at, REPORT_LASTS)));
+        times.into_iter().filter(|time| *time > now).min()
+    }
+
+    fn is_active(&mut self, now: Timestamp) {
+        self.now = now;
+        self.last_activity = now;
+        self.idle_is_known = false;
+        if let Some(waiting) = &mut self.waiting {
+            *waiting = now;
+        }
+    }
+
+    fn mark(&mut self, trouble: Trouble, points: u8, at: Timestamp) {
+        if self.marks.len() == MARKS {
+            self.marks.pop_front();
+        }
+        self.marks.push_back(Mark { trouble, points, at });
+    }
+
+    /// What somebody says of themselves weighs more than what they quote.
+    fn look_for_danger(&mut self, words: &[Word], now: Timestamp) {
+        let worst = words::DANGERS.found(words).map(|(danger, is_quoted)| match is_quoted {
+            true => Danger::Topic,
+            false => danger,
+        });
+        let Some(worst) = worst.max() else { return };
+        let is_harmless = worst > Danger::Topic && words::HARMLESSNESS.found(words).next().is_some();
+        // Beside something harmless there may stand what is not: somebody may look, in no hurry.
+        let worst = if is_harmless { Danger::Topic } else { worst };
+        match &mut self.danger {
+            Some((before, _)) if *before >= worst => {}
+            danger => *danger = Some((worst, now)),
+        }
+    }
+
+    fn question(&self, words: &[Word], at: Timestamp) -> Question {
+        // The lower half of a hash is enough to know a question again.
+        let short = |word: &Word| word.hash as u32;
+        let own = words.iter().filter(|word| !words::FILLERS.contains(&word.hash));
+        let is_about_it = words.iter().any(|word| self.subject.contains(&word.hash));
+        Question {
+            words: own.clone().take(WORDS).map(short).collect(),
+            numbers: own.filter(|word| word.is_number).take(WORDS).map(short).collect(),
+            is_off: !is_about_it && words::OFF_TASK.found(words).next().is_some(),
+            at,
+        }
+    }
+
+    /// Whether an answer says that the student's step was right or wrong.
+    fn step(&mut self, text: &str, now: Timestamp) {
+        let words = text::words(text::start(text, BEGINNING));
+        if words::NOT_YET.begins(&words) || words::NOT_YET.found(&words[..words.len().min(8)]).next().is_some() {
+            self.mark(Trouble::Wrong, WRONG, now);
+        } else if words::RIGHT.begins(&words) {
+            self.marks.retain(|mark| mark.trouble != Trouble::Wrong);
+            if let Some(oldest) = self.marks.front_mut() {
+                oldest.points = oldest.points.saturating_sub(RIGHT);
+                if oldest.points == 0 {
+                    self.marks.pop_front();
+                }
+            }
+        }
+    }
 }
 
-/// What is to be told at this moment.
+impl Question {
+    /// Whether somebody asks the same with nearly the same words. Other numbers are another exercise.
+    fn is_as(&self, other: &Question) -> bool {
+        let both = self.words.intersection(&other.words).count();
+        let either = self.words.len() + other.words.len() - both;
+        // Three fifths.
+        either > 0 && both * 5 >= either * 3 && self.numbers == other.numbers
+    }
+}
+
+/// What is to be told at this moment, the heaviest first.
 pub fn judge(facts: &Facts, now: Timestamp) -> Signals {
+    let (struggling, signal) = struggling(facts, now);
+    let mut items: Vec<Signal> = [hand(facts, now), safety(facts, now), signal, error(facts)]
+        .into_iter()
+        .chain([off_task(facts, now), idle(facts, now)])
+        .flatten()
+        .collect();
+    items.sort_by_key(|signal| signal.kind);
     Signals {
         hand_raised: facts.hand.is_some(),
-        idle_s: u64::try_from(now.duration_since(facts.last_activity).as_secs()).unwrap_or(0),
-        struggling: Score::default(),
-        items: Vec::new(),
+        idle_s: u64::try_from(passed(facts.last_activity, now)).unwrap_or(0),
+        struggling,
+        items,
     }
+}
+
+/// Of a session that is not in memory: its hand alone is known.
+pub fn at_rest(hand: Option<Timestamp>, last_activity: Timestamp, now: Timestamp) -> Signals {
+    let mut facts = Facts::new(None, None, last_activity);
+    facts.hand(hand);
+    judge(&facts, now)
+}
+
+fn signal(kind: SignalKind, level: u8, since: Timestamp, why: impl Into<String>) -> Option<Signal> {
+    Some(Signal { kind, level, since, why: why.into() })
+}
+
+fn hand(facts: &Facts, now: Timestamp) -> Option<Signal> {
+    let since = facts.hand?;
+    let level = if passed(since, now) >= LONG_HAND { 3 } else { 2 };
+    signal(SignalKind::Hand, level, since, "Asks for a human")
+}
+
+fn safety(facts: &Facts, now: Timestamp) -> Option<Signal> {
+    let is_recent = |at: &Timestamp| passed(*at, now) < DANGER_LASTS;
+    let said = facts.danger.filter(|(_, at)| is_recent(at));
+    let said = said.map(|(danger, at)| (danger.level(), at, danger.why()));
+    let blocked = facts.blocked.filter(is_recent);
+    let blocked = blocked.map(|at| (3, at, "An answer was withheld by a safety filter"));
+    let reported = reported(facts, SignalKind::Safety, now);
+    let reported = reported.map(|(_, at)| (3, at, "The model reports a matter of safety"));
+    let (level, since, why) = [said, blocked, reported].into_iter().flatten().max_by_key(|(level, ..)| *level)?;
+    signal(SignalKind::Safety, level, since, why)
+}
+
+/// What the model reported of this kind, if it still counts: the score and when.
+fn reported(facts: &Facts, kind: SignalKind, now: Timestamp) -> Option<(u8, Timestamp)> {
+    let (report, at) = facts.report.as_ref()?;
+    let counts = report.kind == kind && report.score >= STRUGGLING[0] && passed(*at, now) < REPORT_LASTS;
+    counts.then_some((report.score.min(100), *at))
+}
+
+fn struggling(facts: &Facts, now: Timestamp) -> (Score, Option<Signal>) {
+    let counted: Vec<&Mark> =
+        facts.marks.iter().filter(|mark| passed(mark.at, now) < mark.trouble.lasts()).collect();
+    let times = |trouble| counted.iter().filter(|mark| mark.trouble == trouble).count();
+    let counts = |mark: &&&Mark| times(mark.trouble) >= mark.trouble.from();
+    let mut sum = 0_u32;
+    // The moment from which on it was enough.
+    let mut since = None;
+    for mark in counted.iter().filter(counts) {
+        sum += u32::from(mark.points);
+        if sum >= u32::from(STRUGGLING[0]) {
+            since = since.or(Some(mark.at));
+        }
+    }
+    let mut reasons: Vec<(u32, String)> = Trouble::ALL
+        .into_iter()
+        .filter(|trouble| times(*trouble) >= trouble.from())
+        .map(|trouble| {
+            let points = counted.iter().filter(|mark| mark.trouble == trouble).map(|mark| u32::from(mark.points));
+            (points.sum(), trouble.why(times(trouble)))
+        })
+        .collect();
+    if let Some((score, at)) = reported(facts, SignalKind::Struggling, now) {
+        reasons.push((u32::from(score), "the model reports it".into()));
+        sum = sum.max(u32::from(score));
+        since = since.map_or(Some(at), |since| Some(since.min(at)));
+    }
+    // A stable sort: of equals the one that says more comes first.
+    reasons.sort_by_key(|(points, _)| std::cmp::Reverse(*points));
+    let why: Vec<String> = reasons.into_iter().take(3).map(|(_, why)| why).collect();
+    let score = Score { score: u8::try_from(sum.min(100)).unwrap_or(100), why: sentence(&why.join("; ")) };
+    let level = STRUGGLING.iter().filter(|from| score.score >= **from).count();
+    let shown = since.filter(|_| level > 0);
+    let shown =
+        shown.and_then(|since| signal(SignalKind::Struggling, u8::try_from(level).unwrap_or(3), since, &*score.why));
+    (score, shown)
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+fn error(facts: &Facts) -> Option<Signal> {
+    let why = match facts.failures {
+        0 => return None,
+        1 => "The last answer failed".to_owned(),
+        times => format!("{times} answers in a row failed"),
+    };
+    let level = match facts.failures {
+        0 | 1 => 1,
+        2 | 3 => 2,
+        _ => 3,
+    };
+    signal(SignalKind::Error, level, facts.failed_at, why)
+}
+
+fn off_task(facts: &Facts, now: Timestamp) -> Option<Signal> {
+    let last = facts.questions.iter().rev().take(3);
+    let off: Vec<_> = last.filter(|asked| asked.is_off && passed(asked.at, now) < MARK_LASTS).collect();
+    match (off.as_slice(), reported(facts, SignalKind::OffTask, now)) {
+        // The second of them made it one.
+        ([.., second, _], _) => {
+            signal(SignalKind::OffTask, 1, second.at, "Recent questions are not about the lesson")
+        }
+        (_, Some((_, at))) => signal(SignalKind::OffTask, 1, at, "The model reports that this is not the lesson"),
+        _ => None,
+    }
+}
+
+fn idle(facts: &Facts, now: Timestamp) -> Option<Signal> {
+    let waiting = facts.waiting.filter(|_| facts.is_here && !facts.idle_is_known)?;
+    let level = IDLE.iter().filter(|seconds| passed(waiting, now) >= **seconds).count();
+    let why = match level {
+        0 => return None,
+        1 => "No reply for 2 minutes",
+        2 => "No reply for 5 minutes",
+        _ => "No reply for 10 minutes",
+    };
+    signal(SignalKind::Idle, u8::try_from(level).unwrap_or(3), waiting, why)
+}
+
+/// Seconds; a clock that went back has not moved.
+fn passed(from: Timestamp, now: Timestamp) -> i64 {
+    now.duration_since(from).as_secs().max(0)
+}
+
+fn later(at: Timestamp, seconds: i64) -> Timestamp {
+    at.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
