@@ -57,7 +57,10 @@ impl Knock {
 }
 
 /// The answer that opens the socket.
-pub(super) fn open<F>(upgrade: WebSocketUpgrade, serve: impl FnOnce(WebSocket) -> F + Send + 'static) -> Response
+pub(super) fn open<F>(
+    upgrade: WebSocketUpgrade,
+    serve: impl FnOnce(WebSocket) -> F + Send + 'static,
+) -> Response
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -17,6 +17,8 @@ pub(super) struct Word {
     pub(super) is_number: bool,
     /// Somebody else's words, perhaps.
     pub(super) is_quoted: bool,
+    /// A sentence stops behind it, or a part of one.
+    pub(super) stops: bool,
 }
 
 /// The words of a text, in order.
@@ -32,11 +34,11 @@ pub(super) fn words(text: &str) -> Vec<Word> {
             continue;
         }
         if !c.is_alphanumeric() {
-            words.extend(open.take());
+            words.extend(open.take().map(|word| Word { stops: stops(c), ..word }));
             continue;
         }
         let is_quoted = quoted.peek().is_some_and(|(from, _)| *from <= at);
-        let word = open.get_or_insert(Word { hash: SEED, is_number: false, is_quoted });
+        let word = open.get_or_insert(Word { hash: SEED, is_number: false, is_quoted, stops: true });
         word.is_number |= c.is_numeric();
         for c in c.to_lowercase() {
             match plain(c) {
@@ -47,6 +49,10 @@ pub(super) fn words(text: &str) -> Vec<Word> {
     }
     words.extend(open);
     words
+}
+
+fn stops(c: char) -> bool {
+    matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '…' | '-' | '–' | '—' | '\n')
 }
 
 /// The first bytes of a text, never half a character.
@@ -164,10 +170,11 @@ impl<T: Copy> Phrases<T> {
         })
     }
 
-    /// Whether one stands at the very beginning.
+    /// Whether one stands at the very beginning; of a single word, by itself: "Fast!" and not "Fast food".
     pub(super) fn begins(&self, text: &[Word]) -> bool {
-        let first = text.first().and_then(|word| self.by_first.get(&word.hash));
-        first.is_some_and(|phrases| phrases.iter().any(|(rest, _)| self.fits(rest, &text[1..])))
+        let Some((first, after)) = text.split_first() else { return false };
+        let mut phrases = self.by_first.get(&first.hash).into_iter().flatten();
+        phrases.any(|(rest, _)| if rest.is_empty() { first.stops } else { self.fits(rest, after) })
     }
 
     fn fits(&self, parts: &[Part], text: &[Word]) -> bool {
@@ -177,7 +184,8 @@ impl<T: Copy> Phrases<T> {
                 text.first().is_some_and(|first| first.hash == *word) && self.fits(rest, &text[1..])
             }
             Some((Part::Gap, rest)) => (0..=GAP.min(text.len())).any(|skipped| {
-                !text[..skipped].iter().any(|word| self.no.contains(&word.hash)) && self.fits(rest, &text[skipped..])
+                !text[..skipped].iter().any(|word| self.no.contains(&word.hash))
+                    && self.fits(rest, &text[skipped..])
             }),
         }
     }
@@ -235,6 +243,9 @@ mod tests {
         assert_eq!(found("I don't want to go"), [0; 0]);
         assert_eq!(found("Never mind! LEAVE me."), [2, 1]);
         assert_eq!(found("leave"), [0; 0]);
+        let alone = Phrases::new([("fast", ())]);
+        assert!(["Fast!", "fast, aber", "Fast"].iter().all(|text| alone.begins(&words(text))));
+        assert!(!alone.begins(&words("Fast alle")) && !alone.begins(&words("")));
         assert!(phrases.begins(&words("Never mind that")) && !phrases.begins(&words("oh never mind")));
         assert!(phrases.found(&words("\"leave me\"")).all(|(_, quoted)| quoted));
     }

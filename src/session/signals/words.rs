@@ -40,11 +40,13 @@ impl Danger {
 
 const SELF_HARM: [&str; 4] = [
     "i .. want to die|i .. wanna die|i .. want to be dead|i .. wish i was dead|i .. wish i were dead\
-     |i .. kill myself|killing myself|want to kill myself|i .. unalive myself|kms\
-     |i .. end my life|ending my life|i .. end it all|take my own life|taking my own life\
+     |im .. wanna be dead|id rather be dead|i would rather be dead\
+     |kill myself|killing myself|unalive myself|kms\
+     |end my life|ending my life|i .. end it all|take my own life|taking my own life\
      |i .. dont want to live|i .. dont want to be alive|i .. dont wanna live|no reason to live|better off dead\
      |better off without me|i .. feel suicidal|i am suicidal|im suicidal|my suicide note\
-     |i .. hurt myself|i .. hurting myself|i .. harm myself|i .. self harm|i .. cut my wrists|i .. cutting myself\
+     |want to hurt myself|wanna hurt myself|going to hurt myself|gonna hurt myself|hurting myself|harm myself\
+     |harming myself|i .. self harm|cut my wrists|cutting myself\
      |thinking about suicide|thoughts of suicide|suicidal thoughts|i .. commit suicide\
      |i .. starve myself|i .. make myself throw up",
     "ich .. will sterben|ich .. mochte sterben|ich .. will tot sein|ich .. ware gern tot|ich ware lieber tot\
@@ -116,7 +118,8 @@ const HARMLESS: &str = "beats me at|beats me in|hits me up|hits me with|hits me 
 
 pub(super) static DANGERS: LazyLock<Phrases<Danger>> = LazyLock::new(|| {
     let of = |lists: [&'static str; 4], danger| lists.into_iter().map(move |list| (list, danger));
-    let all = of(SELF_HARM, Danger::SelfHarm).chain(of(ABUSE, Danger::Abuse)).chain(of(THREAT, Danger::Threat));
+    let all =
+        of(SELF_HARM, Danger::SelfHarm).chain(of(ABUSE, Danger::Abuse)).chain(of(THREAT, Danger::Threat));
     Phrases::new(all.chain([(TOPIC, Danger::Topic)]))
 });
 
@@ -157,27 +160,36 @@ pub(super) static FRUSTRATION: LazyLock<Phrases<u8>> = LazyLock::new(|| {
     ])
 });
 
-/// An answer that sends the student back.
+/// How an answer begins that sends the student back.
 pub(super) static NOT_YET: LazyLock<Phrases<()>> = LazyLock::new(|| {
-    let list = "almost|nearly|not quite|not exactly|not yet|not there yet|close but|so close|thats not right\
-         |thats not correct|that isnt right|this isnt right|thats incorrect|incorrect|not correct|lets check\
-         |lets look again|check .. again|check your|look again|have another look|try again|there is a mistake\
+    let list = "almost|almost there|almost right|almost correct|nearly|nearly there|not yet|so close|close|incorrect\
+         |lets check|lets look again|check .. again|check your|check the|hmm\
+         |fast|fast richtig|fast geschafft|beinahe|noch nicht|leider nicht|leider falsch|falsch|nicht richtig\
+         |presque|presque juste|pas encore|faux|verifie\
+         |casi|casi bien|todavia no|aun no|incorrecto|revisa";
+    Phrases::new([(list, ())])
+});
+
+/// What else says so, when it comes early.
+pub(super) static SENDS_BACK: LazyLock<Phrases<()>> = LazyLock::new(|| {
+    let list = "not quite|not exactly|not there yet|close but|thats not right|thats not correct|that isnt right\
+         |this isnt right|thats incorrect|isnt correct|look again|have another look|try again|there is a mistake\
          |theres a mistake\
-         |fast|beinahe|noch nicht|nicht ganz|leider nicht|leider falsch|das ist falsch|das stimmt nicht\
-         |stimmt noch nicht|nicht richtig|schau noch mal|schau nochmal|schau .. noch einmal|prufe .. noch\
-         |versuch es noch|versuche es noch|da ist ein fehler\
-         |presque|pas tout a fait|pas exactement|pas encore|pas correct|ce nest pas ca|ce nest pas juste\
-         |regarde encore|regarde a nouveau|reessaie|essaie encore|verifie|il y a une erreur\
-         |casi|no del todo|no exactamente|todavia no|aun no|no es correcto|mira otra vez|mira de nuevo\
-         |revisa|intentalo de nuevo|intentalo otra vez|hay un error";
+         |nicht ganz|noch nicht ganz|das ist falsch|das ist nicht richtig|das stimmt nicht|stimmt noch nicht\
+         |schau noch mal|schau nochmal|schau .. noch einmal|prufe .. noch|versuch es noch|versuche es noch\
+         |da ist ein fehler\
+         |pas tout a fait|pas exactement|pas correct|ce nest pas ca|ce nest pas juste|regarde encore\
+         |regarde a nouveau|reessaie|essaie encore|il y a une erreur\
+         |no del todo|no exactamente|no es correcto|mira otra vez|mira de nuevo|intentalo de nuevo\
+         |intentalo otra vez|hay un error";
     Phrases::new([(list, ())])
 });
 
 /// An answer that says: right.
 pub(super) static RIGHT: LazyLock<Phrases<()>> = LazyLock::new(|| {
-    let list = "correct|thats correct|that is correct|thats right|that is right|exactly|well done|good job\
+    let list = "correct|correct answer|thats correct|that is correct|thats right|that is right|exactly|exactly right|well done|good job\
          |great job|great work|good work|nice work|perfect|excellent|yes|yep|right|you got it|spot on\
-         |genau|richtig|das ist richtig|das stimmt|stimmt|sehr gut|gut gemacht|super gemacht|perfekt|prima|ja genau\
+         |genau|genau richtig|ganz genau|richtig|das ist richtig|das stimmt|stimmt|sehr gut|gut gemacht|super gemacht|perfekt|prima|ja genau\
          |exact|exactement|cest correct|cest juste|cest exact|bravo|tres bien|parfait|bien joue|oui\
          |correcto|es correcto|exacto|exactamente|muy bien|bien hecho|perfecto|asi es|si eso es";
     Phrases::new([(list, ())])
@@ -201,7 +213,8 @@ pub(super) static OFF_TASK: LazyLock<Phrases<()>> = LazyLock::new(|| {
 
 /// Words that make no question of their own.
 pub(super) static FILLERS: LazyLock<HashSet<u64>> = LazyLock::new(|| {
-    set("a an the is are was were be do does did can could would should will how what why when where which who i you \
+    set(
+        "a an the is are was were be do does did can could would should will how what why when where which who i you \
          me my your it its this that these those of to in on at for with from and or but so then please again just \
          ok okay yes no yeah yep nope thanks thank next go continue more hi hello sure still tell explain help \
          der die das den dem des ein eine einen einem einer ist sind war wie was warum wann wo welche wer ich du \
@@ -211,5 +224,6 @@ pub(super) static FILLERS: LazyLock<HashSet<u64>> = LazyLock::new(|| {
          ton ce cette ces et mais alors encore oui non merci suite plus bonjour pour avec sur peux sil te plait \
          explique aide \
          el los las una unos unas es son era como que cual cuando donde quien yo tu mi esto esta este y o pero \
-         entonces otra vez si gracias sigue mas hola para con por favor puedes explica ayuda")
+         entonces otra vez si gracias sigue mas hola para con por favor puedes explica ayuda",
+    )
 });

@@ -122,8 +122,12 @@ impl Feed {
         let mut frames = Vec::new();
         self.students = students(&scope);
         let before = std::mem::replace(&mut self.scope, scope);
-        let lost: Vec<Uuid> =
-            self.told.iter().filter(|(_, told)| !self.sees(told.student)).map(|(session, _)| *session).collect();
+        let lost: Vec<Uuid> = self
+            .told
+            .iter()
+            .filter(|(_, told)| !self.sees(told.student))
+            .map(|(session, _)| *session)
+            .collect();
         for session in lost {
             self.told.remove(&session);
             frames.push(gone(session));
@@ -135,7 +139,8 @@ impl Feed {
             frames.push(frame.into());
         }
         for shown in board {
-            let is_told = self.told.get(&shown.tile.session).is_some_and(|told| matches!(told.place, Place::Board));
+            let is_told =
+                self.told.get(&shown.tile.session).is_some_and(|told| matches!(told.place, Place::Board));
             if !is_told && self.sees(shown.tile.student.id) {
                 frames.extend(self.shown(shown));
             }
@@ -225,4 +230,124 @@ fn classes(scope: &RosterScope) -> Vec<u8> {
     }
     list.push(b']');
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::id;
+    use crate::protocol::{Person, Signals};
+    use crate::store::RosterClass;
+
+    fn scope(students: &[Uuid]) -> Arc<RosterScope> {
+        let class = RosterClass { id: Uuid::nil(), name: "7b \"x\"".into(), students: students.to_vec() };
+        let (nobody, classes) = (Uuid::nil(), vec![class]);
+        Arc::new(RosterScope { sign_in: nobody, user: nobody, org: nobody, is_admin: false, classes })
+    }
+
+    fn tile(session: Uuid, student: Uuid) -> Tile {
+        Tile {
+            session,
+            org: Uuid::nil(),
+            student: Person { id: student, name: "Ada".into() },
+            title: None,
+            subject: None,
+            state: TileState::Waiting,
+            state_since: Timestamp::UNIX_EPOCH,
+            last_activity_at: Timestamp::UNIX_EPOCH,
+            turns: 1,
+            signals: Signals::default(),
+            preview: String::new(),
+            tutor: None,
+            watchers: 0,
+            hand: None,
+        }
+    }
+
+    fn on_board(session: Uuid, student: Uuid) -> Arc<Shown> {
+        Arc::new(Shown::new(tile(session, student)))
+    }
+
+    /// Which sessions frames show, and which they take away.
+    fn told(frames: &[Bytes]) -> (Vec<Uuid>, Vec<Uuid>) {
+        let (mut shown, mut gone) = (Vec::new(), Vec::new());
+        for frame in frames {
+            let frame: Value = serde_json::from_slice(frame).unwrap();
+            let read = |value: &Value| value.as_str().map(|text| Uuid::parse_str(text).unwrap());
+            shown.extend(read(&frame["ctl"]["session"]["session_id"]));
+            gone.extend(read(&frame["ctl"]["gone"]));
+        }
+        (shown, gone)
+    }
+
+    fn seen(frame: &Bytes) -> usize {
+        let frame: Value = serde_json::from_slice(frame).unwrap();
+        assert_eq!(frame["ctl"]["type"], "roster");
+        assert!(frame["ctl"]["classes"].is_array());
+        frame["ctl"]["sessions"].as_array().unwrap().len()
+    }
+
+    #[test]
+    fn the_first_frame_has_what_is_on_the_board_and_what_rests_once_each() {
+        let [ada, eve, one, two, three] = [(); 5].map(|()| id::new());
+        let mut feed = Feed::new(scope(&[ada]));
+        let board = [on_board(one, ada), on_board(three, eve)];
+        let rows = vec![tile(one, ada), tile(two, ada), tile(id::new(), eve)];
+        let frame = feed.whole(7, &board, Some(rows));
+        assert_eq!((seen(&frame), feed.version, feed.asks()), (2, 7, false));
+        let frame: Value = serde_json::from_slice(&frame).unwrap();
+        let class = json!({"id": Uuid::nil(), "name": "7b \"x\"", "students": [ada]});
+        assert_eq!(frame["ctl"]["classes"], json!([class]));
+        // Missed too much: what rests is kept, and the rows are asked for.
+        let frame = feed.whole(9, &board, None);
+        assert_eq!((seen(&frame), feed.version, feed.asks(), feed.asks()), (2, 9, true, false));
+    }
+
+    #[test]
+    fn of_what_left_the_board_the_rows_say_what_became() {
+        let [ada, rests, deleted, new] = [(); 4].map(|()| id::new());
+        let mut feed = Feed::new(scope(&[ada]));
+        feed.whole(1, &[on_board(rests, ada), on_board(deleted, ada)], Some(Vec::new()));
+        let left = [Change::Gone(rests), Change::Gone(deleted), Change::Gone(id::new())];
+        assert!(feed.changes(2, &left).is_empty() && feed.asks());
+        let frames = feed.rows(vec![tile(rests, ada)]);
+        assert_eq!(told(&frames), (vec![rests], vec![deleted]));
+        assert!(feed.rows(vec![tile(rests, ada)]).is_empty(), "nothing new");
+        let frames = feed.rows(vec![tile(new, ada), tile(id::new(), id::new())]);
+        assert_eq!(told(&frames), (vec![new], vec![rests]));
+        // Back on the board, rows say nothing about it any more.
+        assert_eq!(feed.changes(3, &[Change::Shown(on_board(new, ada))]).len(), 1);
+        assert!(feed.rows(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn another_scope_takes_away_and_adds() {
+        let [ada, bob, one, two] = [(); 4].map(|()| id::new());
+        let board = [on_board(one, ada), on_board(two, bob)];
+        let mut feed = Feed::new(scope(&[ada]));
+        feed.whole(1, &board, Some(Vec::new()));
+        let frames = feed.scoped(scope(&[bob]), &board);
+        assert_eq!(told(&frames), (vec![two], vec![one]));
+        let kinds: Vec<Value> = frames.iter().map(|frame| serde_json::from_slice(frame).unwrap()).collect();
+        assert_eq!(kinds.iter().filter(|frame| frame["ctl"]["type"] == "roster_classes").count(), 1);
+        assert!(feed.asks() && feed.version == 1);
+        assert_eq!(told(&feed.scoped(scope(&[bob]), &board)), (vec![], vec![]));
+        let admin = RosterScope { is_admin: true, classes: Vec::new(), ..RosterScope::clone(&scope(&[])) };
+        assert_eq!(told(&feed.scoped(Arc::new(admin), &board)), (vec![one], vec![]));
+    }
+
+    #[test]
+    fn nobody_sees_their_own() {
+        let session = id::new();
+        let admin = RosterScope { is_admin: true, ..RosterScope::clone(&scope(&[])) };
+        let mut feed = Feed::new(Arc::new(admin));
+        let own = on_board(session, Uuid::nil());
+        assert_eq!(
+            seen(&feed.whole(1, std::slice::from_ref(&own), Some(vec![tile(session, Uuid::nil())]))),
+            0
+        );
+        assert!(feed.changes(2, &[Change::Shown(own)]).is_empty());
+    }
 }
