@@ -299,14 +299,14 @@ impl Facts {
 
     /// What somebody says of themselves weighs more than what they quote.
     fn look_for_danger(&mut self, words: &[Word], now: Timestamp) {
-        let worst = words::DANGERS.found(words).map(|(danger, is_quoted)| match is_quoted {
-            true => Danger::Topic,
-            false => danger,
+        let found: Vec<(Option<Danger>, usize)> = words::DANGERS.found(words).collect();
+        let is_harmless = |at: &usize| found.iter().any(|(danger, here)| danger.is_none() && here == at);
+        let worst = found.iter().filter_map(|(danger, at)| {
+            // What only looks like it, somebody may look at, in no hurry.
+            let is_quiet = words[*at].is_quoted || is_harmless(at);
+            danger.map(|danger| if is_quiet { Danger::Topic } else { danger })
         });
         let Some(worst) = worst.max() else { return };
-        let is_harmless = worst > Danger::Topic && words::HARMLESSNESS.found(words).next().is_some();
-        // Beside something harmless there may stand what is not: somebody may look, in no hurry.
-        let worst = if is_harmless { Danger::Topic } else { worst };
         match &mut self.danger {
             Some((before, _)) if *before >= worst => {}
             danger => *danger = Some((worst, now)),

@@ -48,6 +48,9 @@ fn what_somebody_says_of_themselves_is_heard() {
         (3, "Im going to kill myself"),
         (3, "I am going to kill myself"),
         (3, "i keep hurting myself"),
+        (3, "I want to die laughing... no, I want to die"),
+        (3, "my dad beats me at home"),
+        (3, "mein Vater schlägt mich in der Nacht"),
         (3, "I'm thinking about suicide"),
         (3, "I DON’T WANT TO LIVE anymore"),
         (3, "what is the slope? also everyone would be better off without me"),
@@ -132,6 +135,8 @@ fn a_subject_or_a_quotation_is_told_more_quietly() {
         (1, "In the play she cries “I want to die!” Why?"),
         (1, "Er ruft: „Ich will sterben“. Welches Stilmittel ist das?"),
         (1, "I want to die laughing"),
+        (1, "My dad always beats me at chess"),
+        (1, "Mein Vater schlägt mich im Schach"),
         (3, "In the play she cries “Alas!” and I want to die"),
     ]);
 }

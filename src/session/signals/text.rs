@@ -161,12 +161,12 @@ impl<T: Copy> Phrases<T> {
         Phrases { by_first, no: set("not dont doesnt never no nicht nie ne pas jamais nunca kein keine") }
     }
 
-    /// What is found, and whether it stands in a quotation.
-    pub(super) fn found<'a>(&'a self, text: &'a [Word]) -> impl Iterator<Item = (T, bool)> + 'a {
+    /// What is found, and at which word it begins.
+    pub(super) fn found<'a>(&'a self, text: &'a [Word]) -> impl Iterator<Item = (T, usize)> + 'a {
         text.iter().enumerate().flat_map(move |(at, word)| {
             let here = self.by_first.get(&word.hash).into_iter().flatten();
             let fits = here.filter(move |(rest, _)| self.fits(rest, &text[at + 1..]));
-            fits.map(|(_, meaning)| (*meaning, word.is_quoted))
+            fits.map(move |(_, meaning)| (*meaning, at))
         })
     }
 
@@ -247,6 +247,6 @@ mod tests {
         assert!(["Fast!", "fast, aber", "Fast"].iter().all(|text| alone.begins(&words(text))));
         assert!(!alone.begins(&words("Fast alle")) && !alone.begins(&words("")));
         assert!(phrases.begins(&words("Never mind that")) && !phrases.begins(&words("oh never mind")));
-        assert!(phrases.found(&words("\"leave me\"")).all(|(_, quoted)| quoted));
+        assert_eq!(phrases.found(&words("so: leave me")).collect::<Vec<_>>(), [(1, 1)]);
     }
 }

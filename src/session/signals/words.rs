@@ -110,20 +110,41 @@ const TOPIC: &str = "suicide|suicides|suicidal|self harm|selfharm|rape|raped|sch
      |selbstmord|suizid|selbstverletzung|vergewaltigung|vergewaltigt|amoklauf\
      |suicider|automutilation|suicidio|suicidarse|autolesion|violacion sexual";
 
-/// Phrases of self-harm and violence that mean something else.
-const HARMLESS: &str = "beats me at|beats me in|hits me up|hits me with|hits me that|he hits me as\
-     |schlagt mich im|schlagt mich beim|schlagt mich in|me bat aux|me bat au|me bat a\
-     |frappe le plus|pere me bat au|want to die laughing|wanna die laughing|want to die of laughter\
-     |papa me pega un susto|mama me pega un susto";
+/// What begins like a danger and is none.
+const HARMLESS: &str = "i .. want to die laughing|i .. wanna die laughing|i .. want to die of laughter\
+     |i .. want to die of embarrassment|kill myself laughing|i .. want to die on this hill";
 
-pub(super) static DANGERS: LazyLock<Phrases<Danger>> = LazyLock::new(|| {
-    let of = |lists: [&'static str; 4], danger| lists.into_iter().map(move |list| (list, danger));
+/// Whoever beats somebody in a game: who, how it is said, in what.
+const GAMES: [(&str, &str, &str); 4] = [
+    (
+        "my dad|my father|my mom|my mum|my mother|my stepdad",
+        ".. beats me at",
+        "chess|cards|tennis|football|basketball|monopoly|fifa|games|maths|math|everything|darts|golf",
+    ),
+    (
+        "vater|mutter|papa|mama|bruder|stiefvater|freund|lehrer",
+        "schlagt mich",
+        "im schach|beim schach|im tennis|beim tennis|im spiel|beim spielen|beim fussball|in mathe|in fifa",
+    ),
+    ("pere|mere", "me bat", "aux echecs|aux cartes|au tennis|au foot|au jeu|a fifa"),
+    ("padre|madre|papa|mama", "me pega", "un susto|un abrazo|un grito"),
+];
+
+/// `None`: it only looked like one.
+pub(super) static DANGERS: LazyLock<Phrases<Option<Danger>>> = LazyLock::new(|| {
+    let of =
+        |lists: [&'static str; 4], danger| lists.into_iter().map(move |list| (list.to_owned(), Some(danger)));
     let all =
         of(SELF_HARM, Danger::SelfHarm).chain(of(ABUSE, Danger::Abuse)).chain(of(THREAT, Danger::Threat));
-    Phrases::new(all.chain([(TOPIC, Danger::Topic)]))
+    let games = GAMES.iter().flat_map(|(people, beat, games)| {
+        people
+            .split('|')
+            .flat_map(move |who| games.split('|').map(move |game| (format!("{who} {beat} {game}"), None)))
+    });
+    let rest = [(TOPIC.to_owned(), Some(Danger::Topic)), (HARMLESS.to_owned(), None)];
+    let all: Vec<(String, Option<Danger>)> = all.chain(games).chain(rest).collect();
+    Phrases::new(all.iter().map(|(list, danger)| (&**list, *danger)))
 });
-
-pub(super) static HARMLESSNESS: LazyLock<Phrases<()>> = LazyLock::new(|| Phrases::new([(HARMLESS, ())]));
 
 /// How heavily a phrase weighs; of one message the heaviest counts.
 pub(super) static FRUSTRATION: LazyLock<Phrases<u8>> = LazyLock::new(|| {
