@@ -33,7 +33,7 @@ test("classes come with the roster and by themselves, and stay when a roster nam
 });
 
 test("signals stand by urgency, safety first, and a raised hand is one of them", () => {
-  const items = ["idle", "struggling", "safety", "rain"].map((kind) => ({ kind, level: 1, since: at(1), why: kind }));
+  const items = ["idle", "hand", "struggling", "safety", "rain"].map((kind) => ({ kind, level: 1, since: at(1), why: kind }));
   const hand = { since: at(2), claimed_by: null };
   const board = applyFrames(emptyBoard, [roster(session("a", { hand, signals: { items } }))]);
   assert.deepEqual(board.tiles.get("a").signals.map(({ kind }) => kind), ["safety", "hand", "struggling", "idle"]);
