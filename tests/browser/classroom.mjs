@@ -31,7 +31,7 @@ export class Classroom {
     const [subject, title] = this.#any(lessons);
     const state = this.#any(["waiting", "waiting", "thinking", "answering", "answering", "answering", "idle"]);
     const since = this.#ago(Math.floor(this.next() * (state === "idle" ? 900 : 90)));
-    const session = { session_id: id("0000", index), student: { id: id("0001", index), name: `${first[index % first.length]} ${last[Math.floor(index / 2) % last.length]}` }, title, subject, state, state_since: since,
+    const session = { session_id: id("0000", index), student: { id: id("0001", index), name: `${first[index % first.length]} ${last[(index * 3 + Math.floor(index / first.length)) % last.length]}` }, title, subject, state, state_since: since,
       last_activity_at: since, turns: 1 + Math.floor(this.next() * 20), tutor: null, watchers: 0, hand: null, preview: this.#any(lines) + this.#any(lines), signals: { hand_raised: false, idle_s: 0, struggling: { score: 0, why: "" }, items: [] } };
     const kind = { 3: "struggling", 8: "idle", 14: "struggling", 19: "off_task", 23: "idle", 31: "safety", 37: "error", 44: "idle", 52: "struggling" }[index];
     if (kind) session.signals.items.push({ kind, level: kind === "safety" ? 3 : 2, since: this.#ago(60), why: this.#any(whys[kind]) });

@@ -30,10 +30,10 @@ export class Filters {
     this.search = h("input", { type: "search", placeholder: "Search students", "aria-label": "Search students", autocomplete: "off", enterkeyhint: "search", maxlength: "80", oninput: () => this.#read() });
     this.group = this.#select("Class", [["", "All classes"]]);
     this.state = this.#select("State", [["", "Any state"], ...states.map((state) => /** @type {[string, string]} */ ([state, stateWords[state]]))]);
-    this.signal = this.#select("Signal", [["", "With or without signal"], ["any", "Any signal"], ...kinds.map((kind) => /** @type {[string, string]} */ ([kind, signalWords[kind]]))]);
+    this.signal = this.#select("Signal", [["", "All signals"], ["any", "With a signal"], ...kinds.map((kind) => /** @type {[string, string]} */ ([kind, signalWords[kind]]))]);
     this.mine = h("button", { type: "button", class: "toggle", "aria-pressed": "false", onclick: () => this.#change({ mine: !this.view.mine }) }, "With me");
     this.sort = h("button", { type: "button", class: "toggle", title: "Tiles stay in place while you are over them", onclick: () => acts.sort() }, icon("again"), "Sort now");
-    this.count = h("p", { class: "wall-count" });
+    this.count = h("p", { class: "wall-count", hidden: true });
     this.digest = h("a", { class: "toggle", hidden: true }, "The day");
     const menus = h("div", { class: "wall-menus" }, this.digest, this.#menu("Views", "eye", () => this.#views()), this.#menu("Wall", "gear", () => this.#settings()));
     const selects = h("div", { class: "wall-selects" }, this.group, this.state, this.signal, this.mine);
@@ -95,7 +95,10 @@ export class Filters {
 
   /** @param {number} shown @param {number} all @param {boolean} stale the tiles stand otherwise than they would */
   counted(shown, all, stale) {
-    say(this.count, shown === all ? `${all} ${all === 1 ? "student" : "students"}` : `${shown} of ${all} students`);
+    show(this.count, shown !== all);
+    say(this.count, `${shown} of ${all}`);
+    const asks = `Search ${all} ${all === 1 ? "student" : "students"}`;
+    if (this.search.placeholder !== asks) this.search.placeholder = asks;
     if (this.sort.hasAttribute("data-on") !== stale) this.sort.toggleAttribute("data-on", stale);
   }
 

@@ -58,7 +58,7 @@ export class Hands {
     row.item.toggleAttribute("data-claimed", claimedBy !== null);
     if (row.claim.dataset.name !== tile.student.name) {
       row.claim.dataset.name = tile.student.name;
-      row.claim.setAttribute("aria-label", `I am coming: ${tile.student.name}`);
+      row.claim.setAttribute("aria-label", `I’m coming: ${tile.student.name}`);
     }
     return row;
   }

@@ -12,7 +12,7 @@ import { openMenu } from "../menu.js";
 export const signalWords = { safety: "Safety", hand: "Hand up", struggling: "Struggling", error: "Error", off_task: "Off task", idle: "Idle" };
 
 /** @type {Record<TileState, string>} */
-export const stateWords = { waiting: "Waiting for the student", thinking: "Thinking", answering: "Answering", idle: "Idle", tutor: "A tutor is speaking" };
+export const stateWords = { waiting: "Student’s turn", thinking: "Thinking", answering: "Answering", idle: "Idle", tutor: "A tutor is speaking" };
 
 /** @type {Record<SignalKind | TileState | "pin", string>} */
 const paths = {

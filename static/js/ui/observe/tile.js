@@ -47,14 +47,13 @@ export class TileView {
   constructor(id, acts) {
     this.id = id;
     this.acts = acts;
-    const named = (/** @type {string} */ part) => `tile-${part}-${id}`;
     this.pin = h("button", { type: "button", class: "tile-pin", tabindex: "-1", "aria-pressed": "false", "aria-label": "Keep in front", title: "Keep in front", onclick: () => acts.pin(id) }, picture("pin"));
-    this.cell = h("div", { class: "tile", role: "gridcell", tabindex: "-1", "data-session": id, "aria-labelledby": `${named("name")} ${named("topic")} ${named("state")}`, "aria-describedby": named("why") },
-      h("div", { class: "tile-head" }, h("span", { class: "tile-name", id: named("name"), dir: "auto" }, this.#text(this.#name)), this.pin),
-      h("p", { class: "tile-topic", id: named("topic"), dir: "auto" }, this.#text(this.#topic)),
-      h("p", { class: "tile-state", id: named("state") }, this.#icon, h("span", { class: "tile-word" }, this.#text(this.#state)), h("span", { class: "tile-time" }, this.#text(this.#time))),
+    this.cell = h("div", { class: "tile", role: "gridcell", tabindex: "-1", "data-session": id },
+      h("div", { class: "tile-head" }, h("span", { class: "tile-name", dir: "auto" }, this.#text(this.#name)), this.pin),
+      h("p", { class: "tile-topic", dir: "auto" }, this.#text(this.#topic)),
+      h("p", { class: "tile-state" }, this.#icon, h("span", { class: "tile-word" }, this.#text(this.#state)), h("span", { class: "tile-time" }, this.#text(this.#time))),
       h("div", { class: "tile-preview", dir: "auto" }, h("p", {}, this.#text(this.#preview))),
-      h("div", { class: "tile-foot" }, this.#signals, h("p", { class: "tile-why", id: named("why") }, this.#text(this.#why))),
+      h("div", { class: "tile-foot" }, this.#signals, h("p", { class: "tile-why" }, this.#text(this.#why))),
     );
     this.row = h("div", { class: "tile-row", role: "row" }, this.cell);
   }
