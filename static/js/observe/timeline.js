@@ -16,7 +16,7 @@ import { fromRest } from "../chat/log.js";
  * @property {string} by
  * @property {string} text   of a whisper, or why of a signal
  */
-/** @typedef {{message: Message, real: number, steps: [number, number][], bytes: Uint8Array}} Track `steps`: real time, bytes by then */
+/** @typedef {{message: Message, standing: Message, real: number, steps: [number, number][], bytes: Uint8Array}} Track `standing`: before it was corrected; `steps`: real time, bytes by then */
 /** @typedef {{length: number, marks: Mark[], tracks: Track[], played: (real: number) => number}} Timeline */
 
 const longestQuiet = 4000;
@@ -43,7 +43,7 @@ function trackOf(item) {
   const steps = (item.pace ?? []).map((/** @type {[number, number]} */ [ms, more]) => [real + ms, Math.min(bytes.length, (sum += more))]);
   // What its pace does not tell of came with its last step.
   if (steps.length) steps[steps.length - 1][1] = bytes.length;
-  return { message, real, steps, bytes };
+  return { message, standing: { ...message, correctedBy: "" }, real, steps, bytes };
 }
 
 /** Acts and signals come with every page; each counts once. @param {Replay[]} pages @returns {Mark[]} */
@@ -96,15 +96,14 @@ export function messagesAt(timeline, at) {
   const begun = tracks.filter(({ real }) => played(real) <= at);
   const there = new Set(begun.map(({ message }) => message.id));
   return begun.map((track) => {
-    const { message, steps, bytes } = track;
-    const correctedBy = there.has(message.correctedBy) ? message.correctedBy : "";
+    const { steps, bytes } = track;
+    const message = there.has(track.message.correctedBy) ? track.message : track.standing;
     const count = steps.length ? (steps.findLast(([real]) => played(real) <= at)?.[1] ?? 0) : bytes.length;
     const over = count >= bytes.length;
-    if (over && correctedBy === message.correctedBy) return message;
-    if (over) return { ...message, correctedBy };
+    if (over) return message;
     // Half of a character is not shown: what its other half brings shows all of it.
     const text = new TextDecoder().decode(bytes.subarray(0, count), { stream: true });
-    return { ...message, text, correctedBy, status: /** @type {const} */ ("streaming"), reason: "" };
+    return { ...message, text, status: /** @type {const} */ ("streaming"), reason: "" };
   });
 }
 

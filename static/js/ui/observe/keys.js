@@ -16,7 +16,6 @@ export function listenKeys(root, { mode, leave }) {
   const onKey = (/** @type {KeyboardEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
-    if (target !== document.body && !root.contains(target)) return;
     const writing = writes.test(target.tagName) && /** @type {HTMLInputElement} */ (target).type !== "radio";
     const wanted = writing ? null : modeOfKey(event);
     if (wanted) mode(wanted);
@@ -26,8 +25,14 @@ export function listenKeys(root, { mode, leave }) {
     else return;
     event.preventDefault();
   };
-  document.addEventListener("keydown", onKey);
-  return () => document.removeEventListener("keydown", onKey);
+  // What happens inside is heard before the screen around it hears it.
+  const onNobodysKey = (/** @type {KeyboardEvent} */ event) => event.target === document.body && onKey(event);
+  root.addEventListener("keydown", onKey);
+  document.addEventListener("keydown", onNobodysKey);
+  return () => {
+    root.removeEventListener("keydown", onKey);
+    document.removeEventListener("keydown", onNobodysKey);
+  };
 }
 
 export function showObserveKeys() {
