@@ -1,6 +1,7 @@
 // Looks at the tutor's wall with sixty sessions that each change four times a second: pictures of it, wide and
 // on a phone, light and dark, frames one after the other, and how long the page was busy. The numbers are
-// printed; a task of 50 ms or more fails it. The first argument says where the pictures go.
+// printed; a task that needed 50 ms or more of the processor fails it, and one that only had to wait for the
+// processor does not. The first argument says where the pictures go.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Classroom } from "../tests/browser/classroom.mjs";
@@ -17,6 +18,13 @@ const stage = await RosterStage.start();
 const room = new Classroom();
 for (const session of room.sessions) stage.sessions.set(session.session_id, session);
 stage.classes = room.classes;
+const said = (id, role, kind, name, content) => ({ id, role, status: "complete", author: { kind, name }, content, created_at: new Date().toISOString() });
+stage.lesson = [
+  said("m1", "user", "student", "Lena", "Why do I need the same denominator to add 1/3 and 1/4?"),
+  said("m2", "assistant", "assistant", null, "Good question! Think of a pizza cut into **3** parts and one cut into **4** parts. Are the slices the same size?"),
+  said("m3", "user", "student", "Lena", "no. I will never get this"),
+  said("m4", "assistant", "assistant", null, "You are closer than you think. Which number can you divide by both 3 and 4?"),
+];
 
 let turn = 0;
 let sent = 0;
@@ -83,8 +91,19 @@ async function measure(name, options) {
   console.log(`  between pictures: median ${share(gaps, 0.5).toFixed(1)} ms, p95 ${share(gaps, 0.95).toFixed(1)} ms, p99 ${share(gaps, 0.99).toFixed(1)} ms, most ${share(gaps, 1).toFixed(1)} ms; ${(gaps.length / seconds).toFixed(0)} a second`);
   console.log(`  of each second: all tasks ${busy("TaskDuration")} ms, script ${busy("ScriptDuration")} ms, style ${busy("RecalcStyleDuration")} ms, layout ${busy("LayoutDuration")} ms`);
   console.log(`  heap ${(before.JSHeapUsedSize / 1e6).toFixed(1)} MB before, ${(heap / 1e6).toFixed(1)} MB after; nodes ${after.Nodes}; complaints: ${complaints.join("; ") || "none"}`);
+  await browser.startTracing(page, { categories: ["disabled-by-default-devtools.timeline"] });
+  await play(Math.min(seconds, 10) * 1000);
+  const used = mainThread(JSON.parse((await browser.stopTracing()).toString()).traceEvents);
+  console.log(`  processor of the main thread: ${used.length} tasks, p99 ${share(used, 0.99).toFixed(1)} ms, longest ${share(used, 1).toFixed(1)} ms`);
   await context.close();
-  return long.length === 0;
+  return share(used, 1) < longest;
+}
+
+/** What each task of the page's own thread used of the processor, in milliseconds, the shortest first. */
+function mainThread(events) {
+  const { pid, tid } = events.find(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain");
+  const tasks = events.filter((event) => event.name === "RunTask" && event.pid === pid && event.tid === tid);
+  return tasks.map(({ tdur = 0 }) => tdur / 1000).sort((a, b) => a - b);
 }
 
 const wide = { viewport: { width: 1440, height: 900 } };
@@ -109,6 +128,10 @@ for (const [name, options] of Object.entries({ "wall-wide-light": wide, "wall-wi
     await play(250);
     await page.screenshot({ path: join(out, "wall-wide-small.png") });
   }
+  await page.locator(".tile").first().click();
+  await page.locator(".pane").getByText("never get this").waitFor();
+  await play(500);
+  await page.screenshot({ path: join(out, name.replace("wall", "wall-open") + ".png") });
   await context.close();
 }
 await browser.close();

@@ -47,7 +47,7 @@ export class Classroom {
     const luck = this.next();
     if (session.state === "answering" || session.state === "thinking") session.preview = (session.preview + this.#any(lines).slice(0, 12)).slice(-160);
     if (luck < 0.03 && session.state !== "tutor") Object.assign(session, { state: this.#any(["waiting", "thinking", "answering"]), state_since: this.#ago(0) });
-    if (luck > 0.998) {
+    if (luck > 0.9985 && !session.signals.items.length) {
       const kind = this.#any(["struggling", "idle", "off_task"]);
       session.signals = { ...session.signals, items: [{ kind, level: 1, since: this.#ago(0), why: this.#any(whys[kind]) }] };
     }

@@ -28,6 +28,8 @@ export class RosterStage {
   asked = [];
   /** Plays a call that is not played here; undefined: 404. @type {(method: string, path: string, body: any) => any} */
   answer = () => undefined;
+  /** What was said in the one session that is opened beside the wall. @type {any[]} */
+  lesson = [];
   #sockets = new Set();
 
   static async start() {
@@ -123,11 +125,18 @@ export class RosterStage {
     return { hand };
   }
 
+  /** @param {string} id of the session @param {import("node:net").Socket} socket */
+  #lesson(id, socket) {
+    const { hand, tutor } = this.sessions.get(id) ?? {};
+    const state = { control: tutor ? "tutor" : "ai", tutor: tutor ?? null, hand_raised: Boolean(hand), run: null, watchers: [{ id: teacher.id, name: teacher.display_name }], ...(hand ? { hand } : {}) };
+    for (const ctl of [{ type: "ready", epoch: "1", head: 0, resumed: false, you: { id: teacher.id, role: "tutor" }, state }, { type: "snapshot", head: 0, messages: this.lesson }]) socket.write(framed(JSON.stringify({ ctl })));
+  }
+
   #upgrade(request, socket) {
     socket.on("error", () => {});
-    if (!request.url.startsWith("/api/v1/observe/socket")) return socket.destroy();
     const accept = createHash("sha1").update(`${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: fynq.v1\r\n\r\n`);
+    if (!request.url.startsWith("/api/v1/observe/socket")) return this.#lesson(request.url.split("/")[4], socket);
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
     // What the page says here are pings and a farewell; neither needs an answer within a test.

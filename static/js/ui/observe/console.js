@@ -1,7 +1,8 @@
 // The screens of the console by their places, with the style that only they need.
 import { h } from "../dom.js";
+import { openDigest } from "./digest.js";
 import { replayScreen } from "./replay.js";
-import { WatchedSession } from "./session.js";
+import { openWall } from "./screen.js";
 
 /** @typedef {import("../console-screen.js").ConsoleScreen} Frame */
 /** @typedef {import("../console-screen.js").Opened} Opened */
@@ -11,18 +12,8 @@ import { WatchedSession } from "./session.js";
 export async function openConsole(root, place, frame) {
   await dressed("/css/observe-session.css");
   if (place.screen === "replay") return replayScreen(root, place.id, frame);
-  return alone(root, place.id, frame);
-}
-
-/** One session, with the whole screen for it. @param {HTMLElement} root @param {string} id @param {Frame} frame */
-function alone(root, id, frame) {
-  const session = new WatchedSession(root, {
-    sessionId: id,
-    onClose: () => (location.hash = "observe"),
-    named: (name) => frame.entitle(`Watch ${name}`),
-  });
-  session.open();
-  return { close: () => session.close() };
+  if (place.screen === "digest") return openDigest(root, place, frame);
+  return openWall(root, place);
 }
 
 /** Resolves when the style is there: nothing is shown undressed. @param {string} href */

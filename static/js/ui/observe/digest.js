@@ -68,7 +68,7 @@ const people = (students, label) => h("ul", { class: "rows", "aria-label": label
 function person({ student, sessions, questions, helped, signals }) {
   const help = helped.map(({ by, acts }) => h("p", { class: "day-help" }, h("strong", { dir: "auto" }, by.name || "A tutor"), ` ${deeds(acts)}`));
   const shown = signals.map(({ kind, times, why, useful }) =>
-    h("li", { class: "day-signal", "data-kind": kind }, picture(known(kind)), h("strong", {}, `${signalWords[known(kind)]}${times > 1 ? ` ×${times}` : ""}`), h("span", {}, why), verdict(useful)),
+    h("li", { class: "day-signal", "data-kind": kind }, picture(known(kind)), h("strong", {}, `${signalWords[known(kind)]}${times > 1 ? ` ×${times}` : ""}`), " ", h("span", {}, why), " ", verdict(useful)),
   );
   return h("li", {},
     h("div", { class: "row-text" },

@@ -20,7 +20,7 @@ export function lineWords(line) {
 export function showWallKeys() {
   const keys = [
     ["← ↑ → ↓", "From tile to tile"], ["Enter", "Open the conversation"], ["W", "Open and whisper to the AI"], ["S", "Open and speak to the student"],
-    ["T", "Take over from the AI"], ["P", "Keep in front"], ["Esc", "Back to the wall"], ["/", "Search"], ["?", "This list"],
+    ["T", "Open and take over from the AI, with Enter"], ["P", "Keep in front"], ["Esc", "Back to the wall"], ["/", "Search"], ["?", "This list"],
   ];
   const rows = keys.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]);
   void ask({ title: "Keyboard", body: [h("dl", { class: "keys" }, ...rows)] });

@@ -1,12 +1,11 @@
 // The place beside the wall where one session is open; on a phone it covers the wall, which stays as it was.
-import * as api from "../../net/api.js";
-import * as identity from "../../net/identity.js";
 import { explain } from "../../words.js";
 import { h, show } from "../dom.js";
 import { toast } from "../toast.js";
 
 /** @typedef {"whisper" | "say" | "take_over"} Mode */
-/** @typedef {{open: () => unknown, close: () => void, focusMode: (mode: Mode) => unknown}} Watched */
+/** @typedef {import("./session.js").WatchedSession} Watched */
+/** @typedef {{student?: string, title?: string}} Known what the wall knows of it already */
 
 export class Pane {
   element = h("section", { class: "pane", "aria-label": "Conversation", hidden: true });
@@ -20,9 +19,9 @@ export class Pane {
     this.leave = leave;
   }
 
-  /** @param {string} session @param {Mode | ""} mode */
-  async open(session, mode) {
-    if (session === this.session) return void (this.#watched && mode && this.#watched.focusMode(mode));
+  /** @param {string} session @param {Mode | ""} mode "" to read @param {Known} known */
+  async open(session, mode, known) {
+    if (session === this.session) return void (mode ? this.#watched?.focusMode(mode) : this.#watched?.focus());
     this.close();
     this.session = session;
     const turn = this.#turn;
@@ -30,10 +29,11 @@ export class Pane {
     try {
       const { WatchedSession } = await import("./session.js");
       if (turn !== this.#turn) return;
-      const watched = new WatchedSession(this.element, { api, identity, sessionId: session, onClose: () => turn === this.#turn && this.leave() });
+      const watched = new WatchedSession(this.element, { sessionId: session, onClose: () => turn === this.#turn && this.leave(), known });
       this.#watched = watched;
-      await watched.open();
-      if (turn === this.#turn && mode) await watched.focusMode(mode);
+      watched.open();
+      if (mode) watched.focusMode(mode);
+      else watched.focus();
     } catch (problem) {
       if (turn !== this.#turn) return;
       toast(/** @type {any} */ (problem)?.code ? explain(problem) : "This conversation did not open. There may be no connection.");

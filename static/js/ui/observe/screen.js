@@ -9,7 +9,6 @@ import { noMarks, readMarks, withMark } from "../../observe/marks.js";
 import { listen } from "../../observe/news.js";
 import { hold, maySettle, sameOrder, settle } from "../../observe/order.js";
 import { explain } from "../../words.js";
-import { ask } from "../dialog.js";
 import { h, say, show } from "../dom.js";
 import { toast } from "../toast.js";
 import { Alerts, mayNotify } from "./alerts.js";
@@ -63,7 +62,7 @@ class WallScreen {
     this.scroller.addEventListener("scroll", this.wall.scrolled, { passive: true });
     this.side = h("div", { class: "wall-side" }, this.filters.element, this.line, this.hands.element, this.scroller);
     this.element = h("div", { class: "wall-screen" }, this.side, this.pane.element, this.spoken);
-    this.element.toggleAttribute("data-dense", this.#kept.dense);
+    this.#drawDensity();
     this.socket = rosterLine({ receive: (frame) => this.#receive(frame), changed: () => this.#drawLine() });
     document.addEventListener("keydown", this.#key);
     document.addEventListener("visibilitychange", this.#flush);
@@ -89,14 +88,16 @@ class WallScreen {
     this.#mode = "";
     const was = this.pane.session;
     if (place.id) {
-      this.pane.open(place.id, mode);
+      this.pane.open(place.id, mode, this.#known(place.id));
     } else {
       this.#cameFromWall = false;
       this.pane.close();
-      if (was && !this.wall.focus(was)) this.filters.search.focus();
     }
     this.element.toggleAttribute("data-open", place.id !== "");
+    this.#drawDensity();
     this.wall.choose(place.id);
+    this.wall.reveal(place.id || was);
+    if (was && !place.id && !this.wall.focus(was)) this.filters.search.focus();
     return true;
   }
 
@@ -193,7 +194,12 @@ class WallScreen {
   #keep(change) {
     this.#kept = { ...this.#kept, ...change };
     writeKept(this.#me, this.#kept);
-    this.element.toggleAttribute("data-dense", this.#kept.dense);
+    this.#drawDensity();
+  }
+
+  /** Beside an open conversation there is room for small tiles alone. */
+  #drawDensity() {
+    this.element.toggleAttribute("data-dense", this.#kept.dense || this.element.hasAttribute("data-open"));
   }
 
   /** @param {string} id */
@@ -241,7 +247,7 @@ class WallScreen {
   #go(session, mode) {
     this.#mode = mode;
     const address = `#observe/${session}`;
-    if (session === this.pane.session) return void this.pane.open(session, mode);
+    if (session === this.pane.session) return void this.pane.open(session, mode, {});
     if (this.pane.session) return location.replace(address);
     this.#cameFromWall = true;
     location.hash = address;
@@ -253,11 +259,9 @@ class WallScreen {
   }
 
   /** @param {string} session */
-  async #takeOver(session) {
-    const name = this.wall.nameOf(session) || "the student";
-    const body = [h("p", {}, `The AI falls silent at once, and you answer ${name} yourself until you hand back. ${name} sees your name.`)];
-    if (await ask({ title: `Take over from the AI?`, body, confirm: "Take over" })) this.#go(session, "take_over");
-    else this.wall.focus(session);
+  #known(session) {
+    const tile = this.#board.tiles.get(session);
+    return tile ? { student: tile.student.name, title: tile.title } : {};
   }
 
   #key = (/** @type {KeyboardEvent} */ event) => {
@@ -290,7 +294,7 @@ class WallScreen {
     if (target.closest("button") && (event.key === "Enter" || event.key === " ")) return false;
     /** @type {Record<string, () => unknown>} */
     const acts = {
-      enter: () => this.#go(id, ""), w: () => this.#go(id, "whisper"), s: () => this.#go(id, "say"), t: () => this.#takeOver(id), p: () => this.#pin(id),
+      enter: () => this.#go(id, ""), w: () => this.#go(id, "whisper"), s: () => this.#go(id, "say"), t: () => this.#go(id, "take_over"), p: () => this.#pin(id),
     };
     const act = acts[event.key.toLowerCase()];
     act?.();

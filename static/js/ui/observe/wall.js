@@ -106,16 +106,16 @@ export class Wall {
     }
   }
 
+  /** Tiles change their size beside an open conversation: the one that counts stays in sight. @param {string} id */
+  reveal(id) {
+    this.#views.get(id)?.row.scrollIntoView({ block: "nearest" });
+  }
+
   /** @param {string} [id] */
   focus(id = this.#active) {
     const view = this.#views.get(id) ?? this.#views.get(this.#active);
     view?.cell.focus();
     return view !== undefined;
-  }
-
-  /** @param {string} id */
-  nameOf(id) {
-    return this.#views.get(id)?.tile?.student.name ?? "";
   }
 
   /** @param {KeyboardEvent} event @returns {boolean} whether it was for the grid */
