@@ -31,6 +31,8 @@ export class RosterStage {
   /** What was said in the one session that is opened beside the wall. @type {any[]} */
   lesson = [];
   #sockets = new Set();
+  /** Also those to one session. */
+  #lines = new Set();
 
   static async start() {
     const stage = new RosterStage();
@@ -42,7 +44,7 @@ export class RosterStage {
   }
 
   end() {
-    this.cut();
+    for (const socket of this.#lines) socket.destroy();
     this.http.closeAllConnections();
     return new Promise((resolve) => this.http.close(resolve));
   }
@@ -136,11 +138,13 @@ export class RosterStage {
     socket.on("error", () => {});
     const accept = createHash("sha1").update(`${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: fynq.v1\r\n\r\n`);
+    this.#lines.add(socket);
+    socket.on("close", () => this.#lines.delete(socket));
+    // What the page says here are pings and a farewell; neither needs an answer within a test.
+    socket.on("data", (bytes) => (bytes[0] & 15) === 8 && socket.end());
     if (!request.url.startsWith("/api/v1/observe/socket")) return this.#lesson(request.url.split("/")[4], socket);
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
-    // What the page says here are pings and a farewell; neither needs an answer within a test.
-    socket.on("data", (bytes) => (bytes[0] & 15) === 8 && socket.end());
     socket.write(framed(JSON.stringify({ ctl: { type: "roster", sessions: [...this.sessions.values()], classes: this.classes } })));
   }
 }
