@@ -25,11 +25,12 @@ test("whoever is gone when control ends has left; if nobody is ever shown, that 
   assert.deepEqual(lines(after([held(kay), held(kay, { watchers: [] }), tell()])), ["took_over Ms Kay @a1", "left Ms Kay @a1"]);
   assert.deepEqual(lines(after([held(kay, { watchers: [] }), tell()])), ["took_over Ms Kay @a1", "ended Ms Kay @a1"]);
   // The next tutor was never seen, though the one before was.
-  assert.deepEqual(lines(after([held(kay), held(lee, { watchers: [] }), tell()])).at(-1), "ended Mr Lee @a1");
+  assert.deepEqual(lines(after([held(kay), held(lee, { watchers: [] }), tell()])), ["took_over Ms Kay @a1", "took_over Mr Lee @a1", "ended Mr Lee @a1"]);
 });
 
 test("a hand that is claimed is answered, once, and taking over needs no second word", () => {
   assert.deepEqual(lines(after([hand(), hand(kay), hand(kay), held(kay)])), ["coming Ms Kay @a1", "took_over Ms Kay @a1"]);
+  assert.deepEqual(lines(after([held(kay, { hand_raised: true, hand: { since: "", claimed_by: kay } })])), ["took_over Ms Kay @a1"]);
   assert.deepEqual(lines(after([hand(kay), hand(), hand(lee)])), ["coming Ms Kay @a1", "not_coming Ms Kay @a1", "coming Mr Lee @a1"]);
   assert.deepEqual(lines(after([hand(kay), tell()])), ["coming Ms Kay @a1"], "a hand taken down is no news of the tutor's");
 });
@@ -42,7 +43,9 @@ test("what happened while the line was cut is said on the return, and nothing on
 test("a line keeps its place when pages come before it, and moves up when its message is gone", () => {
   let seen = prependMessages(after([held(kay)]), [rest("a0", "assistant")], false);
   assert.deepEqual(lines(seen), ["took_over Ms Kay @a1"]);
-  seen = applyFrame(seen, { seq: 1, ev: { type: "RUN_STARTED", runId: "r", metadata: { fynq: { supersedes: ["a1"] } } } });
+  seen = applyFrame(seen, { seq: 1, ev: { type: "TEXT_MESSAGE_START", messageId: "a2", role: "assistant" } });
+  seen = applyFrame(seen, { seq: 2, ev: { type: "RUN_STARTED", runId: "r", metadata: { fynq: { supersedes: ["a1"] } } } });
+  assert.deepEqual(seen.messages.map((message) => message.id), ["a0", "q1", "a2"]);
   assert.deepEqual(lines(seen), ["took_over Ms Kay @q1"]);
   seen = applyFrame(seen, snapshot(9, rest("q9", "student")));
   assert.deepEqual(lines(seen), ["took_over Ms Kay @"]);

@@ -58,7 +58,7 @@ test("time runs forward: a later moment never shows less", () => {
 });
 
 test("pages are one line, acts that come with each of them count once, and an empty session is one too", () => {
-  const timeline = timelineOf([page, { ...page, messages: [rest("q2", "student", "More?", 61_000, { superseded: true })] }]);
+  const timeline = timelineOf([page, { ...structuredClone(page), messages: [rest("q2", "student", "More?", 61_000, { superseded: true })] }]);
   assert.equal(timeline.marks.length, 3);
   assert.deepEqual(timeline.tracks.map(({ message }) => message.id), ["q1", "a1", "c1", "q2"]);
   assert.equal(timeline.tracks[3].message.superseded, true);

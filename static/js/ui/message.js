@@ -33,7 +33,7 @@ export class MessageView {
   #note = h("p", { class: "note" });
   #doing = h("div", { class: "doing" });
 
-  #correction = h("p", { class: "correction", hidden: true });
+  #correction = h("div", { class: "correction", hidden: true });
   /** @type {HTMLElement | null} */
   #struck = null;
 

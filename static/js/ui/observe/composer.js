@@ -104,7 +104,8 @@ export class DeskComposer {
     say(this.hint, look.hint);
     say(this.label, look.label);
     this.field.placeholder = look.placeholder;
-    this.field.disabled = !look.able;
+    // Not disabled: that would take the focus from under a tutor's hands, and their next letters would be keys.
+    this.field.readOnly = !look.able;
     show(this.until, this.mode === "whisper");
     show(this.back, this.mode === "take_over" && inCharge === "You are in charge");
     this.#enable();

@@ -10,6 +10,8 @@ import { picture } from "./pictures.js";
 /** @type {Record<Whisper["state"], string>} */
 const states = { waiting: "", used: "The AI has used it", withdrawn: "Withdrawn", over: "No longer waiting" };
 
+const roomy = matchMedia("(min-width: 54.001rem) and (min-height: 40rem)");
+
 export class GuidanceList {
   /** @type {Whisper[] | null} */
   #drawn = null;
@@ -32,8 +34,8 @@ export class GuidanceList {
     const waiting = waitingOf(guidance);
     show(this.element, guidance.length > 0);
     say(this.title, waiting.length ? `Guidance for the AI · ${waiting.length} in effect` : "Guidance for the AI · none in effect");
-    // What is in effect is shown; that it ended is not worth a jump.
-    if (waiting.length > waited) this.element.open = true;
+    // What is in effect is shown, where there is room; that it ended is not worth a jump.
+    if (waiting.length > waited && roomy.matches) this.element.open = true;
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.whisper;
     this.list.replaceChildren(...[...waiting, ...guidance.filter((each) => each.state !== "waiting")].map((each) => this.#row(each)));
     const again = focused && this.list.querySelector(`[data-whisper="${CSS.escape(focused)}"]`);

@@ -1,4 +1,4 @@
-// The keys of one watched session. They count while the focus is in it, or nowhere.
+// The keys of one watched session. They count while the focus is in it, or where it means nothing else.
 import { modeOfKey } from "../../observe/modes.js";
 import { ask } from "../dialog.js";
 import { h } from "../dom.js";
@@ -26,7 +26,11 @@ export function listenKeys(root, { mode, leave }) {
     event.preventDefault();
   };
   // What happens inside is heard before the screen around it hears it.
-  const onNobodysKey = (/** @type {KeyboardEvent} */ event) => event.target === document.body && onKey(event);
+  const onNobodysKey = (/** @type {KeyboardEvent} */ event) => {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const around = target === document.body || (root.closest("main")?.contains(target) && !root.contains(target));
+    if (around && !writes.test(target.tagName)) onKey(event);
+  };
   root.addEventListener("keydown", onKey);
   document.addEventListener("keydown", onNobodysKey);
   return () => {

@@ -21,7 +21,7 @@ export class SessionHead {
     this.name = h("h2", { tabindex: "-1", dir: "auto" });
     this.subject = h("p", { class: "watched-title", dir: "auto" });
     this.state = h("p", { class: "watched-state" });
-    this.signals = h("ul", { class: "watched-signals", "aria-label": "What was noticed" });
+    this.signals = h("ul", { class: "watched-signals", tabindex: "0", "aria-label": "What was noticed" });
     this.claim = act("hand", "I’m coming", acts.claim);
     this.lower = act("down", "Lower the hand", acts.lower);
     this.stop = act("stop", "Stop the answer", acts.stop);
