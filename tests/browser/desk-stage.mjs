@@ -34,7 +34,9 @@ export class Desk {
     const account = { access: "not-a-secret", expires: Date.now() + 86_400_000, refresh: "not-a-secret", user: { id: me.id, email: "who@school.example", display_name: me.name, role }, keep: true };
     await context.addInitScript((text) => localStorage.setItem("fynq.account", text), JSON.stringify(account));
     await context.route("**/api/v1/**", (route) => this.#answer(route));
-    await context.routeWebSocket(/\/socket/, (socket) => this.#connect(socket));
+    await context.routeWebSocket(/\/sessions\/[^/]+\/socket/, (socket) => this.#connect(socket));
+    // The wall behind the session has nobody on it.
+    await context.routeWebSocket(/\/observe\/socket/, (socket) => socket.send(JSON.stringify({ ctl: { type: "roster", sessions: [], classes: [] } })));
   }
 
   /** @param {any} socket */
@@ -86,6 +88,7 @@ export class Desk {
     const call = `${request.method()} ${path}`;
     const list = (items) => json({ items, next_cursor: null });
     if (call === "POST /socket-tickets") return json({ ticket: "t" });
+    if (call === "GET /observe/marks") return json({ items: [] });
     if (call === "GET /sessions") return list([]);
     if (call === "GET /users/me") return json({ id: kay.id, email: "who@school.example", display_name: this.role === "student" ? ada.name : kay.name, role: this.role });
     if (call === `GET /sessions/${session}`) return json({ id: session, title: "Fractions", subject: "maths", student_id: ada.id, control: "ai", created_at: time(0), updated_at: time(9) });

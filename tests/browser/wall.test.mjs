@@ -100,6 +100,7 @@ test("nothing moves under the pointer or the focus; a button or a quiet while br
   stage.gone("session-ben");
   await tile(page, "Dan").waitFor();
   await page.clock.runFor(25_000);
+  await new Promise((resolve) => setTimeout(resolve, 1500)); // the wall's own clock ticks once a second
   assert.deepEqual(await names(page), ["Ada", "Ben", "Cem", "Dan"], "held, the new one last, the one who left still in its place");
   assert.ok((await tile(page, "Ben").innerText()).includes("Has left"));
   await page.getByRole("button", { name: "Sort now" }).click();

@@ -8,7 +8,7 @@ import { toast } from "../toast.js";
 /** @typedef {{student?: string, title?: string}} Known what the wall knows of it already */
 
 export class Pane {
-  element = h("section", { class: "pane", "aria-label": "Conversation", hidden: true });
+  element = h("div", { class: "pane", hidden: true });
   session = "";
   /** @type {Watched | null} */
   #watched = null;
