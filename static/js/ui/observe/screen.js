@@ -25,6 +25,9 @@ import { Wall } from "./wall.js";
 /** Frames that wait while the page is out of sight: it is not drawn then, but its alerts must not be late. */
 const mostWaiting = 512;
 
+/** With less room the conversation covers the wall. */
+const beside = matchMedia("(min-width: 75.001rem)");
+
 class WallScreen {
   #me = account()?.user.id ?? "";
   #kept = readKept(this.#me);
@@ -199,7 +202,7 @@ class WallScreen {
 
   /** Beside an open conversation there is room for small tiles alone. */
   #drawDensity() {
-    this.element.toggleAttribute("data-dense", this.#kept.dense || this.element.hasAttribute("data-open"));
+    this.element.toggleAttribute("data-dense", this.#kept.dense || (beside.matches && this.element.hasAttribute("data-open")));
   }
 
   /** @param {string} id */
