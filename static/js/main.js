@@ -6,6 +6,7 @@ import { account, forget, forgetIfBrowserWasClosed, onIdentityChange } from "./n
 import { readPlace } from "./places.js";
 import { loadAccount, showKeys, startAccountMenu } from "./ui/account-menu.js";
 import { ChatScreen } from "./ui/chat-screen.js";
+import { ConsoleScreen } from "./ui/console-screen.js";
 import { byId, icon, show } from "./ui/dom.js";
 import { PageScreen } from "./ui/page-screen.js";
 import { openDrawer } from "./ui/sidebar.js";
@@ -17,6 +18,7 @@ forgetIfBrowserWasClosed();
 
 const screen = new ChatScreen();
 const pages = new PageScreen({ signOut: leave, left: gone });
+const desk = new ConsoleScreen();
 /** Nobody yet; then whose screen it is, or "" for the sign-in's. @type {string | null} */
 let shownTo = null;
 let farewell = "You have been signed out. Please sign in again.";
@@ -53,6 +55,7 @@ function forgetTraces(user) {
   sessionStorage.clear();
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   pages.hide();
+  desk.hide();
   screen.close();
   screen.sidebar.clear();
   byId("who").replaceChildren();
@@ -72,19 +75,22 @@ async function enter() {
 function route() {
   if (!shownTo) return followAddress();
   const place = readPlace(location.hash);
-  const beside = place.screen === "settings" || place.screen === "classes" || place.screen === "admin";
-  show(byId("talk"), !beside);
-  byId("skip").textContent = beside ? "Skip to the page" : "Skip to writing";
-  for (const [id, name] of Object.entries({ "to-classes": "classes", "to-school": "admin" })) byId(id).toggleAttribute("data-here", place.screen === name);
-  if (beside) {
+  const { screen: name } = place;
+  const watching = name === "observe" || name === "replay" || name === "digest";
+  const beside = name === "settings" || name === "classes" || name === "admin";
+  show(byId("talk"), !beside && !watching);
+  byId("skip").textContent = beside || watching ? "Skip to the page" : "Skip to writing";
+  for (const [id, where] of Object.entries({ "to-observe": "observe", "to-classes": "classes", "to-school": "admin" })) byId(id).toggleAttribute("data-here", name === where);
+  if (!beside) pages.hide();
+  if (!watching) desk.hide();
+  if (beside || watching) {
     screen.close();
     screen.sidebar.choose("");
     openDrawer(false);
-    return pages.show(place);
+    return watching ? desk.show(place) : pages.show(place);
   }
-  pages.hide();
-  if (place.screen !== "chat") history.replaceState(null, "", location.pathname);
-  return screen.show(place.screen === "chat" ? place.id : "");
+  if (name !== "chat") history.replaceState(null, "", location.pathname);
+  return screen.show(name === "chat" ? place.id : "");
 }
 
 function leave() {
@@ -115,11 +121,12 @@ function dress() {
   byId("drawer-close").addEventListener("click", () => openDrawer(false));
   byId("veil").addEventListener("click", () => openDrawer(false));
   if (/Mac|iPhone|iPad/.test(navigator.platform)) byId("search-key").textContent = "⌘ K";
+  byId("to-observe").prepend(icon("eye"));
   byId("to-classes").prepend(icon("people"));
   byId("to-school").prepend(icon("school"));
   byId("skip").addEventListener("click", (/** @type {Event} */ event) => {
     event.preventDefault();
-    byId(byId("talk").hidden ? "page-title" : "write").focus();
+    byId(!byId("talk").hidden ? "write" : byId("page").hidden ? "console-title" : "page-title").focus();
   });
   practice();
 }
@@ -132,7 +139,7 @@ function startNew() {
 
 /** @param {KeyboardEvent} event */
 function onKey(event) {
-  if (!shownTo || event.isComposing || document.querySelector("dialog[open]")) return;
+  if (!shownTo || event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
   const writing = /^(?:INPUT|TEXTAREA|SELECT)$/.test(/** @type {HTMLElement} */ (event.target).tagName);
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
     openDrawer(true);

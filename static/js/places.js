@@ -4,8 +4,10 @@
 /** @typedef {"users" | "classes" | "school" | "audit"} AdminTab */
 /**
  * @typedef {{screen: "chat", id: string} | {screen: "settings"} | {screen: "classes", id: string, code: string}
- *   | {screen: "admin", tab: AdminTab} | {screen: "forgot"} | {screen: "sign-up", code: string}} Place
+ *   | {screen: "admin", tab: AdminTab} | {screen: "forgot"} | {screen: "sign-up", code: string}
+ *   | ConsolePlace} Place
  */
+/** What is for tutors and admins; `id`: of a session, a session and a class. @typedef {{screen: "observe" | "replay" | "digest", id: string}} ConsolePlace */
 
 export const adminTabs = /** @type {AdminTab[]} */ (["users", "classes", "school", "audit"]);
 
@@ -22,6 +24,10 @@ export function readPlace(hash) {
       return { screen: "classes", id: "", code: rest.slice(0, 64) };
     case "classes":
       return { screen: name, id: /^[\w-]{8,64}$/.test(rest) ? rest : "", code: "" };
+    case "observe":
+    case "replay":
+    case "digest":
+      return { screen: name, id: /^[\w-]{8,64}$/.test(rest) ? rest : "" };
     case "admin":
       return { screen: name, tab: adminTabs.find((tab) => tab === rest) ?? "users" };
     default:

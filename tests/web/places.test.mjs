@@ -15,6 +15,10 @@ test("every screen has its address, and a conversation is its id", () => {
     "#join/A%20B": { screen: "classes", id: "", code: "A B" },
     "#admin": { screen: "admin", tab: "users" },
     "#admin/audit": { screen: "admin", tab: "audit" },
+    "#observe": { screen: "observe", id: "" },
+    [`#observe/${id}`]: { screen: "observe", id },
+    [`#replay/${id}`]: { screen: "replay", id },
+    [`#digest/${id}`]: { screen: "digest", id },
     "#forgot": { screen: "forgot" },
     "#sign-up": { screen: "sign-up", code: "" },
   };
@@ -24,5 +28,6 @@ test("every screen has its address, and a conversation is its id", () => {
 test("an address that means nothing leads to a new conversation, and never throws", () => {
   for (const hash of ["#write", "#%", "#a/b", "#<script>", "#../../etc", `#${"x".repeat(65)}`]) assert.deepEqual(readPlace(hash), { screen: "chat", id: "" }, hash);
   assert.deepEqual(readPlace("#admin/../x"), { screen: "admin", tab: "users" });
+  assert.deepEqual(readPlace("#observe/<b>"), { screen: "observe", id: "" });
   assert.deepEqual(readPlace("#classes/<b>"), { screen: "classes", id: "", code: "" });
 });

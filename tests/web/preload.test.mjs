@@ -24,3 +24,13 @@ test("the pages beside the conversation are fetched when one is opened, and all 
   assert.ok(late.length > 5, `${late.length} modules`);
   assert.match(await file("/js/ui/page-screen.js"), /import\("\.\/pages\/pages\.js"\)/);
 });
+
+test("what only tutors need is fetched when a tutor opens it, module and style", async () => {
+  const early = await reach("/js/main.js");
+  assert.deepEqual([...early].filter((path) => /\/observe\/|\/net\/(tutoring|observe|roster)\.js/.test(path)), []);
+  const late = [...(await reach("/js/ui/observe/console.js"))].filter((path) => !early.has(path));
+  assert.ok(late.length > 10, `${late.length} modules`);
+  assert.match(await file("/js/ui/console-screen.js"), /import\("\.\/observe\/console\.js"\)/);
+  assert.doesNotMatch(await file("/index.html"), /css\/observe/);
+  for (const [, style] of (await file("/js/ui/observe/console.js")).matchAll(/"(\/css\/[^"]+)"/g)) await file(style);
+});

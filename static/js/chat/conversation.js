@@ -1,9 +1,9 @@
 // One open conversation: the line to the server, the log that comes over it, and the outbox that goes out.
 // It holds no part of the page; whoever draws it is told when something changed.
-import { earlierMessages, getSession, socketTicket } from "../net/api.js";
-import { accessToken, account } from "../net/identity.js";
-import { SessionSocket } from "../net/socket.js";
+import { earlierMessages } from "../net/api.js";
+import { account } from "../net/identity.js";
 import { uuid7 } from "../net/uuid.js";
+import { renewOn, sessionLine } from "./line.js";
 import { applyFrame, emptySession, prependMessages } from "./log.js";
 import * as outbox from "./outbox.js";
 import { deleteOutgoing, loadOutbox, saveOutgoing } from "./outbox-store.js";
@@ -30,14 +30,7 @@ export class Conversation {
     this.id = id;
     this.user = account()?.user.id ?? "";
     this.listener = listener;
-    this.socket = new SessionSocket({
-      url: () => this.#url(),
-      ticket: socketTicket,
-      renew: () => accessToken({ not: account()?.access }),
-      probe: () => getSession(id),
-      receive: (frame) => this.#receive(frame),
-      changed: () => this.#lineChanged(),
-    });
+    this.socket = sessionLine(id, { seen: () => this.state, receive: (frame) => this.#receive(frame), changed: () => this.#lineChanged() });
   }
 
   async open() {
@@ -149,9 +142,7 @@ export class Conversation {
         setTimeout(this.listener.changed, 5100);
         return;
       case "auth_expiring":
-        accessToken({ not: account()?.access })
-          .then((token) => this.socket.send({ type: "auth", id: uuid7(), token }))
-          .catch(() => {});
+        return renewOn(this.socket);
     }
   }
 
@@ -192,12 +183,5 @@ export class Conversation {
     for (const id of before.keys()) deleteOutgoing(id);
     this.outbox = next;
     this.listener.changed();
-  }
-
-  #url() {
-    const { protocol, host } = location;
-    const { epoch, seq } = this.state;
-    const resume = epoch ? `?${new URLSearchParams({ epoch, after: String(seq) })}` : "";
-    return `${protocol === "https:" ? "wss:" : "ws:"}//${host}/api/v1/sessions/${this.id}/socket${resume}`;
   }
 }

@@ -4,18 +4,23 @@
 // missing one sets `gap`, upon which the page comes back to the session by epoch and number. So whatever is
 // cut, replayed or sent twice, the text is that of the log.
 
+import { addLines, keepPlaces, whatHappened } from "./lines.js";
+
 /** @typedef {"student" | "assistant" | "tutor"} Author */
 /** @typedef {"complete" | "stopped" | "failed" | "interrupted" | "streaming" | "queued"} Status */
 /**
  * @typedef {object} Message
  * @property {string} id
  * @property {Author} author
- * @property {string} name       a tutor's name
+ * @property {string} name       a person's name, where it is known
  * @property {string} text
  * @property {Status} status
  * @property {string} reason     finish reason or error code, once it is over
  * @property {string} runId
  * @property {string} createdAt
+ * @property {string} corrects    the answer that a tutor's message replaces; "" if none
+ * @property {string} correctedBy the tutor's message that replaces this answer; "" if none
+ * @property {boolean} [superseded] it was replaced by an edit or another answer; only a replay still shows it
  */
 /**
  * @typedef {object} SessionState
@@ -27,7 +32,10 @@
  * @property {"ai" | "tutor"} control
  * @property {{id: string, name: string} | null} tutor
  * @property {boolean} handRaised
+ * @property {{since: string, claimedBy: {id: string, name: string} | null} | null} hand only while a hand is up
  * @property {{id: string, name: string}[]} watchers
+ * @property {boolean} tutorSeen  who holds control was shown among the watchers
+ * @property {import("./lines.js").TutorLine[]} lines what humans did, between the messages
  * @property {string | null} run the active run
  * @property {string} speaking   the run that the entries are in: behind `run` while old ones are replayed
  * @property {boolean} thinking  the model reasons and has not spoken yet
@@ -45,7 +53,10 @@ export const emptySession = Object.freeze({
   control: "ai",
   tutor: null,
   handRaised: false,
+  hand: null,
   watchers: [],
+  tutorSeen: false,
+  lines: [],
   run: null,
   speaking: "",
   thinking: false,
@@ -83,27 +94,34 @@ export function prependMessages(state, items, hasMore) {
 function control(state, ctl) {
   switch (ctl.type) {
     case "ready": {
-      const next = { ...state, ...shared(ctl.state), epoch: ctl.epoch, you: ctl.you ?? null, ready: true, gap: false };
+      const next = { ...told(state, ctl.state), epoch: ctl.epoch, you: ctl.you ?? null, ready: true, gap: false };
       return ctl.resumed ? next : { ...next, seq: ctl.head };
     }
     case "snapshot":
       return snapshot(state, ctl);
     case "state":
-      return { ...state, ...shared(ctl) };
+      return told(state, ctl);
     default:
       return state;
   }
 }
 
-/** @param {any} [source] @returns {Partial<SessionState>} */
-function shared(source = {}) {
-  return {
+/** @param {SessionState} state @param {any} [source] @returns {SessionState} */
+function told(state, source = {}) {
+  /** @type {import("./lines.js").Control} */
+  const now = {
     control: source.control === "tutor" ? "tutor" : "ai",
     tutor: source.tutor ?? null,
     handRaised: source.hand_raised === true,
+    hand: source.hand ? { since: source.hand.since ?? "", claimedBy: source.hand.claimed_by ?? null } : null,
     watchers: source.watchers ?? [],
-    run: source.run ?? null,
   };
+  const holds = now.control === "tutor" && now.watchers.some((watcher) => watcher.id === now.tutor?.id);
+  const tutorSeen = holds || (now.control === "tutor" && state.tutorSeen && now.tutor?.id === state.tutor?.id);
+  // Before the first state nothing is known, so nothing has happened.
+  const news = state.ready ? whatHappened(state, now, state.tutorSeen) : [];
+  const lines = addLines(state.lines, news, state.messages.findLast((message) => message.status !== "queued")?.id ?? "");
+  return { ...state, ...now, tutorSeen, lines, run: source.run ?? null };
 }
 
 /** @param {SessionState} state @param {any} ctl @returns {SessionState} */
@@ -113,11 +131,12 @@ function snapshot(state, ctl) {
   const overlap = messages.length ? state.messages.findIndex((message) => message.id === messages[0].id) : -1;
   const earlier = overlap > 0 && ctl.has_more ? state.messages.slice(0, overlap) : [];
   const hasMore = earlier.length ? state.hasMore : ctl.has_more === true;
-  return { ...state, seq: ctl.head, gap: false, speaking: state.run ?? "", thinking: false, messages: [...earlier, ...messages], hasMore };
+  const all = [...earlier, ...messages];
+  return { ...state, seq: ctl.head, gap: false, speaking: state.run ?? "", thinking: false, messages: all, lines: keepPlaces(state.lines, state.messages, all), hasMore };
 }
 
-/** @param {any} item @returns {Message} */
-function fromRest(item) {
+/** @param {any} item as REST gives it @returns {Message} */
+export function fromRest(item) {
   const kind = item.author?.kind;
   return {
     id: item.id,
@@ -128,6 +147,8 @@ function fromRest(item) {
     reason: item.error ?? item.finish_reason ?? "",
     runId: item.run_id ?? "",
     createdAt: item.created_at ?? "",
+    corrects: item.corrects ?? "",
+    correctedBy: item.corrected_by ?? "",
   };
 }
 
@@ -136,8 +157,8 @@ function event(state, ev) {
   switch (ev.type) {
     case "RUN_STARTED": {
       const gone = new Set(ev.metadata?.fynq?.supersedes ?? []);
-      const messages = gone.size ? state.messages.filter((message) => !gone.has(message.id)) : state.messages;
-      return { ...state, run: ev.runId, speaking: ev.runId, thinking: false, messages };
+      const messages = gone.size ? without(state.messages, gone) : state.messages;
+      return { ...state, run: ev.runId, speaking: ev.runId, thinking: false, messages, lines: keepPlaces(state.lines, state.messages, messages) };
     }
     case "REASONING_START":
     case "REASONING_MESSAGE_START":
@@ -171,8 +192,24 @@ function begin(state, ev) {
     reason: "",
     runId: state.speaking,
     createdAt: typeof ev.timestamp === "number" ? new Date(ev.timestamp).toISOString() : "",
+    corrects: ev.metadata?.fynq?.corrects ?? "",
+    correctedBy: "",
   };
-  return { ...state, thinking: author === "assistant" ? false : state.thinking, messages: append(state.messages, message) };
+  const others = message.corrects ? strike(state.messages, message.corrects, message.id) : state.messages;
+  return { ...state, thinking: author === "assistant" ? false : state.thinking, messages: append(others, message) };
+}
+
+/** @param {Message[]} messages @param {string} struck @param {string} by @returns {Message[]} */
+function strike(messages, struck, by) {
+  return messages.map((message) => (message.id === struck ? { ...message, correctedBy: by } : message));
+}
+
+/** An answer whose correction is gone counts again, or by the correction before. @param {Message[]} messages @param {Set<string>} gone */
+function without(messages, gone) {
+  const left = messages.filter((message) => !gone.has(message.id));
+  return left.map((message) =>
+    gone.has(message.correctedBy) ? { ...message, correctedBy: left.findLast((each) => each.corrects === message.id)?.id ?? "" } : message,
+  );
 }
 
 /**
@@ -206,7 +243,7 @@ function fail(state, runId, code) {
   /** @type {Status} */
   const status = code === "interrupted" ? "interrupted" : "failed";
   const spoke = state.messages.some((message) => message.author === "assistant" && message.runId === runId);
-  const silent = { id: `run:${runId}`, name: "", text: "", createdAt: "", runId };
+  const silent = { id: `run:${runId}`, name: "", text: "", createdAt: "", corrects: "", correctedBy: "", runId };
   const messages = spoke ? state.messages : append(state.messages, { ...silent, author: "assistant", status, reason: code });
   return { ...endRun({ ...state, messages }, runId, status, code), run: null, thinking: false };
 }

@@ -1,5 +1,5 @@
-// The line to one session: opens, listens, notices silence, and comes back by itself until it is told that
-// there is nothing to come back to.
+// The line to one session, or to the roster of all: opens, listens, notices silence, and comes back by itself
+// until it is told that there is nothing to come back to.
 import { afterClose, retryDelay } from "./comeback.js";
 import { Problem } from "./problem.js";
 import { uuid7 } from "./uuid.js";
@@ -45,6 +45,7 @@ export class SessionSocket {
    * @param {() => Promise<unknown>} parts.probe asks whether the session is still there
    * @param {(frame: any) => void} parts.receive
    * @param {(line: Line) => void} parts.changed
+   * @param {string} [parts.greeting]             the control frame with which the line is open; "ready" of a session
    */
   constructor(parts) {
     this.parts = parts;
@@ -134,7 +135,7 @@ export class SessionSocket {
       return;
     }
     if (frame?.ctl?.type === "draining") this.#retryAfter = frame.ctl.retry_after_ms;
-    const ready = frame?.ctl?.type === "ready";
+    const ready = frame?.ctl?.type === (this.parts.greeting ?? "ready");
     if (ready) this.#retryAfter = undefined;
     this.parts.receive(frame);
     if (ready) this.#change({ phase: "open", since: 0, nextTry: 0, code: "" });

@@ -33,7 +33,9 @@ function draw() {
   const shown = knownName() || account()?.user.email || "";
   const initial = h("span", { class: "initial", "data-initial": (shown[0] ?? "?").toUpperCase() });
   const purpose = h("span", { class: "sr-only" }, ": your account and this page");
-  show(byId("to-school"), account()?.user.role === "admin");
+  const role = account()?.user.role;
+  show(byId("to-school"), role === "admin");
+  show(byId("to-observe"), role === "admin" || role === "tutor");
   byId("who").replaceChildren(initial, h("span", { class: "who-name" }, shown), purpose, icon("more"));
 }
 

@@ -10,6 +10,11 @@ export class Announcer {
   /** Messages that were complete when they were first seen are history, not news. @type {Set<string>} */
   #heard = new Set();
 
+  /** @param {() => string} [student] the student's name, for a listener who is not the student and hears them too */
+  constructor(student) {
+    this.student = student;
+  }
+
   /**
    * @param {import("../chat/log.js").SessionState} state
    * @param {(id: string) => string} textOf the plain text of a message as it is drawn
@@ -21,7 +26,7 @@ export class Announcer {
     else if (!writing && this.#writing) this.#status("");
     this.#writing = writing;
     for (const message of state.messages) {
-      const news = message.author !== "student" && message.status !== "streaming" && message.text !== "";
+      const news = (message.author !== "student" || this.student) && message.status !== "streaming" && message.text !== "";
       if (news && !this.#heard.has(message.id)) this.#speak(message, textOf(message.id));
     }
   }
@@ -41,7 +46,8 @@ export class Announcer {
   /** @param {import("../chat/log.js").Message} message @param {string} text */
   #speak(message, text) {
     this.#heard.add(message.id);
-    const who = message.author === "tutor" ? message.name || "Your tutor" : "fynq";
+    const student = message.author === "student" && this.student?.();
+    const who = student ? student : message.author === "tutor" ? message.name || "Your tutor" : "fynq";
     byId("spoken").replaceChildren(h("p", {}, `${who} says:`), ...paragraphs(text).map((each) => h("p", {}, each)));
   }
 

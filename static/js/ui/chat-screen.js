@@ -9,9 +9,11 @@ import { Composer } from "./composer.js";
 import { byId, h, icon, say, show } from "./dom.js";
 import { Follow } from "./follow.js";
 import { guardLinks } from "./link-sheet.js";
+import { Presence } from "./presence.js";
 import { openDrawer, Sidebar } from "./sidebar.js";
 import { toast } from "./toast.js";
 import { Transcript } from "./transcript.js";
+import { LineSpeaker } from "./tutor-lines.js";
 
 export class ChatScreen {
   /** @type {Conversation | null} */
@@ -23,6 +25,8 @@ export class ChatScreen {
 
   constructor() {
     this.announcer = new Announcer();
+    this.lines = new LineSpeaker();
+    this.presence = new Presence(() => this.#hand());
     this.sidebar = new Sidebar({
       open: () => openDrawer(false),
       gone: (id) => id === this.conversation?.id && this.go(""),
@@ -43,7 +47,6 @@ export class ChatScreen {
     this.follow = new Follow(byId("scroller"), (away) => show(byId("jump"), away && byId("empty").hidden));
     byId("jump").append(icon("down"), h("span", {}, "To the newest"));
     byId("jump").addEventListener("click", () => this.follow.jump());
-    byId("hand").addEventListener("click", () => this.#hand());
     byId("earlier").addEventListener("click", () => this.#earlier());
     guardLinks(byId("transcript"));
   }
@@ -76,6 +79,8 @@ export class ChatScreen {
     this.#entitle("");
     this.#drawEmpty(false);
     this.announcer.silence();
+    this.lines.forgetAll([]);
+    this.presence.draw(null);
     updateBanner(null, this.#bannerContext());
   }
 
@@ -122,19 +127,23 @@ export class ChatScreen {
     const filled = conversation ? this.transcript.update(conversation) : false;
     const known = conversation === null || conversation.state.ready;
     this.#drawEmpty(!filled && known);
-    this.#drawPresence();
+    const told = conversation?.state.ready === true && this.#announce(conversation);
+    this.presence.draw(conversation, told);
     this.#drawComposer();
     show(byId("earlier"), conversation?.state.hasMore === true);
     updateBanner(conversation?.line ?? null, this.#bannerContext());
-    if (conversation?.state.ready) this.#announce(conversation);
     this.follow.keep();
   }
 
-  /** @param {Conversation} conversation */
-  #announce(conversation) {
-    if (!this.#settled) this.announcer.forgetAll(conversation.state);
+  /** @param {Conversation} conversation @returns {boolean} whether it was about a tutor */
+  #announce({ state }) {
+    if (!this.#settled) {
+      this.announcer.forgetAll(state);
+      this.lines.forgetAll(state.lines);
+    }
     this.#settled = true;
-    this.announcer.update(conversation.state, (id) => this.transcript.textOf(id));
+    this.announcer.update(state, (id) => this.transcript.textOf(id));
+    return this.lines.update(state.lines, state.you?.id);
   }
 
   #bannerContext() {
@@ -168,32 +177,6 @@ export class ChatScreen {
     const name = account()?.user.display_name?.split(" ")[0];
     const line = byId("empty").querySelector("h2");
     if (line) say(line, name ? `Hi ${name}, what shall we work on?` : "What shall we work on?");
-  }
-
-  #drawPresence() {
-    const state = this.conversation?.state;
-    const ready = state?.ready === true;
-    const watching = (state?.watchers ?? []).filter((watcher) => watcher.id !== state?.tutor?.id && watcher.id !== state?.you?.id);
-    const typing = this.conversation?.typing;
-    const parts = [];
-    if (ready && state.control === "tutor") parts.push(`${state.tutor?.name || "Your tutor"} is helping you now`);
-    if (typing && typing.until > Date.now()) parts.push(`${typing.name || "Your tutor"} is writing…`);
-    if (ready && watching.length) parts.push(`${names(watching.map((watcher) => watcher.name))} reading along`);
-    const text = parts.join(" · ");
-    const presence = byId("presence");
-    show(presence, text !== "");
-    if (presence.dataset.text !== text) {
-      presence.dataset.text = text;
-      presence.replaceChildren(icon(state?.control === "tutor" ? "person" : "eye"), h("span", {}, text));
-      if (text) byId("status").textContent = text;
-    }
-    const hand = byId("hand");
-    const raised = state?.handRaised === true;
-    show(hand, ready && state.you?.role === "student" && state.control === "ai");
-    if (hand.getAttribute("aria-pressed") !== String(raised) || !hand.childNodes.length) {
-      hand.setAttribute("aria-pressed", String(raised));
-      hand.replaceChildren(icon("hand"), h("span", {}, raised ? "Hand is up" : "Ask a human"));
-    }
   }
 
   #drawComposer() {
@@ -273,12 +256,6 @@ export class ChatScreen {
       button.disabled = false;
     }
   }
-}
-
-/** @param {string[]} people */
-function names(people) {
-  const known = people.map((name) => name || "A tutor");
-  return known.length === 1 ? `${known[0]} is` : `${known.slice(0, -1).join(", ")} and ${known.at(-1)} are`;
 }
 
 /** The first words of the question. @param {string} text */

@@ -19,7 +19,7 @@ export function ask({ title, body, confirm = "", danger = false }) {
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close(""));
     document.body.append(dialog);
     dialog.showModal();
-    const field = form.querySelector("input");
+    const field = /** @type {HTMLInputElement | HTMLTextAreaElement | null} */ (form.querySelector("input, textarea"));
     if (field) field.select();
     else close.focus();
   });

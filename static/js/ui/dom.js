@@ -53,13 +53,16 @@ const icons = {
 const svg = "http://www.w3.org/2000/svg";
 
 /** @param {string} name @returns {SVGSVGElement} */
-export function icon(name) {
+export const icon = (name) => drawn(name, icons[name]);
+
+/** A picture that is no icon of every screen. @param {string} name @param {string} line @returns {SVGSVGElement} */
+export function drawn(name, line) {
   const picture = document.createElementNS(svg, "svg");
   picture.setAttribute("viewBox", "0 0 24 24");
   picture.setAttribute("aria-hidden", "true");
   picture.setAttribute("class", `glyph glyph-${name}`);
   const path = document.createElementNS(svg, "path");
-  path.setAttribute("d", icons[name]);
+  path.setAttribute("d", line);
   picture.append(path);
   return picture;
 }

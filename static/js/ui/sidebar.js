@@ -194,10 +194,15 @@ export function openDrawer(open) {
   if (drawer.classList.contains("open") === open || (open && !narrow.matches)) return;
   drawer.classList.toggle("open", open);
   show(byId("veil"), open);
-  for (const id of ["drawer-open", "page-drawer"]) byId(id).setAttribute("aria-expanded", String(open));
-  for (const id of ["talk", "page"]) byId(id).toggleAttribute("inert", open);
+  for (const id of ["drawer-open", "page-drawer", "console-drawer"]) byId(id).setAttribute("aria-expanded", String(open));
+  for (const id of ["talk", "page", "console"]) byId(id).toggleAttribute("inert", open);
   if (open) byId("drawer-close").focus();
-  else if (drawer.contains(document.activeElement)) byId(byId("talk").hidden ? "page-drawer" : "drawer-open").focus();
+  else if (drawer.contains(document.activeElement)) byId(shownDrawerButton()).focus();
+}
+
+function shownDrawerButton() {
+  if (!byId("talk").hidden) return "drawer-open";
+  return byId("page").hidden ? "console-drawer" : "page-drawer";
 }
 
 /** @param {string} time */

@@ -19,7 +19,7 @@ export function classPage(id, frame) {
   const whole = loaded(() => getClass(id), (found, again) => {
     frame.entitle(found.name);
     const runs = found.join_code !== undefined && found.join_code !== null;
-    return [runs && joinCode(found, again), people(found, runs, again), runs && changing(found, again)];
+    return [runs && joinCode(found, again), people(found, runs, again), runs && theDay(found), runs && changing(found, again)];
   });
   whole.classList.add("stack");
   return [h("p", {}, h("a", { href: "#classes", class: "link" }, "All your classes")), whole];
@@ -43,6 +43,12 @@ function joinCode(found, again) {
     ),
     h("div", { class: "row-acts" }, button("New code", another)),
   );
+}
+
+/** @param {Class} found */
+function theDay(found) {
+  const words = h("p", { class: "hint" }, "Who was helped, who needed somebody and had nobody, and which signals were right.");
+  return panel("The day", words, h("p", {}, h("a", { href: `#digest/${found.id}`, class: "link" }, "Look at today")));
 }
 
 /** @param {Class} found @param {boolean} runs @param {Again} changed */
