@@ -1,20 +1,30 @@
 #!/usr/bin/env bash
 # The benchmarks whose figures stand in docs/performance.md. Run nothing else beside them.
-#   bench.sh [PART…]      idle stream fanout stuck writer; without: all of them, five to six minutes
+#   bench.sh [PART…]      idle stream fanout stuck observe roster whisper control writer; without: all of
+#                         them, some twelve minutes
 # BENCH_ROUNDS (3), BENCH_SECS a measurement (10), BENCH_STUDENTS (400), BENCH_SOCKETS (10000),
-# BENCH_OBSERVERS (100); BENCH_SERVER_CPU (0) and BENCH_LOAD_CPU (1), the cores of the measured server
+# BENCH_OBSERVERS (100), BENCH_WHISPERS (200), BENCH_TAKE_OVERS (1000), BENCH_SEED (1); BENCH_SERVER_CPU (0) and BENCH_LOAD_CPU (1), the cores of the measured server
 # and of everything else but PostgreSQL; BENCH_FYNQ, a binary to measure instead of a new build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/bench/machine.sh
 . scripts/bench/machine.sh
 
-modes=${*:-idle stream fanout stuck writer}
+parts="idle stream fanout stuck observe roster whisper control writer"
+modes=${*:-$parts}
 rounds=${BENCH_ROUNDS:-3}
 secs=${BENCH_SECS:-10}
 students=${BENCH_STUDENTS:-400}
 sockets=${BENCH_SOCKETS:-10000}
 observers=${BENCH_OBSERVERS:-100}
+whispers=${BENCH_WHISPERS:-200}
+take_overs=${BENCH_TAKE_OVERS:-1000}
+# Of the moments at which tutors take over.
+seed=${BENCH_SEED:-1}
+# The class of `roster`, those who look at it, and the lessons of `control` side by side.
+class=60
+walls=10
+lessons=20
 server_cpu=${BENCH_SERVER_CPU:-0}
 load_cpu=${BENCH_LOAD_CPU:-1}
 # Nothing takes longer than this, whatever happens.
@@ -22,10 +32,10 @@ limit=150
 
 wants() { [[ " $modes " == *" $1 "* ]]; }
 for mode in $modes; do
-  [[ " idle stream fanout stuck writer " == *" $mode "* ]] || die "what is $mode?"
+  [[ " $parts " == *" $mode "* ]] || die "what is $mode?"
 done
 command_line="make bench"
-for name in BENCH_ROUNDS BENCH_SECS BENCH_STUDENTS BENCH_SOCKETS BENCH_OBSERVERS BENCH_SERVER_CPU BENCH_LOAD_CPU BENCH_FYNQ; do
+for name in BENCH_ROUNDS BENCH_SECS BENCH_STUDENTS BENCH_SOCKETS BENCH_OBSERVERS BENCH_WHISPERS BENCH_TAKE_OVERS BENCH_SEED BENCH_SERVER_CPU BENCH_LOAD_CPU BENCH_FYNQ; do
   if [ -n "${!name:-}" ]; then command_line="$name=${!name} $command_line"; fi
 done
 if [ $# -gt 0 ]; then command_line=${command_line/make bench/scripts\/bench.sh $modes}; fi
@@ -81,10 +91,16 @@ measure() {
   sed -i "/^$task\$/d" "$dir/pids"
 }
 
+# Known to nobody: the database is thrown away, but until then the server listens.
+admin=admin@bench.example
+BENCH_ADMIN_PASSWORD=$(cat /proc/sys/kernel/random/uuid)
+export BENCH_ADMIN_PASSWORD
+
 # The environment is ours alone: no setting of the caller's, no .env.
 start_fynq() {
   start fynq "${clean[@]}" DATABASE_URL="$database" GEMINI_BASE_URL="http://$emulator" \
     FYNQ_LISTEN=127.0.0.1:0 FYNQ_DATA_DIR="$dir/fynq" FYNQ_RATE_LIMIT=off \
+    FYNQ_ADMIN_EMAIL="$admin" FYNQ_ADMIN_PASSWORD="$BENCH_ADMIN_PASSWORD" \
     taskset -c "$server_cpu" "$fynq" serve
   fynq_pid=$pid
   fynq_at=$(told fynq)
@@ -98,6 +114,8 @@ fynq_anew() {
 # as MODE NAME ROUND: where the figures go.
 as() { echo "--mode $1 --name $2 --round $3 --out $dir/figures"; }
 on_fynq() { echo "--server $fynq_at --pid $fynq_pid --file $dir/sessions --from $1"; }
+
+on_school() { echo "--server $fynq_at --pid $fynq_pid --file $dir/school"; }
 
 # Each round has sessions of its own: a conversation that grows makes longer prompts.
 from=0
@@ -152,6 +170,45 @@ run_stuck() {
   done
 }
 
+# Twice as long as the others: one student alone makes few chunks, and the p99 wants many.
+run_observe() {
+  say "observe: 1 student, alone and with $observers tutors, 50 chunks/s, $rounds rounds"
+  fynq_anew
+  local round load="--chunks 100 --bytes 90 --delay-us 20000 --secs $((secs * 2))"
+  # shellcheck disable=SC2046,SC2086
+  for round in $(seq "$rounds"); do
+    measure observe $(on_school) $(as alone fynq "$round") --tutors 0 $load
+    measure observe $(on_school) $(as observe fynq "$round") --tutors "$observers" $load
+  done
+}
+
+run_roster() {
+  say "roster: $class students, 20 chunks/s each, seen by 0, 1 and $walls tutors, $rounds rounds"
+  fynq_anew
+  local round tutors load="--sessions $class --chunks 40 --bytes 90 --delay-us 50000 --secs $secs"
+  # shellcheck disable=SC2046,SC2086
+  for round in $(seq "$rounds"); do
+    for tutors in 0 1 "$walls"; do
+      measure roster $(on_school) $(as "roster-$tutors" fynq "$round") --tutors "$tutors" $load
+    done
+  done
+}
+
+run_whisper() {
+  say "whisper: $whispers of them"
+  fynq_anew
+  # shellcheck disable=SC2046
+  measure whisper $(on_school) $(as whisper fynq 1) --tries "$whispers" --chunks 10 --bytes 90 --delay-us 5000
+}
+
+run_control() {
+  say "control: $take_overs take-overs in $lessons lessons at moments of seed $seed"
+  fynq_anew
+  # shellcheck disable=SC2046
+  measure control $(on_school) $(as control fynq 1) --sessions "$lessons" --tries "$take_overs" --seed "$seed" \
+    --chunks 50 --bytes 90 --delay-us 10000
+}
+
 run_writer() {
   say "committed messages, beside COPY"
   DATABASE_URL=$database ROUNDS=$rounds timeout "$limit" "$writer" >"$dir/writer" 9>&- &
@@ -172,14 +229,22 @@ if [[ $modes != writer ]]; then
     answers "$nginx_port"
   fi
   start_fynq
-  needed=$((students * rounds + rounds * 3 + 1))
-  if wants idle && [ "$needed" -le "$sockets" ]; then needed=$((sockets + 1)); fi
-  say "making $needed sessions"
-  measure setup --server "$fynq_at" --sessions "$needed" --file "$dir/sessions"
-  [ -s "$dir/sessions" ] || die "without sessions there is nothing to measure"
+  if wants idle || wants stream || wants fanout || wants stuck; then
+    needed=$((students * rounds + rounds * 3 + 1))
+    if wants idle && [ "$needed" -le "$sockets" ]; then needed=$((sockets + 1)); fi
+    say "making $needed sessions"
+    measure setup --server "$fynq_at" --sessions "$needed" --file "$dir/sessions"
+    [ -s "$dir/sessions" ] || die "without sessions there is nothing to measure"
+  fi
+  if wants observe || wants roster || wants whisper || wants control; then
+    tutors=$((observers > lessons ? observers : lessons))
+    say "making a class of $class students and $tutors tutors"
+    measure school --server "$fynq_at" --admin "$admin" --students "$class" --tutors "$tutors" --file "$dir/school"
+    [ -s "$dir/school" ] || die "without a class there is nothing to measure"
+  fi
 fi
 # Idle comes first, while the sessions have no history.
-for mode in idle stream fanout stuck writer; do
+for mode in $parts; do
   if wants "$mode"; then "run_$mode"; fi
 done
 

@@ -2,7 +2,7 @@
 //! `~t<20 digits: nanoseconds since 1970>.<6 digits: its number>~`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail, ensure};
 use memchr::memmem;
@@ -23,6 +23,10 @@ impl Window {
     pub(crate) fn close(&self) {
         self.open.store(false, Ordering::Relaxed);
         self.over.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -61,16 +65,14 @@ pub(crate) struct Answer {
 impl Answer {
     /// Takes the chunks in a piece of text that is whole: no mark goes beyond its end.
     pub(crate) fn take(&mut self, text: &[u8], window: &Window, tally: &mut Tally) -> anyhow::Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
-        let open = window.open.load(Ordering::Relaxed);
-        for at in memmem::find_iter(text, b"~t") {
-            let Some((sent, number)) = mark(&text[at..]) else { continue };
+        let now = now()?;
+        let open = window.is_open();
+        for (sent, number) in marks(text) {
             ensure!(number == self.next, "chunk {number} came where {} was due", self.next);
             self.next += 1;
             if open {
                 tally.chunks += 1;
-                let late = now.saturating_sub(u128::from(sent)) / 1000;
-                tally.late.push(u32::try_from(late).unwrap_or(u32::MAX));
+                tally.late.push(since(sent, now));
             }
         }
         Ok(())
@@ -81,6 +83,25 @@ impl Answer {
         tally.answers += 1;
         Ok(())
     }
+}
+
+/// Nanoseconds since 1970, as the emulator's marks have them.
+pub(crate) fn now() -> anyhow::Result<u64> {
+    Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos())?)
+}
+
+pub(crate) fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}
+
+/// From a mark's time to another.
+pub(crate) fn since(said: u64, now: u64) -> u32 {
+    micros(Duration::from_nanos(now.saturating_sub(said)))
+}
+
+/// When each chunk was said, and its number.
+pub(crate) fn marks(text: &[u8]) -> impl Iterator<Item = (u64, u64)> {
+    memmem::find_iter(text, b"~t").filter_map(|at| mark(&text[at..]))
 }
 
 fn mark(text: &[u8]) -> Option<(u64, u64)> {
@@ -170,12 +191,12 @@ impl Follower {
     }
 }
 
-fn word_after<'a>(text: &'a [u8], before: &[u8]) -> Option<&'a [u8]> {
+pub(crate) fn word_after<'a>(text: &'a [u8], before: &[u8]) -> Option<&'a [u8]> {
     let rest = &text[memmem::find(text, before)? + before.len()..];
     Some(&rest[..memchr::memchr(b'"', rest)?])
 }
 
-fn number_after(text: &[u8], before: &[u8]) -> Option<u64> {
+pub(crate) fn number_after(text: &[u8], before: &[u8]) -> Option<u64> {
     let rest = &text[memmem::find(text, before)? + before.len()..];
     number(&rest[..rest.iter().position(|byte| !byte.is_ascii_digit())?])
 }

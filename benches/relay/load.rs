@@ -7,12 +7,13 @@ use anyhow::{Context, bail, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::answer::{Tally, Window};
 use crate::figures::{Figures, quantile};
 use crate::gauge::Gauge;
 use crate::pipe::Pipe;
+use crate::school::School;
 use crate::setup::Sessions;
 use crate::socket::{PATIENCE, Socket};
 use crate::{Pace, Stream, Target, Via};
@@ -26,9 +27,13 @@ impl Target {
     fn sessions(&self) -> anyhow::Result<Sessions> {
         Sessions::read(self.file.as_deref().context("--file is needed")?, self.server)
     }
+
+    pub(crate) fn school(&self) -> anyhow::Result<School> {
+        School::read(self.file.as_deref().context("--file is needed")?, self.server)
+    }
 }
 
-enum Line {
+pub(crate) enum Line {
     Socket(Box<Socket>),
     Pipe(Pipe),
 }
@@ -43,7 +48,7 @@ impl Line {
 }
 
 /// Asks again and again until the window is over. What went wrong stands in the tally.
-async fn converse(mut line: Line, question: Arc<str>, window: Arc<Window>) -> (Line, Tally) {
+pub(crate) async fn converse(mut line: Line, question: Arc<str>, window: Arc<Window>) -> (Line, Tally) {
     let mut tally = Tally::default();
     while !window.is_over() {
         if let Err(error) = line.ask(&question, &window, &mut tally).await {
@@ -67,7 +72,8 @@ pub(crate) async fn stream(stream: Stream) -> anyhow::Result<()> {
             sleep(begins).await;
             let line = match &sessions {
                 Some(sessions) => {
-                    Line::Socket(Box::new(Socket::open(sessions, session, number, chunks, false).await?))
+                    let door = sessions.door(session)?;
+                    Line::Socket(Box::new(Socket::open(&door, number, chunks, false).await?))
                 }
                 None => Line::Pipe(Pipe::open(server, number, chunks).await?),
             };
@@ -75,7 +81,7 @@ pub(crate) async fn stream(stream: Stream) -> anyhow::Result<()> {
         });
     }
     sleep(Duration::from_secs_f64(ramp + pace.warm)).await;
-    let measured = measure(&Gauge::new(to.pid)?, &window, pace.secs).await?;
+    let measured = measure(&Gauge::new(to.pid)?, &window, pace.secs, true).await?;
     let mut tally = Tally::default();
     while let Some(ended) = talks.join_next().await {
         match ended? {
@@ -90,18 +96,18 @@ pub(crate) async fn stream(stream: Stream) -> anyhow::Result<()> {
     verdict(&to, &tally)
 }
 
-struct Measured {
-    secs: f64,
-    cpu_us: f64,
+pub(crate) struct Measured {
+    pub(crate) secs: f64,
+    pub(crate) cpu_us: f64,
     /// What the load generator itself took.
     own_us: f64,
-    /// The most that was seen.
+    /// The most that was seen; nothing if nobody looked.
     resident: f64,
 }
 
 impl Measured {
     /// Of so many chunks that the emulator made, and of copies that were delivered.
-    fn figures(&self, chunks: u64, copies: u64, of_a_server: bool) -> Figures {
+    pub(crate) fn figures(&self, chunks: u64, copies: u64, of_a_server: bool) -> Figures {
         let mut figures = Figures::default();
         figures.set("chunks_per_s", chunks as f64 / self.secs);
         figures.set("copies_per_s", copies as f64 / self.secs);
@@ -114,17 +120,24 @@ impl Measured {
     }
 }
 
-/// Opens the window for so many seconds.
-async fn measure(gauge: &Gauge, window: &Window, secs: f64) -> anyhow::Result<Measured> {
+/// Opens the window for so many seconds. `looks`: whether the memory is read meanwhile, which takes the
+/// server's lock on it.
+pub(crate) async fn measure(
+    gauge: &Gauge,
+    window: &Window,
+    secs: f64,
+    looks: bool,
+) -> anyhow::Result<Measured> {
     let own = Gauge::new(Some(std::process::id()))?;
     let (begun, cpu, own_cpu) = (Instant::now(), gauge.cpu_us(), own.cpu_us());
     window.open();
     let until = begun + Duration::from_secs_f64(secs);
     let mut resident: f64 = 0.0;
-    while Instant::now() < until {
+    while looks && Instant::now() < until {
         sleep(LOOK.min(until - Instant::now())).await;
         resident = resident.max(gauge.resident());
     }
+    sleep_until(until).await;
     window.close();
     let (secs, cpu_us) = (begun.elapsed().as_secs_f64(), gauge.cpu_us() - cpu);
     Ok(Measured { secs, cpu_us, own_us: own.cpu_us() - own_cpu, resident })
@@ -133,14 +146,14 @@ async fn measure(gauge: &Gauge, window: &Window, secs: f64) -> anyhow::Result<Me
 pub(crate) async fn idle(to: &Target, count: usize, settle: f64) -> anyhow::Result<()> {
     let sessions = Arc::new(to.sessions()?);
     // What the first socket costs once (database connections, say) is not a socket's price.
-    let mut first = Socket::open(&sessions, to.from + count, 0, 0, false).await?;
+    let mut first = Socket::open(&sessions.door(to.from + count)?, 0, 0, false).await?;
     first.prove_alive().await?;
     drop(first);
     let gauge = Gauge::new(to.pid)?;
     sleep(Duration::from_secs_f64(settle)).await;
     let (resident, cpu) = (gauge.resident(), gauge.cpu_us());
     let (over, ending) = watch::channel(false);
-    let open = async |number: usize| Socket::open(&sessions, to.from + number, number, 0, false).await;
+    let open = async |number: usize| Socket::open(&sessions.door(to.from + number)?, number, 0, false).await;
     let opened = stream::iter(0..count).map(open).buffer_unordered(OPENING);
     let keep = async |mut kept: JoinSet<anyhow::Result<()>>, socket| {
         kept.spawn(keep(socket, ending.clone()));
@@ -175,7 +188,8 @@ async fn keep(mut socket: Socket, mut over: watch::Receiver<bool>) -> anyhow::Re
 pub(crate) async fn fanout(to: &Target, pace: &Pace, observers: usize, stuck: usize) -> anyhow::Result<()> {
     let sessions = to.sessions()?;
     let (question, window): (Arc<str>, Arc<Window>) = (pace.question().into(), Arc::default());
-    let open = async |number, small| Socket::open(&sessions, to.from, number, pace.chunks, small).await;
+    let door = sessions.door(to.from)?;
+    let open = async |number, small| Socket::open(&door, number, pace.chunks, small).await;
     let student = open(0, false).await?;
     let (told, last) = watch::channel(u64::MAX);
     let mut watching = JoinSet::new();
@@ -191,7 +205,7 @@ pub(crate) async fn fanout(to: &Target, pace: &Pace, observers: usize, stuck: us
     let resident = gauge.resident();
     let talk = tokio::spawn(converse(Line::Socket(Box::new(student)), question, Arc::clone(&window)));
     sleep(Duration::from_secs_f64(pace.warm)).await;
-    let measured = measure(&gauge, &window, pace.secs).await?;
+    let measured = measure(&gauge, &window, pace.secs, true).await?;
     let (student, mut tally) = talk.await?;
     let Line::Socket(student) = student else { bail!("the student had no socket") };
     // Everybody reads to the place in the log at which the student stopped.
@@ -214,7 +228,11 @@ pub(crate) async fn fanout(to: &Target, pace: &Pace, observers: usize, stuck: us
 }
 
 /// Reads all that comes until the entry that `last` names.
-async fn observe(mut socket: Socket, window: Arc<Window>, mut last: watch::Receiver<u64>) -> Tally {
+pub(crate) async fn observe(
+    mut socket: Socket,
+    window: Arc<Window>,
+    mut last: watch::Receiver<u64>,
+) -> Tally {
     let mut tally = Tally::default();
     let reading = async {
         while socket.follower.seq.unwrap_or(0) < *last.borrow() {
@@ -233,14 +251,14 @@ async fn observe(mut socket: Socket, window: Arc<Window>, mut last: watch::Recei
     tally
 }
 
-fn latency(figures: &mut Figures, of: &str, late: &mut [u32]) {
+pub(crate) fn latency(figures: &mut Figures, of: &str, late: &mut [u32]) {
     late.sort_unstable();
     figures.set(&format!("{of}p50_us"), quantile(late, 0.5));
     figures.set(&format!("{of}p99_us"), quantile(late, 0.99));
 }
 
 /// Speed is never judged here; a wrong or missing answer makes the figures worthless.
-fn verdict(to: &Target, tally: &Tally) -> anyhow::Result<()> {
+pub(crate) fn verdict(to: &Target, tally: &Tally) -> anyhow::Result<()> {
     if let Some(first) = tally.faults.first() {
         bail!("{} {}: {} of the readers failed; one: {first}", to.mode, to.name, tally.faults.len());
     }

@@ -1,15 +1,23 @@
-//! The load generator of `make bench`: it plays the students, reads what the kernel says about the
+//! The load generator of `make bench`: it plays the students and their tutors, reads what the kernel says about the
 //! server, and holds every answer against what was asked for. `scripts/bench.sh` starts the servers
 //! and calls it once per measurement; each call adds one line of JSON to a file, and `table` makes
 //! the table of docs/performance.md from them.
 
 mod answer;
+mod apart;
+mod control;
 mod figures;
 mod gauge;
 mod load;
+mod observe;
 mod pipe;
+mod rest;
+mod roster;
+mod school;
+mod seat;
 mod setup;
 mod socket;
+mod whisper;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,6 +48,21 @@ enum Task {
         #[arg(long)]
         file: PathBuf,
     },
+    /// Make a class with its students and tutors, by the server's first administrator
+    School {
+        #[arg(long)]
+        server: SocketAddr,
+        #[arg(long)]
+        admin: String,
+        #[arg(long, env = "BENCH_ADMIN_PASSWORD", hide_env_values = true)]
+        password: String,
+        #[arg(long)]
+        students: usize,
+        #[arg(long)]
+        tutors: usize,
+        #[arg(long)]
+        file: PathBuf,
+    },
     /// Many students, each reading an answer
     Stream(Stream),
     /// Many sockets, each on a session of its own, nobody says a word
@@ -63,6 +86,50 @@ enum Task {
         /// Further sockets that never read
         #[arg(long, default_value_t = 0)]
         stuck: usize,
+    },
+    /// One student's answer, with tutors who watch it
+    Observe {
+        #[command(flatten)]
+        to: Target,
+        #[command(flatten)]
+        pace: Pace,
+        #[arg(long)]
+        tutors: usize,
+    },
+    /// Students who all read an answer, with tutors who see all of them on one socket
+    Roster {
+        #[command(flatten)]
+        to: Target,
+        #[command(flatten)]
+        pace: Pace,
+        #[arg(long)]
+        sessions: usize,
+        #[arg(long)]
+        tutors: usize,
+    },
+    /// A tutor whispers, the student asks, the model is guided
+    Whisper {
+        #[command(flatten)]
+        to: Target,
+        #[command(flatten)]
+        pace: Pace,
+        #[arg(long)]
+        tries: usize,
+    },
+    /// Tutors take over at random moments of answers
+    Control {
+        #[command(flatten)]
+        to: Target,
+        #[command(flatten)]
+        pace: Pace,
+        /// Lessons side by side, each with a student and a tutor of its own
+        #[arg(long)]
+        sessions: usize,
+        /// Take-overs in the middle of an answer
+        #[arg(long)]
+        tries: usize,
+        #[arg(long)]
+        seed: u64,
     },
     /// Print the table of all measurements in a file
     Table { file: PathBuf },
@@ -91,7 +158,7 @@ struct Target {
     /// The measured process; its children count, too
     #[arg(long)]
     pid: Option<u32>,
-    /// What `setup` wrote
+    /// What `setup` or `school` wrote
     #[arg(long)]
     file: Option<PathBuf>,
     /// Which of its sessions is the first to be used
@@ -121,7 +188,7 @@ struct Pace {
     /// Seconds before the measurement begins, after everybody is there
     #[arg(long, default_value_t = 2.0)]
     warm: f64,
-    #[arg(long)]
+    #[arg(long, default_value_t = 0.0)]
     secs: f64,
 }
 
@@ -163,9 +230,19 @@ async fn run(task: Task) -> anyhow::Result<()> {
             Ok(())
         }
         Task::Setup { server, sessions, file } => setup::make(server, sessions, &file).await,
+        Task::School { server, admin, password, students, tutors, file } => {
+            let plan = school::Plan { email: admin, password, students, tutors };
+            school::make(server, plan, &file).await
+        }
         Task::Stream(stream) => load::stream(stream).await,
         Task::Idle { to, sockets, settle } => load::idle(&to, sockets, settle).await,
         Task::Fanout { to, pace, observers, stuck } => load::fanout(&to, &pace, observers, stuck).await,
+        Task::Observe { to, pace, tutors } => observe::observe(&to, &pace, tutors).await,
+        Task::Roster { to, pace, sessions, tutors } => roster::roster(&to, &pace, sessions, tutors).await,
+        Task::Whisper { to, pace, tries } => whisper::whisper(&to, &pace, tries).await,
+        Task::Control { to, pace, sessions, tries, seed } => {
+            control::control(&to, &pace, sessions, tries, seed).await
+        }
         Task::Table { file } => figures::print(&file),
     }
 }

@@ -2,21 +2,20 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// Requests on their way at once.
-const AT_ONCE: usize = 16;
+use crate::rest::{AT_ONCE, Rest, text};
+use crate::socket::Door;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Sessions {
-    pub(crate) server: SocketAddr,
-    pub(crate) token: String,
-    pub(crate) ids: Vec<String>,
+    server: SocketAddr,
+    token: String,
+    ids: Vec<String>,
 }
 
 impl Sessions {
@@ -25,28 +24,22 @@ impl Sessions {
         let sessions: Sessions = serde_json::from_slice(&std::fs::read(file)?)?;
         Ok(Sessions { server, ..sessions })
     }
+
+    pub(crate) fn door(&self, session: usize) -> anyhow::Result<Door> {
+        let id = self.ids.get(session).context("not enough sessions were made")?;
+        Ok(Door::of_session(self.server, id, &self.token))
+    }
 }
 
 pub(crate) async fn make(server: SocketAddr, count: usize, file: &Path) -> anyhow::Result<()> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
-    let post = async |path: &str, token: &str, body: Value| {
-        let request = client.post(format!("http://{server}/api/v1/{path}")).bearer_auth(token).json(&body);
-        let response = request.send().await?;
-        let status = response.status();
-        let text = response.text().await?;
-        ensure!(status.as_u16() == 201, "{path}: {status} {text}");
-        Ok(serde_json::from_str::<Value>(&text)?)
-    };
+    let rest = Rest::new(server)?;
     let email = format!("{}@bench.example", uuid::Uuid::now_v7());
     // Known to nobody: the database is thrown away, but until then the server listens.
     let password = uuid::Uuid::new_v4().to_string();
-    let signed_up = post("auth/register", "", json!({ "email": email, "password": password })).await?;
-    let token = signed_up["access_token"].as_str().context("no access token")?.to_owned();
+    let signed_up = rest.post("auth/register", "", json!({ "email": email, "password": password })).await?;
+    let token = text(&signed_up, "access_token")?;
     let ids = stream::iter(0..count)
-        .map(async |number| {
-            let made = post("sessions", &token, json!({ "title": format!("bench {number}") })).await?;
-            anyhow::Ok(made["id"].as_str().context("no session id")?.to_owned())
-        })
+        .map(async |number| rest.session(&token, &format!("bench {number}")).await)
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;

@@ -1,4 +1,5 @@
-//! A student's socket on a session of fynq. Small buffers: there are ten thousand of them.
+//! Sockets of fynq: a session's, whose log is followed, and any other as it is. Small buffers: there are ten
+//! thousand of them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -10,10 +11,9 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use crate::answer::{Follower, Heard, Tally, Window};
-use crate::setup::Sessions;
 
 /// Longer than this nobody waits for a frame that must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,26 +37,30 @@ pub(crate) async fn dial(server: SocketAddr, number: usize, small: bool) -> anyh
     Ok(stream)
 }
 
-pub(crate) struct Socket {
-    stream: WebSocketStream<TcpStream>,
-    pub(crate) follower: Follower,
+/// Where a socket leads, and as whom.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) server: SocketAddr,
+    /// Below `/api/v1/`.
+    pub(crate) path: String,
+    pub(crate) token: String,
 }
 
-impl Socket {
-    /// Comes back when the snapshot is there.
-    pub(crate) async fn open(
-        sessions: &Sessions,
-        session: usize,
-        number: usize,
-        chunks: u64,
-        small: bool,
-    ) -> anyhow::Result<Socket> {
-        let id = sessions.ids.get(session).context("not enough sessions were made")?;
-        let tcp = dial(sessions.server, number, small).await?;
-        let address = format!("ws://{}/api/v1/sessions/{id}/socket", sessions.server);
-        let mut request = address.into_client_request()?;
+impl Door {
+    pub(crate) fn of_session(server: SocketAddr, id: &str, token: &str) -> Door {
+        Door { server, path: format!("sessions/{id}/socket"), token: token.to_owned() }
+    }
+}
+
+/// Texts in and out.
+pub(crate) struct Wire(WebSocketStream<TcpStream>);
+
+impl Wire {
+    pub(crate) async fn open(door: &Door, number: usize, small: bool) -> anyhow::Result<Wire> {
+        let tcp = dial(door.server, number, small).await?;
+        let mut request = format!("ws://{}/api/v1/{}", door.server, door.path).into_client_request()?;
         let headers = request.headers_mut();
-        headers.insert("authorization", format!("Bearer {}", sessions.token).parse()?);
+        headers.insert("authorization", format!("Bearer {}", door.token).parse()?);
         headers.insert("sec-websocket-protocol", "fynq.v1".parse()?);
         let config = WebSocketConfig::default()
             .read_buffer_size(4096)
@@ -65,7 +69,44 @@ impl Socket {
             .max_frame_size(None);
         let opening = tokio_tungstenite::client_async_with_config(request, tcp, Some(config));
         let (stream, _) = timeout(PATIENCE, opening).await.context("no upgrade")??;
-        let mut socket = Socket { stream, follower: Follower::new(chunks) };
+        Ok(Wire(stream))
+    }
+
+    /// The next text, however long it takes.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Bytes> {
+        loop {
+            if let Some(text) = text(self.0.next().await)? {
+                return Ok(text);
+            }
+        }
+    }
+
+    pub(crate) async fn send(&mut self, text: String) -> anyhow::Result<()> {
+        timeout(PATIENCE, self.0.send(Message::text(text))).await.context("the server reads nothing")??;
+        Ok(())
+    }
+}
+
+/// None: nothing that was said.
+fn text(frame: Option<Result<Message, Error>>) -> anyhow::Result<Option<Bytes>> {
+    match frame.context("the socket was closed")?? {
+        Message::Text(text) => Ok(Some(text.into())),
+        Message::Ping(_) | Message::Pong(_) => Ok(None),
+        other => bail!("an unexpected frame: {other:?}"),
+    }
+}
+
+/// A student's or a tutor's socket on a session.
+pub(crate) struct Socket {
+    wire: Wire,
+    pub(crate) follower: Follower,
+}
+
+impl Socket {
+    /// Comes back when the snapshot is there.
+    pub(crate) async fn open(door: &Door, number: usize, chunks: u64, small: bool) -> anyhow::Result<Socket> {
+        let mut socket =
+            Socket { wire: Wire::open(door, number, small).await?, follower: Follower::new(chunks) };
         while socket.follower.seq.is_none() {
             socket.hear(&Window::default(), &mut Tally::default()).await?;
         }
@@ -74,25 +115,13 @@ impl Socket {
 
     /// Reads one frame.
     pub(crate) async fn hear(&mut self, window: &Window, tally: &mut Tally) -> anyhow::Result<Heard> {
-        let frame = timeout(PATIENCE, self.stream.next()).await.context("no frame came")?;
-        self.heard(frame.context("the socket was closed")??, window, tally)
+        timeout(PATIENCE, self.wait(window, tally)).await.context("no frame came")?
     }
 
     /// Reads one frame, however long it takes.
     pub(crate) async fn wait(&mut self, window: &Window, tally: &mut Tally) -> anyhow::Result<Heard> {
-        let frame = self.stream.next().await;
-        self.heard(frame.context("the socket was closed")??, window, tally)
-    }
-
-    fn heard(&mut self, frame: Message, window: &Window, tally: &mut Tally) -> anyhow::Result<Heard> {
-        match frame {
-            Message::Text(text) => {
-                let text: Bytes = text.into();
-                self.follower.hear(&text, window, tally)
-            }
-            Message::Ping(_) | Message::Pong(_) => Ok(Heard::Nothing),
-            other => bail!("an unexpected frame: {other:?}"),
-        }
+        let text = self.wire.next().await?;
+        self.follower.hear(&text, window, tally)
     }
 
     /// Asks, and reads until the answer has ended.
@@ -103,7 +132,7 @@ impl Socket {
         tally: &mut Tally,
     ) -> anyhow::Result<()> {
         let id = uuid::Uuid::now_v7();
-        self.send(format!("{{\"type\":\"send\",\"id\":\"{id}\",\"text\":\"{question}\"}}")).await?;
+        self.wire.send(format!("{{\"type\":\"send\",\"id\":\"{id}\",\"text\":\"{question}\"}}")).await?;
         let moved = tally.moved;
         while !matches!(self.hear(window, tally).await?, Heard::Finished) {
             ensure!(tally.moved == moved, "a student who reads was moved forward");
@@ -113,16 +142,9 @@ impl Socket {
 
     /// The server is still there, and so are we.
     pub(crate) async fn prove_alive(&mut self) -> anyhow::Result<()> {
-        self.send("{\"type\":\"ping\",\"t\":1}".to_owned()).await?;
+        self.wire.send("{\"type\":\"ping\",\"t\":1}".to_owned()).await?;
         let (window, mut tally) = (Window::default(), Tally::default());
         while !matches!(self.hear(&window, &mut tally).await?, Heard::Pong) {}
-        Ok(())
-    }
-
-    async fn send(&mut self, text: String) -> anyhow::Result<()> {
-        timeout(PATIENCE, self.stream.send(Message::text(text)))
-            .await
-            .context("the server reads nothing")??;
         Ok(())
     }
 }

@@ -64,7 +64,9 @@ start_postgres() {
 start() {
   local name=$1
   shift
-  (cd "$dir" && exec "$@") >"$dir/$name.log" 2>&1 </dev/null 9>&- &
+  # Before the process is there: `told` must not read what the one before it said.
+  : >"$dir/$name.log"
+  (cd "$dir" && exec "$@") >>"$dir/$name.log" 2>&1 </dev/null 9>&- &
   pid=$!
   echo "$pid" >>"$dir/pids"
 }
