@@ -88,7 +88,11 @@ async fn ones_sign_ins_are_listed_with_a_name_and_nothing_that_the_browser_wrote
         assert!(row["created_at"].is_string() && row["last_used_at"].is_string(), "{row}");
     }
     assert_eq!(sign_ins(&eve).await.len(), 1, "only one's own");
-    assert_eq!(app.count("SELECT count(*) FROM sign_ins s WHERE s::text ~* 'hunter2|mozilla|gecko|rv:|144[.]0'").await, 0);
+    assert_eq!(
+        app.count("SELECT count(*) FROM sign_ins s WHERE s::text ~* 'hunter2|mozilla|gecko|rv:|144[.]0'")
+            .await,
+        0
+    );
 
     let first = ada.get("/users/me/sign-ins?limit=1").await.ok(200);
     assert_eq!(first["items"][0]["id"], rows[0]["id"]);
