@@ -241,8 +241,8 @@ async fn guided(school: &School, me: usize, tutor: usize, session: &str) {
     let messages = school.get(me, &format!("/sessions/{session}/messages?limit=100")).await;
     let last = messages["items"].as_array().unwrap().last().unwrap();
     assert_eq!(last["status"], "complete", "the model answers what it was guided to: {last}");
-    let answers = messages["items"].as_array().unwrap().iter();
-    let answer = answers.filter(|message| message["author"]["kind"] == "assistant").next_back().unwrap();
+    let mut answers = messages["items"].as_array().unwrap().iter();
+    let answer = answers.rfind(|message| message["author"]["kind"] == "assistant").unwrap();
     for mut said in [json!({"type": "say"}), json!({"type": "correct", "message": answer["id"]})] {
         let id = new_id();
         (said["id"], said["text"]) = (json!(id), json!(say()));
