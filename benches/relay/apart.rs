@@ -1,10 +1,9 @@
 //! Readers that must not stand in the way of those whose latency counts.
 
-use anyhow::Context;
-use tokio::sync::oneshot;
+use std::process::Command;
 
-/// Lower than everybody else's here.
-const NICE: i32 = 10;
+use anyhow::{Context, ensure};
+use tokio::sync::oneshot;
 
 /// What a thread apart came to.
 pub(crate) struct Apart<T>(oneshot::Receiver<anyhow::Result<T>>);
@@ -24,11 +23,19 @@ where
 {
     let (done, result) = oneshot::channel();
     let run = move || {
-        // Of this thread alone.
-        rustix::process::setpriority_process(None, NICE)?;
+        give_way()?;
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work())
     };
     // Whoever waited may have failed meanwhile.
     std::thread::Builder::new().spawn(move || drop(done.send(run())))?;
     Ok(Apart(result))
+}
+
+/// This thread alone is taken off the core whenever another wakes. A mere `nice` leaves it there for its slice.
+fn give_way() -> anyhow::Result<()> {
+    let path = std::fs::read_link("/proc/thread-self")?;
+    let thread = path.file_name().context("a thread without a number")?;
+    let told = Command::new("chrt").args(["--idle", "--pid", "0"]).arg(thread).status().context("chrt")?;
+    ensure!(told.success(), "chrt: {told}");
+    Ok(())
 }

@@ -103,6 +103,7 @@ const ROWS: &[Row] = &[
     row("… with tutors: student's p50, µs", "observe", "p50_us", Beside::Times(ALONE)),
     row("observe: student alone: latency p99, µs", "alone", "p99_us", Beside::Nothing),
     row("… with tutors: student's p99, µs", "observe", "p99_us", Beside::Times(ALONE)),
+    row("… with tutors: tutors' latency p50, µs", "observe", "observer_p50_us", Beside::Nothing),
     row("… with tutors: tutors' latency p99, µs", "observe", "observer_p99_us", Beside::Nothing),
     row("observe: student alone: chunks/s", "alone", "chunks_per_s", Beside::Nothing),
     row("… with tutors: chunks/s", "observe", "chunks_per_s", Beside::Nothing),
