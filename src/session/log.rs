@@ -99,8 +99,10 @@ pub(crate) struct Log {
     end: AtomicU64,
     /// Nothing will ever follow: the session has left memory.
     closed: AtomicBool,
-    /// Wakes the cursors after `end` or `closed` has changed.
+    /// Wake the cursors after `end` or `closed` has changed: the student's first, who so waits for none of
+    /// the copies of those who watch.
     wake: Notify,
+    wake_watchers: Notify,
     max_bytes: usize,
 }
 
@@ -118,6 +120,7 @@ impl Log {
             end: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             wake: Notify::new(),
+            wake_watchers: Notify::new(),
             max_bytes,
         })
     }
@@ -165,13 +168,18 @@ impl Log {
         let end = ring.first + ring.items.len() as u64;
         drop(ring);
         self.end.store(end, Ordering::Release);
-        self.wake.notify_waiters();
+        self.wake_all();
     }
 
     /// The session leaves memory: readers see the end once they have read what is there.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
         self.wake.notify_waiters();
+        self.wake_watchers.notify_waiters();
     }
 
     /// Forgets what it kept for those who come back: nobody came for a while.
@@ -273,7 +281,8 @@ impl Cursor {
     pub(crate) async fn ready(&mut self) -> bool {
         loop {
             // Made before looking: what is appended after the look wakes it.
-            let woken = self.log.wake.notified();
+            let wake = if self.watches { &self.log.wake_watchers } else { &self.log.wake };
+            let woken = wake.notified();
             let closed = self.log.closed.load(Ordering::Acquire);
             if self.has_more() {
                 return true;
