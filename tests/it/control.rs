@@ -59,12 +59,20 @@ async fn taking_over_silences_the_model_and_handing_back_lets_it_speak_with_all_
     let said = ["Why?", "It is ", "Let me draw it.", "Oh!", "By post", "And 1/4?", "Three quarters"];
     assert_eq!(lesson.contents().await, said);
     let stored = lesson.stored().await;
-    assert_eq!((&stored[1]["status"], &stored[1]["finish_reason"]), (&json!("stopped"), &json!("taken_over")));
+    assert_eq!(
+        (&stored[1]["status"], &stored[1]["finish_reason"]),
+        (&json!("stopped"), &json!("taken_over"))
+    );
     assert_eq!((&stored[2]["author"]["kind"], &stored[2]["role"]), (&json!("tutor"), &json!("assistant")));
     for (event, count) in [("took_over", 1), ("said", 1), ("handed_back", 1), ("control_ended", 0)] {
         assert_eq!(lesson.audited(event).await, count, "{event}");
     }
-    lesson.until_count("SELECT count(*) FROM tutor_acts WHERE kind = 'handed_back' AND whisper_id IS NOT NULL", 1).await;
+    lesson
+        .until_count(
+            "SELECT count(*) FROM tutor_acts WHERE kind = 'handed_back' AND whisper_id IS NOT NULL",
+            1,
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +156,8 @@ async fn a_tutor_who_is_removed_from_the_class_holds_nothing_any_more() {
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
     lesson.until_count("SELECT count(*) FROM sessions WHERE control = 'ai' AND control_epoch = 2", 1).await;
     lesson.until_count("SELECT count(*) FROM tutor_acts WHERE kind = 'released'", 1).await;
-    let rights = "SELECT count(*) FROM audit WHERE event = 'control_ended' AND detail->>'end' = 'rights_ended'";
+    let rights =
+        "SELECT count(*) FROM audit WHERE event = 'control_ended' AND detail->>'end' = 'rights_ended'";
     lesson.until_count(rights, 1).await;
     lesson.turn_alone().await;
 }
@@ -179,7 +188,8 @@ async fn a_session_that_is_deleted_while_it_is_held_is_gone_for_all() {
         lesson.until_count(&format!("SELECT count(*) FROM {table}"), 0).await;
     }
     assert_eq!(lesson.audited("observation_opened").await, 1);
-    let closed = "SELECT count(*) FROM audit WHERE event = 'observation_closed' AND detail->>'end' = 'closed'";
+    let closed =
+        "SELECT count(*) FROM audit WHERE event = 'observation_closed' AND detail->>'end' = 'closed'";
     lesson.until_count(closed, 1).await;
 }
 
@@ -428,7 +438,8 @@ async fn not_one_word_comes_after_taking_over() {
             silent_after(socket).await;
         }
         let runs = &lesson.ada.log.runs;
-        cut += usize::from(runs.last().unwrap().1.as_ref().unwrap()["result"]["finish_reason"] == "taken_over");
+        cut +=
+            usize::from(runs.last().unwrap().1.as_ref().unwrap()["result"]["finish_reason"] == "taken_over");
         lesson.tia.command("hand_back").await;
         for socket in [&mut lesson.ada, &mut lesson.tia] {
             control(socket, "ai").await;
@@ -511,9 +522,9 @@ async fn who_does_not_hold_types_unseen() {
     lesson.tia.send(json!({"type": "typing"})).await;
     assert_eq!(root.control("typing").await["who"], person(&lesson.school.tia));
     lesson.tia.command("take_over").await;
-    let first = lesson.ada.until("typing or a holder", |f| {
-        f.control() == Some("typing") || f.body()["control"] == "tutor"
-    });
+    let first = lesson
+        .ada
+        .until("typing or a holder", |f| f.control() == Some("typing") || f.body()["control"] == "tutor");
     assert_eq!(first.await.control(), Some("state"));
     lesson.tia.send(json!({"type": "typing"})).await;
     assert_eq!(lesson.ada.control("typing").await["who"], person(&lesson.school.tia));

@@ -49,7 +49,9 @@ async fn a_correction_stands_beside_the_answer_and_in_its_place_for_the_model() 
     call.answer("So").await;
     ada.run_end().await;
     assert_eq!(lesson.audited("corrected").await, 2);
-    lesson.until_count("SELECT count(*) FROM tutor_acts WHERE kind = 'corrected' AND message_id IS NOT NULL", 2).await;
+    lesson
+        .until_count("SELECT count(*) FROM tutor_acts WHERE kind = 'corrected' AND message_id IS NOT NULL", 2)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

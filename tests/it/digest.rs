@@ -57,15 +57,22 @@ async fn a_digest_says_who_was_helped_who_was_not_and_which_signals_were_right()
     assert_eq!(digest["day"], today.to_string());
     let [ada, bob] = &digest["students"].as_array().unwrap()[..] else { panic!("{digest}") };
     assert_eq!(ada["student"], json!({"id": school.ada.user_id, "name": "ada"}));
-    assert_eq!((&ada["sessions"], &ada["questions"], &ada["needed_help"]), (&json!(1), &json!(2), &json!(false)));
+    assert_eq!(
+        (&ada["sessions"], &ada["questions"], &ada["needed_help"]),
+        (&json!(1), &json!(2), &json!(false))
+    );
     let by = json!({"id": school.tia.user_id, "name": "tia"});
     assert_eq!(ada["helped"], json!([{"by": by, "acts": {"said": 2, "took_over": 1}}]));
     let signals = ada["signals"].as_array().unwrap();
-    let told: Vec<_> = signals.iter().map(|signal| (&signal["kind"], &signal["times"], &signal["useful"])).collect();
+    let told: Vec<_> =
+        signals.iter().map(|signal| (&signal["kind"], &signal["times"], &signal["useful"])).collect();
     assert!(told.contains(&(&json!("struggling"), &json!(1), &json!(true))), "{told:?}");
     assert!(told.contains(&(&json!("idle"), &json!(1), &json!(false))), "{told:?}");
     assert!(signals.iter().all(|signal| signal["first_at"].is_string() && signal["why"].is_string()));
-    assert_eq!((&bob["needed_help"], &bob["helped"], &bob["questions"]), (&json!(true), &json!([]), &json!(0)));
+    assert_eq!(
+        (&bob["needed_help"], &bob["helped"], &bob["questions"]),
+        (&json!(true), &json!([]), &json!(0))
+    );
     assert_eq!(bob["signals"][0]["useful"], Value::Null);
     assert_eq!(
         digest["signals"],

@@ -85,7 +85,9 @@ async fn who_said_that_they_come_and_does_not_is_forgotten() {
     lesson.tia.goodbye().await;
     let state = claimed(&mut lesson.ada, Value::Null).await;
     assert_eq!(state["hand_raised"], true);
-    lesson.until_count("SELECT count(*) FROM sessions WHERE hand_raised AND hand_claimed_by IS NULL", 1).await;
+    lesson
+        .until_count("SELECT count(*) FROM sessions WHERE hand_raised AND hand_claimed_by IS NULL", 1)
+        .await;
     // Another may come now.
     let mut root = lesson.root().await;
     root.command("claim").await;

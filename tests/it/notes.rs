@@ -24,8 +24,7 @@ async fn a_note_is_written_read_changed_and_deleted_by_those_who_teach() {
     let rest = school.tia.get(&format!("{path}?limit=1&cursor={cursor}")).await.ok(200);
     assert_eq!(rest, json!({"items": [one], "next_cursor": null}));
 
-    let (mine, theirs) =
-        [&one, &two].map(|note| format!("/notes/{}", note["id"].as_str().unwrap())).into();
+    let (mine, theirs) = [&one, &two].map(|note| format!("/notes/{}", note["id"].as_str().unwrap())).into();
     let changed = school.tia.patch(&mine, json!({"text": "Draws well."})).await.ok(200);
     assert_eq!(changed["text"], "Draws well.");
     assert_ne!(changed["updated_at"], one["updated_at"]);
@@ -91,7 +90,10 @@ async fn notes_go_with_the_student_and_stay_when_their_author_goes() {
     let password = json!({"password": school.tia.password});
     school.tia.call(http::Method::DELETE, "/users/me", Some(password)).await.ok(204);
     let left = school.root.get(&path).await.ok(200);
-    assert_eq!((&left["items"][0]["author"], &left["items"][0]["text"]), (&Value::Null, &json!("Likes drawings.")));
+    assert_eq!(
+        (&left["items"][0]["author"], &left["items"][0]["text"]),
+        (&Value::Null, &json!("Likes drawings."))
+    );
     school.root.delete(&format!("/admin/users/{}", school.ada.user_id)).await.ok(204);
     assert_eq!(school.app.count("SELECT count(*) FROM tutor_notes").await, 0);
 }

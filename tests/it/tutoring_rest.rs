@@ -154,7 +154,10 @@ async fn a_replay_shows_how_it_streamed_and_what_tutors_did() {
     assert!(acts[0].get("message_id").is_none() && acts[1].get("whisper").is_none(), "no nulls: {acts}");
     assert_eq!((&acts[1]["kind"], &acts[1]["message_id"]), (&json!("corrected"), &json!(correction)));
     let signal = &replay["signals"][0];
-    assert_eq!((&signal["kind"], &signal["level"], &signal["ended_at"]), (&json!("struggling"), &json!(2), &Value::Null));
+    assert_eq!(
+        (&signal["kind"], &signal["level"], &signal["ended_at"]),
+        (&json!("struggling"), &json!(2), &Value::Null)
+    );
     assert_eq!(replay["next_cursor"], Value::Null);
 
     // In pages: what is not paged comes with the first.

@@ -223,7 +223,8 @@ async fn neither_key_nor_words_are_in_any_log() {
         "the operator is told"
     );
     assert!(log.contains("RESOURCE_EXHAUSTED") && log.contains("UNAVAILABLE"));
-    for secret in ["secret-key", "tellstudent", "tellguidance", "telltale", "check your plan", "old but fine"] {
+    for secret in ["secret-key", "tellstudent", "tellguidance", "telltale", "check your plan", "old but fine"]
+    {
         let at = log.find(secret).map(|at| &log[log.floor_char_boundary(at.saturating_sub(300))..at]);
         assert_eq!(at, None, "{secret}");
     }
