@@ -11,6 +11,7 @@ mod origin;
 mod password;
 mod reset;
 mod reset_code;
+mod rosters;
 mod secret;
 mod sign_in;
 mod sign_ins;
@@ -38,6 +39,7 @@ pub use access::{admin, forbidden, to_class};
 pub use device::device;
 pub use limits::{Attempt, LEFT, Limits, POLICY, Place, quota, tallied};
 pub use reset::{ResetCode, operators_reset_code};
+pub use rosters::LiveScope;
 pub use sign_in::{NewStudent, SignedIn};
 pub use sign_ins::{SignInRow, SignInsAfter};
 pub use supabase::{Project, look_at_project};
@@ -45,6 +47,7 @@ pub use ticket::TICKET_LIFE;
 
 use origin::Origins;
 use password::Passwords;
+use rosters::Rosters;
 use standing::Standings;
 use supabase::Supabase;
 use token::{Claims, Tokens, Unread, Verifier};
@@ -69,6 +72,7 @@ struct Inner {
     sign_in_ttl: Duration,
     passwords: Passwords,
     standings: Standings,
+    rosters: Rosters,
     used: Used,
     open_registration: bool,
     limits: Limits,
@@ -106,6 +110,7 @@ impl Auth {
             sign_in_ttl: accounts.sign_in_ttl,
             passwords: Passwords::new(),
             standings: Standings::default(),
+            rosters: Rosters::default(),
             limits: Limits::new(settings.rate_limit, &settings.limits),
             origins: Origins::new(settings),
             used: Used::default(),
@@ -266,12 +271,21 @@ async fn housekeeping(auth: Weak<Inner>) {
 impl Inner {
     async fn look_at_standings(&self) {
         let (asked, watched) = (self.standings.listened(), self.standings.watched());
+        let rosters = self.rosters.listened();
         let sign_ins =
             async { if asked.is_empty() { Ok(Vec::new()) } else { self.store.sign_ins(&asked).await } };
         let observed =
             async { if watched.is_empty() { Ok(Vec::new()) } else { self.store.observed(&watched).await } };
-        let looks = async { tokio::join!(sign_ins, observed) };
-        let Ok((sign_ins, observed)) = tokio::time::timeout(standing::EVERY, looks).await else {
+        let looks = async {
+            // Before the others: they know why somebody is missing here.
+            let scopes = match rosters.is_empty() {
+                true => Ok(Vec::new()),
+                false => self.store.roster_scopes(&rosters).await,
+            };
+            let (sign_ins, observed) = tokio::join!(sign_ins, observed);
+            (sign_ins, observed, scopes)
+        };
+        let Ok((sign_ins, observed, scopes)) = tokio::time::timeout(standing::EVERY, looks).await else {
             return tracing::debug!("checking the sign-ins of open sockets took too long");
         };
         match sign_ins {
@@ -281,6 +295,10 @@ impl Inner {
         match observed {
             Ok(found) => self.standings.apply_observed(&watched, &found),
             Err(error) => tracing::debug!(%error, "what is watched could not be checked"),
+        }
+        match scopes {
+            Ok(found) => self.rosters.apply(&rosters, found),
+            Err(error) => tracing::debug!(%error, "what rosters show could not be checked"),
         }
     }
 

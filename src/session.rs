@@ -30,12 +30,12 @@ use crate::clock::{self, Timestamp};
 use crate::protocol::ErrorCode;
 use crate::store::WriteError;
 
-pub use board::{Behind as BehindBoard, Board, Change, Shown, Tile, TileState, Watched};
+pub use board::{Behind as BehindBoard, Board, Change, Shown, Tile, TileState, Watched, preview};
 pub use handle::{Attachment, Following, Handle, Leaving, Viewer};
 pub use log::ConnId;
 pub(crate) use log::{Behind, Cursor, Item};
 pub use registry::{OpenError, Registry};
-pub use signals::{Ended, Facts, ModelReport, judge};
+pub use signals::{Ended, Facts, History, ModelReport, at_rest, judge};
 
 /// A command that was refused; nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -37,6 +37,7 @@ mod records;
 mod rest;
 mod restarts;
 mod rights;
+mod roster;
 mod schools;
 mod store;
 mod supabase;
