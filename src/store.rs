@@ -258,6 +258,8 @@ pub struct Woken {
     /// Whether the organisation lets its students see who watches.
     pub show_watchers: bool,
     pub student_name: String,
+    /// The account was disabled, or the consent withdrawn, since what waits was accepted.
+    pub silent: bool,
     pub title: Option<String>,
     pub subject: Option<String>,
     pub hand_raised: bool,

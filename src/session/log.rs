@@ -395,7 +395,56 @@ mod tests {
         assert!(!cursor.ready().await);
     }
 
+    fn secret(log: &Log, only: Option<ConnId>) {
+        log.tutors(only, &ForTutors::Guidance { items: &[] });
+    }
+
+    fn secrets(items: &[Item]) -> usize {
+        items.iter().filter(|item| matches!(item.kind, Kind::ForTutors(_))).count()
+    }
+
     proptest! {
+        /// However a reader arrives, falls behind and comes back: what tutors alone are told, and what is for
+        /// those who watch, comes from a cursor of theirs and from no other. It has no number.
+        #[test]
+        fn a_students_cursor_never_yields_what_is_for_tutors(steps in proptest::collection::vec(0u8..11, 1..200)) {
+            let log = Log::new(4000);
+            let (mut student, mut tutor) = (log.at_start(1), log.at_end(2).watching(true));
+            let (mut told, mut heard) = (0, 0);
+            for step in steps {
+                let numbered = log.head();
+                match step {
+                    0 | 1 => delta(&log, "some words of the model's"),
+                    2 => secret(&log, None),
+                    // Also one that is meant for the student's own connection by a mistake of ours.
+                    3 => secret(&log, Some(1)),
+                    4 => secret(&log, Some(2)),
+                    5 => typing(&log, Audience::Tutors),
+                    6 => typing(&log, Audience::TutorsBut(7)),
+                    7 => student = log.after(1, log.head() / 2).unwrap_or_else(|| log.at_start(1)),
+                    8 => log.forget(),
+                    9 => student = log.at_end(1),
+                    _ => {}
+                }
+                prop_assert!(matches!(step, 0 | 1) || log.head() == numbered, "it took a number");
+                told += usize::from(matches!(step, 2 | 4));
+                match all(&mut student) {
+                    Ok(items) => {
+                        let entries = items.iter().filter(|item| item.event().is_some()).count();
+                        prop_assert_eq!(entries, items.len(), "a student was told");
+                    }
+                    Err(Behind) => student = log.at_end(1),
+                }
+                match all(&mut tutor) {
+                    Ok(items) => heard += secrets(&items),
+                    Err(Behind) => {
+                        (tutor, told, heard) = (log.at_end(2).watching(true), 0, 0);
+                    }
+                }
+            }
+            prop_assert_eq!(heard, told, "a tutor is told all of it");
+        }
+
         /// Any interleaving of appends, reads, cuts and returns gives every entry once, in order.
         #[test]
         fn cuts_and_returns_lose_nothing(steps in proptest::collection::vec(0u8..5, 1..200), take in 1usize..400) {

@@ -29,18 +29,21 @@ impl State {
         }
     }
 
-    /// One of the messages with which the session wakes, oldest first.
-    pub(super) fn learn(&mut self, message: &Message) {
+    /// One of the messages with which the session wakes, oldest first. `late`: it says something about now.
+    pub(super) fn learn(&mut self, message: &Message, late: bool) {
         let at = message.created_at;
+        self.active_at = at;
+        self.turns += u64::from(message.author.kind == AuthorKind::Student);
+        if !late {
+            return;
+        }
         match message.author.kind {
             AuthorKind::Student => {
-                self.turns += 1;
                 self.facts.asked(&message.content, at);
             }
             AuthorKind::Assistant => self.facts.answered(&message.content, how(message), at),
             AuthorKind::Tutor => {}
         }
-        self.active_at = at;
     }
 }
 

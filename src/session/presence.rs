@@ -61,6 +61,11 @@ impl State {
         self.watchers.iter().any(|(_, watcher)| watcher.id == who)
     }
 
+    /// Nobody has a socket on it.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.own.is_empty() && self.watchers.is_empty()
+    }
+
     pub(super) fn is_present(&self) -> bool {
         !self.own.is_empty()
     }

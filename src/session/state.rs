@@ -30,6 +30,8 @@ pub(super) const QUEUE: usize = 4;
 /// Ids of superseded messages kept to recognise a repetition; beyond that PostgreSQL is asked.
 pub(super) const MAX_GONE: usize = 256;
 
+/// Signals are made of so many of the messages with which a session wakes.
+const LEARN: usize = 24;
 /// Ids of commands without a message that took effect, kept to recognise a repetition.
 pub(super) const MAX_DONE: usize = 64;
 
@@ -215,24 +217,19 @@ impl State {
             cutting: false,
         };
         let mut seen = 0;
-        for woken in woken.messages {
+        let learned = woken.messages.len().saturating_sub(LEARN);
+        let hushed = woken.silent;
+        for (at, woken) in woken.messages.into_iter().enumerate() {
             let message = woken.message;
             if message.status == Status::Queued {
                 state.waiting = state.waiting.max(woken.ord);
                 let (run, edits) = (message.run_id, woken.edits);
                 let question = Some(message);
                 let written = Written::Committed;
-                state.queue.push_back(Waiting {
-                    run,
-                    question,
-                    edits,
-                    written,
-                    replies: Vec::new(),
-                    hushed: false,
-                });
+                state.queue.push_back(Waiting { run, question, edits, written, replies: Vec::new(), hushed });
             } else {
                 seen += 1;
-                state.learn(&message);
+                state.learn(&message, at >= learned);
                 state.window.push(woken.ord, message);
             }
         }

@@ -101,6 +101,8 @@ enum Happening {
     FoundOut(bool),
     Alarm,
     Timer(Timer),
+    /// There may be other signals now.
+    Due,
     Phase(Phase),
 }
 
@@ -164,6 +166,7 @@ impl<'a> Task<'a> {
                     }
                 }
                 Happening::Timer(timer) => self.state.rang(&mut self.effects, timer),
+                Happening::Due => self.is_due_now(),
                 Happening::Phase(phase) => self.phase(phase),
             }
             self.counted();
@@ -318,6 +321,10 @@ impl<'a> Task<'a> {
         if std::mem::take(&mut self.alarm_is_checkpoint) {
             self.state.checkpoint(&mut self.effects);
         } else if self.done() {
+            if self.state.is_deserted() && self.close_signals() {
+                self.alarm.as_mut().reset(Instant::now() + RETRY);
+                return false;
+            }
             if self.inner.leave_if_unused(self.state.session) {
                 return true;
             }

@@ -60,9 +60,13 @@ impl Store {
         let row = self.as_task().read_opt(sql, &[(&id, Type::UUID), (&WAITING, Type::INT8)]).await?;
         let Some(row) = row else { return Ok(None) };
         let (messages, has_more) = self.newest_before(id, i64::MAX, max_messages, max_bytes).await?;
+        let student: Uuid = row.try_get("student_id")?;
+        let waits = messages.iter().any(|waiting| waiting.message.status == Status::Queued);
+        let silent = waits && self.is_silent(student).await?;
         Ok(Some(Woken {
+            silent,
             id: row.try_get("id")?,
-            student_id: row.try_get("student_id")?,
+            student_id: student,
             student_name: row.try_get("student_name")?,
             title: row.try_get("title")?,
             subject: row.try_get("subject")?,
@@ -78,6 +82,13 @@ impl Store {
             hand: hand(&row)?,
             whispers: whispers(&row)?,
         }))
+    }
+
+    /// Whether what a student has waiting may not be put to the model any more.
+    async fn is_silent(&self, student: Uuid) -> Result<bool, StoreError> {
+        let sql = include_str!("../../sql/queries/student_silent.sql");
+        let row = self.at_the_door().read_opt(sql, &[(&student, Type::UUID)]).await?;
+        row.map_or(Ok(true), |row| Ok(row.try_get("silent")?))
     }
 
     /// The newest messages before a place, oldest first, and whether there are older ones.

@@ -380,3 +380,50 @@ async fn no_age_is_another_thing_than_nothing_said_about_it() {
         .collect();
     assert_eq!(said, [json!(16), json!(16), json!(null)]);
 }
+
+/// As above, while the server was down: it is asked when the session wakes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_over_a_restart_is_not_asked_after_the_right_to_ask_has_ended() {
+    for how in ["asked anew", "disabled", "neither"] {
+        let builder =
+            crate::support::app::TestApp::builder().settings(|s| s.drain = Duration::from_millis(100));
+        let mut school = Box::pin(School::of(builder)).await;
+        school.policy(json!({"consent_required": true})).await;
+        let ada = school.app.student("ada").await;
+        school.consent(&ada, "given", "1").await;
+        let session = ada.session().await;
+        let mut socket = ada.socket(&session).await;
+        let first = socket.ask("first").await;
+        socket.accepted(&first).await;
+        let mut call = school.app.model.call().await;
+        call.text("so far").await;
+        let second = socket.ask("second").await;
+        socket.accepted(&second).await;
+        school.app.stop().await;
+        call.hung_up().await;
+        match how {
+            "asked anew" => {
+                school.app.execute("UPDATE organisations SET consent_version = 'another'").await;
+            }
+            "disabled" => {
+                let sql = format!("UPDATE users SET disabled_at = now() WHERE id = '{}'", ada.user_id);
+                school.app.execute(&sql).await;
+            }
+            _ => {}
+        }
+        school.app.start_again().await;
+        if how == "neither" {
+            school.app.model.call().await.answer("yes").await;
+        }
+        let since = Instant::now();
+        while school.app.count("SELECT count(*) FROM messages WHERE status IN ('queued', 'streaming')").await
+            > 0
+        {
+            assert!(since.elapsed() < Duration::from_secs(10), "{how}: it still waits");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(!school.app.model.was_called(), "{how}");
+        let stopped = school.app.count("SELECT count(*) FROM messages WHERE status = 'stopped'").await;
+        assert_eq!(stopped, i64::from(how != "neither"), "{how}");
+    }
+}

@@ -128,8 +128,7 @@ async fn stop_and_take_over_together_have_one_end_in_the_order_in_which_they_cam
     lesson.tia.command("stop").await;
     lesson.tia.command("take_over").await;
     call.hung_up().await;
-    control(&mut lesson.ada, "tutor").await;
-    assert_eq!(lesson.ada.run_end().await["result"]["finish_reason"], "stopped");
+    assert_eq!(silent_after(&mut lesson.ada).await["result"]["finish_reason"], "stopped");
     lesson.tia.command("hand_back").await;
     control(&mut lesson.ada, "ai").await;
 
@@ -138,8 +137,7 @@ async fn stop_and_take_over_together_have_one_end_in_the_order_in_which_they_cam
     let stop = lesson.tia.command("stop").await;
     call.hung_up().await;
     assert_eq!(lesson.tia.refusal(&stop).await["code"], "no_active_run");
-    control(&mut lesson.ada, "tutor").await;
-    assert_eq!(lesson.ada.run_end().await["result"]["finish_reason"], "taken_over");
+    assert_eq!(silent_after(&mut lesson.ada).await["result"]["finish_reason"], "taken_over");
     assert_eq!(lesson.contents().await, ["Why?", "It is ", "Why?", "It was "]);
 }
 
@@ -452,21 +450,24 @@ async fn not_one_word_comes_after_taking_over() {
     }
 }
 
-/// Reads until the tutor holds the session and the run is over: between them no word comes.
-async fn silent_after(socket: &mut Socket) {
-    let (mut held, mut ended) = (false, false);
-    while !(held && ended) {
+/// Reads until the tutor holds the session and the run is over: between them no word comes. Gives its end.
+async fn silent_after(socket: &mut Socket) -> Value {
+    let (mut held, mut end) = (false, None);
+    while !(held && end.is_some()) {
         match socket.next().await {
             Frame::Control(ctl) if ctl["type"] == "state" => held |= ctl["control"] == "tutor",
             Frame::Entry { ev, .. } => {
                 let kind = ev["type"].as_str().unwrap();
                 assert!(!held || !kind.ends_with("_CONTENT"), "a word after the state: {ev}");
-                ended |= matches!(kind, "RUN_FINISHED" | "RUN_ERROR");
+                if matches!(kind, "RUN_FINISHED" | "RUN_ERROR") {
+                    end = Some(ev);
+                }
             }
             Frame::Control(_) => {}
             other => panic!("{other:?}"),
         }
     }
+    end.unwrap()
 }
 
 /// Everything that is a tutor's alone is refused to a student, also to a tutor in a session of their own; and

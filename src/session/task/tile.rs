@@ -2,24 +2,27 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, sleep};
 
 use crate::clock::{self, Timestamp};
 use crate::protocol::{ForTutors, Signals};
-use crate::session::state::{Out, State};
-use crate::session::{Board, Tile, TileState, judge};
+use crate::session::state::{Out, State, Token};
+use crate::session::{Board, History, Tile, TileState, judge, preview};
+use crate::store::Patience;
 
-use super::Task;
+use super::{Happening, Task};
 
 /// While an answer comes, a roster that is there is shown its end this often.
 const EVERY: Duration = Duration::from_millis(250);
-/// The longest preview, in characters.
-const PREVIEW: usize = 160;
 
 #[derive(Default)]
 pub(super) struct Showing {
     state: Option<(TileState, Timestamp)>,
     signals: Signals,
+    history: History,
+    /// When something else will be to be told although nothing happens, as far as that is awaited.
+    due: Option<Timestamp>,
     /// There are new words.
     words: bool,
     next: Option<Instant>,
@@ -36,7 +39,8 @@ impl Task<'_> {
     /// After whatever happened.
     pub(super) fn show(&mut self) {
         let words = std::mem::take(&mut self.showing.words);
-        if !std::mem::take(&mut self.state.changed) && !(words && self.is_due()) {
+        let changed = std::mem::take(&mut self.state.changed);
+        if !(changed || (words && self.is_due())) {
             return;
         }
         let now = clock::now();
@@ -45,9 +49,40 @@ impl Task<'_> {
             self.effects.tutors(None, &ForTutors::Signals(&signals));
         }
         self.showing.signals.clone_from(&signals);
+        let rows = self.showing.history.note(self.state.session, &signals, now);
+        if !rows.is_empty() {
+            self.effects.keep(Token::Note, rows, Patience::Refuse);
+        }
+        self.await_due(now);
         let tile = tile(&self.state, &mut self.showing, signals, now);
         self.showing.next = Some(Instant::now() + EVERY);
         self.inner.board.show(tile);
+    }
+
+    /// Time alone changes signals, too. It keeps nothing in memory.
+    fn await_due(&mut self, now: Timestamp) {
+        let Some(due) = self.state.facts.due(now) else { return };
+        if self.showing.due.is_some_and(|awaited| awaited <= due) {
+            return;
+        }
+        self.showing.due = Some(due);
+        let after = Duration::try_from(due.duration_since(now)).unwrap_or_default();
+        self.effects.pending.push(sleep(after).map(|()| Happening::Due).boxed());
+    }
+
+    pub(super) fn is_due_now(&mut self) {
+        self.showing.due = None;
+        self.state.changed = true;
+    }
+
+    /// The session is about to leave memory: no signal of it is shown any more. `true`: rows are on their way.
+    pub(super) fn close_signals(&mut self) -> bool {
+        let rows = self.showing.history.close(clock::now());
+        let closing = !rows.is_empty();
+        if closing {
+            self.effects.keep(Token::Note, rows, Patience::Refuse);
+        }
+        closing
     }
 
     fn is_due(&self) -> bool {
@@ -92,30 +127,5 @@ fn what_it_does(state: &State) -> TileState {
         Some(run) if run.answer.is_some() => TileState::Thinking,
         _ if state.is_present() => TileState::Waiting,
         _ => TileState::Idle,
-    }
-}
-
-/// The end of a message, on one line.
-fn preview(text: &str) -> String {
-    // Four bytes a character at most, and white space that is folded.
-    let from = text.len().saturating_sub(PREVIEW * 8);
-    let from = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let line =
-        text[from..].split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let line = line.collect::<Vec<_>>().join(" ");
-    let skip = line.chars().count().saturating_sub(PREVIEW);
-    line.chars().skip(skip).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_preview_is_the_end_on_one_line() {
-        assert_eq!(preview("One\n\ntwo\u{7} three "), "One two three");
-        assert_eq!(preview(&"é".repeat(1000)), "é".repeat(PREVIEW));
-        assert_eq!(preview(&format!("{}end", "x ".repeat(400))).chars().count(), PREVIEW);
-        assert_eq!(preview(""), "");
     }
 }

@@ -367,6 +367,7 @@ pub(super) fn nothing() -> Woken {
         id: SESSION,
         student_id: STUDENT,
         student_name: "Ada".into(),
+        silent: false,
         title: None,
         subject: None,
         hand_raised: false,

@@ -21,9 +21,9 @@ impl Lesson {
     }
 
     pub(crate) async fn of(builder: Builder) -> Lesson {
-        let school = School::of(builder).await;
-        let mut ada = school.ada.socket(&school.session).await;
-        let mut tia = school.tia.socket(&school.session).await;
+        let school = Box::pin(School::of(builder)).await;
+        let mut ada = Box::pin(school.ada.socket(&school.session)).await;
+        let mut tia = Box::pin(school.tia.socket(&school.session)).await;
         // Each is told that she has come; and nothing is left to be told.
         ada.control("state").await;
         tia.round_trip().await;
