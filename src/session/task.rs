@@ -304,7 +304,8 @@ impl<'a> Task<'a> {
 
     fn detach(&mut self, conn: ConnId, why: Leaving) {
         let Some(who) = self.state.depart(&mut self.effects, conn) else { return };
-        if why == Leaving::RightsEnded {
+        // A forgotten tab whose token has run out takes nothing from who is here with another.
+        if why == Leaving::RightsEnded && !self.state.watches(who.id) {
             self.state.shut_out(&mut self.effects, who.id);
         }
         self.note(who.id, ActKind::Left);

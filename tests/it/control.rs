@@ -144,12 +144,14 @@ async fn stop_and_take_over_together_have_one_end_in_the_order_in_which_they_cam
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tutor_who_is_removed_from_the_class_holds_nothing_any_more() {
     let mut lesson = Lesson::start().await;
+    let mut second = lesson.school.tia.socket(&lesson.school.session).await;
     lesson.tia.command("take_over").await;
     control(&mut lesson.ada, "tutor").await;
     let since = Instant::now();
     let path = format!("/classes/{}/members/{}", lesson.school.class, lesson.school.tia.user_id);
     lesson.school.root.delete(&path).await.ok(204);
     assert_eq!(lesson.tia.closed().await, 4403);
+    assert_eq!(second.closed().await, 4403);
     assert_eq!(control(&mut lesson.ada, "ai").await["tutor"], Value::Null);
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
     lesson.until_count("SELECT count(*) FROM sessions WHERE control = 'ai' AND control_epoch = 2", 1).await;
