@@ -244,8 +244,12 @@ impl School {
             "note" => ("note", Owner),
             other => panic!("no mark for {other}"),
         };
-        let mark = self.marks.iter().find(|mark| mark.what == what && mark.of == of).expect(what);
-        text.contains(&mark.text)
+        text.contains(self.mark_of(what, of))
+    }
+
+    /// What only some may read, of one of those whose it is.
+    pub(super) fn mark_of(&self, what: &str, of: Actor) -> &str {
+        &self.marks.iter().find(|mark| mark.what == what && mark.of == of).expect("a mark").text
     }
 
     /// Forgets people and notes that were made for one cell.
