@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::Method;
@@ -30,6 +31,8 @@ enum Kind {
     Name,
     /// What is said in a session: for its student, their tutors and admins.
     Words,
+    /// The same, said when the tutor was in the class no more: for admins alone.
+    Parted,
     /// What joins a class: for its tutors and admins.
     Code,
     /// What staff write of a student: for the school's staff, never for a student.
@@ -52,6 +55,8 @@ struct Person {
     role: &'static str,
     school: usize,
     heard: Arc<Mutex<String>>,
+    /// What their roster told.
+    wall: Arc<Mutex<String>>,
 }
 
 type Marks = Arc<Mutex<Vec<Mark>>>;
@@ -61,8 +66,8 @@ struct School {
     marks: Marks,
 }
 
-/// Two schools of four: two students, their tutor, an admin.
-const CAST: [(&str, usize); 8] = [
+/// Two schools of four: two students, their tutor, an admin. And a tutor who teaches nobody.
+const CAST: [(&str, usize); 9] = [
     ("student", 0),
     ("student", 0),
     ("tutor", 0),
@@ -71,18 +76,30 @@ const CAST: [(&str, usize); 8] = [
     ("student", 1),
     ("tutor", 1),
     ("admin", 1),
+    ("tutor", 0),
 ];
+const TUTOR: usize = 2;
+const ADMIN: usize = 3;
+const COLLEAGUE: usize = 8;
+/// Longer than a roster waits between two writes.
+const PACE: Duration = Duration::from_millis(350);
 
 fn may_read(reader: usize, mark: &Mark) -> bool {
     let ((role, school), (whose, its_school)) = (CAST[reader], CAST[mark.of]);
-    let staff = matches!(role, "tutor" | "admin") && school == its_school;
+    let staff = is_staff(reader) && school == its_school;
     match mark.kind {
         _ if reader == mark.of => true,
         Kind::Secret => false,
         Kind::Code | Kind::Staff | Kind::Whisper(_) => staff,
         Kind::Words => staff && (role == "admin" || whose == "student"),
+        Kind::Parted => staff && role == "admin",
         Kind::Name => staff || (school == its_school && whose != "student"),
     }
+}
+
+/// Of those who have students.
+fn is_staff(at: usize) -> bool {
+    CAST[at].0 != "student" && at != COLLEAGUE
 }
 
 impl School {
@@ -116,13 +133,23 @@ impl School {
         self.socket_at(who, &format!("{session}/socket")).await
     }
 
-    async fn socket_at(&self, who: usize, path: &str) -> Option<Socket> {
+    async fn bare_socket(&self, who: usize, path: &str) -> Option<Socket> {
         let ticket = self.post(who, "/socket-tickets", json!({})).await;
         let ticket = self.mark(who, Kind::Secret, ticket["ticket"].as_str().unwrap());
         let offered = format!("fynq.v1, ticket.{ticket}");
-        let path = format!("/api/v1/sessions/{path}");
         let headers = [("sec-websocket-protocol", offered.as_str())];
-        let mut socket = Socket::open_bare(self.people[who].client.addr, &path, &headers).await.ok()?;
+        Socket::open_bare(self.people[who].client.addr, &format!("/api/v1{path}"), &headers).await.ok()
+    }
+
+    async fn roster(&self, who: usize) -> Option<Socket> {
+        let mut socket = self.bare_socket(who, "/observe/socket").await?;
+        socket.listen(&self.people[who].wall);
+        socket.control("roster").await;
+        Some(socket)
+    }
+
+    async fn socket_at(&self, who: usize, path: &str) -> Option<Socket> {
+        let mut socket = self.bare_socket(who, &format!("/sessions/{path}")).await?;
         socket.listen(&self.people[who].heard);
         socket.greet(Transcript::default()).await;
         Some(socket)
@@ -154,7 +181,13 @@ async fn cast(process: &Process, sql: &tokio_postgres::Client) -> School {
         sql.batch_execute(&settle).await.unwrap();
         school.mark(at, Kind::Secret, &client.token);
         school.mark(at, Kind::Secret, &client.refresh_token);
-        school.people.push(Person { client, role, school: its_school, heard: Arc::default() });
+        school.people.push(Person {
+            client,
+            role,
+            school: its_school,
+            heard: Arc::default(),
+            wall: Arc::default(),
+        });
     }
     school
 }
@@ -166,7 +199,7 @@ async fn classes(school: &School) {
         let code = class["join_code"].as_str().expect("a join code").to_owned();
         school.mark(tutor, Kind::Code, &code);
         school.mark(tutor, Kind::Code, &code.replace('-', ""));
-        for student in school.students().filter(|at| CAST[*at].1 == CAST[tutor].1) {
+        for student in school.students().filter(|at| tutor != COLLEAGUE && CAST[*at].1 == CAST[tutor].1) {
             school.post(student, "/classes/join", json!({"code": code})).await;
         }
     }
@@ -368,6 +401,49 @@ async fn staff_room(school: &School, sql: &tokio_postgres::Client, me: usize, al
     }
 }
 
+/// Reads on, whatever the rosters tell, until the work is done.
+async fn beside<T>(rosters: &mut [(usize, Socket)], work: impl Future<Output = T>) -> T {
+    let reading = rosters.iter_mut().map(|(who, socket)| async move {
+        loop {
+            // Nothing may come for as long as it likes.
+            if let Ok(end @ (Frame::Close { .. } | Frame::Gone)) =
+                tokio::time::timeout(Duration::from_secs(5), socket.next()).await
+            {
+                panic!("the roster of {who} ended: {end:?}");
+            }
+        }
+    });
+    tokio::select! {
+        done = work => done,
+        _ = join_all(reading) => unreachable!(),
+    }
+}
+
+/// The tutor is taken out of the class: their roster loses its sessions, and what is said now is not theirs.
+async fn parting(school: &School, rosters: &mut [(usize, Socket)], sessions: &[(usize, String)]) {
+    let classes = school.get(TUTOR, "/classes").await;
+    let class = classes["items"][0]["id"].as_str().expect("a class");
+    let member = format!("/classes/{class}/members/{}", school.people[TUTOR].client.user_id);
+    school.call(ADMIN, Method::DELETE, &member, None).await;
+    let theirs = || sessions.iter().filter(|(of, _)| CAST[*of].1 == CAST[TUTOR].1);
+    let [tutor, admin] = [TUTOR, ADMIN].map(|who| rosters.iter().position(|(of, _)| *of == who).unwrap());
+    let mut left: Vec<&str> = theirs().map(|(_, session)| session.as_str()).collect();
+    while !left.is_empty() {
+        let gone =
+            rosters[tutor].1.until("a session is gone", |frame| frame.body()["gone"].is_string()).await;
+        left.retain(|session| gone.body()["gone"] != *session);
+    }
+    for (me, session) in theirs() {
+        let words = school.new_mark(*me, Kind::Parted);
+        school.post(*me, "/chat/message", json!({"session_id": session, "text": words})).await;
+        let told = |frame: &Frame| frame.body()["session"]["preview"].to_string().contains(&words);
+        rosters[admin].1.until("the admin's roster tells it", told).await;
+    }
+    // Whatever was to be told is told after one more turn.
+    tokio::time::sleep(PACE).await;
+    rosters[tutor].1.round_trip().await;
+}
+
 /// Those who may read others do, and those who may not try.
 async fn looking_around(school: &School, me: usize, sessions: &[String], all: &[(usize, String)]) {
     for session in sessions {
@@ -472,7 +548,7 @@ async fn nobodys_words_and_secrets_reach_anybody_else_or_a_log() {
     }));
     let sessions: Vec<(usize, String)> = sessions.await;
     let ids: Vec<String> = sessions.iter().map(|(_, id)| id.clone()).collect();
-    let staff = (0..CAST.len()).filter(|at| CAST[*at].0 != "student");
+    let staff = (0..CAST.len()).filter(|at| is_staff(*at));
     join_all(staff.map(|me| staff_room(&school, &sql, me, &sessions))).await;
     // All at once: lessons, those who watch them from beginning to end, and those who only try.
     let mut watching = Vec::new();
@@ -486,7 +562,13 @@ async fn nobodys_words_and_secrets_reach_anybody_else_or_a_log() {
         }
     }
     assert_eq!(watching.len(), 8, "each tutor and each admin watches two");
-    futures_util::join!(
+    let mut rosters = Vec::new();
+    for me in 0..CAST.len() {
+        rosters.extend(school.roster(me).await.map(|socket| (me, socket)));
+    }
+    let who: Vec<usize> = rosters.iter().map(|(who, _)| *who).collect();
+    assert_eq!(who, [2, 3, 6, 7, COLLEAGUE], "no student has a roster");
+    let lessons = futures_util::future::join4(
         join_all(sessions.iter().map(|(me, session)| lesson(&school, *me, session))),
         join_all((0..CAST.len()).map(|me| mistakes(&school, me))),
         join_all((0..CAST.len()).map(|me| looking_around(&school, me, &ids, &sessions))),
@@ -495,13 +577,19 @@ async fn nobodys_words_and_secrets_reach_anybody_else_or_a_log() {
             socket.event("RUN_ERROR").await;
         })),
     );
+    beside(&mut rosters, lessons).await;
     let tutor = |of: usize| (0..CAST.len()).find(|at| CAST[*at] == ("tutor", CAST[of].1)).unwrap();
-    join_all(sessions.iter().map(|(me, session)| guided(&school, *me, tutor(*me), session))).await;
-    join_all((0..CAST.len()).map(|me| looking_around(&school, me, &ids, &sessions))).await;
+    beside(&mut rosters, async {
+        join_all(sessions.iter().map(|(me, session)| guided(&school, *me, tutor(*me), session))).await;
+        join_all((0..CAST.len()).map(|me| looking_around(&school, me, &ids, &sessions))).await;
+    })
+    .await;
+    parting(&school, &mut rosters, &sessions).await;
+    looking_around(&school, TUTOR, &ids, &sessions).await;
     let started = command_lines(process.id());
-    drop(watching);
+    drop((watching, rosters));
     process.terminate();
-    process.ended(std::time::Duration::from_secs(30)).await;
+    process.ended(Duration::from_secs(30)).await;
     judge(&school, &process.output(), &started, &calls.lock().unwrap());
 }
 
@@ -510,13 +598,25 @@ fn judge(school: &School, log: &str, started: &str, calls: &[String]) {
     assert!(marks.len() > 150, "{} marks", marks.len());
     let mut found = Vec::new();
     for (at, person) in school.people.iter().enumerate() {
-        let heard = person.heard.lock().unwrap();
+        let (heard, wall) = (person.heard.lock().unwrap(), person.wall.lock().unwrap());
         assert!(heard.len() > 10_000, "{} of school {} heard little", person.role, person.school);
-        let foreign = marks.iter().filter(|mark| !may_read(at, mark) && heard.contains(&mark.text));
-        found.extend(foreign.map(|mark| format!("{} {at} read {mark:?}", person.role)));
+        for (told, by) in [(&heard, "read"), (&wall, "saw on the roster")] {
+            let foreign = marks.iter().filter(|mark| !may_read(at, mark) && told.contains(&mark.text));
+            found.extend(foreign.map(|mark| format!("{} {at} {by} {mark:?}", person.role)));
+        }
+        // The roster did tell of each of their students, and of nobody else.
+        for of in school.students() {
+            let mut shown = [Kind::Name, Kind::Words].into_iter();
+            let is_shown = shown.all(|kind| {
+                marks.iter().any(|mark| mark.of == of && mark.kind == kind && wall.contains(&mark.text))
+            });
+            let wanted = is_staff(at) && CAST[of].1 == CAST[at].1;
+            assert_eq!(is_shown, wanted, "{} {at} and student {of}: {wall}", person.role);
+        }
     }
     // The words did arrive where they should: the marks can be found at all.
-    let said = |mark: &&Mark| matches!(mark.kind, Kind::Words | Kind::Staff | Kind::Whisper(_));
+    let said =
+        |mark: &&Mark| matches!(mark.kind, Kind::Words | Kind::Parted | Kind::Staff | Kind::Whisper(_));
     for mark in marks.iter().filter(said) {
         let all = school.people.iter().any(|person| person.heard.lock().unwrap().contains(&mark.text));
         assert!(all || calls.iter().any(|call| call.contains(&mark.text)), "{mark:?} went nowhere");
@@ -537,7 +637,7 @@ fn judge(school: &School, log: &str, started: &str, calls: &[String]) {
     for call in calls {
         let in_it: Vec<&Mark> = marks.iter().filter(|mark| call.contains(&mark.text)).collect();
         let student = |mark: &Mark| match mark.kind {
-            Kind::Words => Some(mark.of),
+            Kind::Words | Kind::Parted => Some(mark.of),
             Kind::Whisper(student) => Some(student),
             _ => None,
         };

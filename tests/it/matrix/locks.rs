@@ -50,6 +50,10 @@ async fn read_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
         told("marks", store.marks_of(who, 100).await.unwrap()),
         told("notes", store.notes_of(who, owner, None, 100).await.unwrap().items),
         told("note", store.note(who, uuid(&school.note)).await.unwrap()),
+        told("roster", {
+            let rows = store.roster_rest(who, here, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+            rows.into_iter().map(|row| (row.session, row.student, row.title, row.preview)).collect::<Vec<_>>()
+        }),
         told("digest", store.digest_of(who, class, today).await.unwrap()),
         told("session", store.get_session(who, session).await.unwrap()),
         told("seen session", store.seen_session(who, session).await.unwrap().map(|seen| seen.session)),

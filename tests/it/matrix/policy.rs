@@ -17,6 +17,9 @@ pub(super) enum Channel {
     Socket,
     Ticket,
     Command(String),
+    Roster,
+    RosterTicket,
+    RosterCommand(String),
 }
 
 /// What an actor gets.
@@ -33,7 +36,7 @@ pub(super) struct Outcome {
 pub(super) struct Row {
     pub(super) line: usize,
     pub(super) object: String,
-    verb: String,
+    pub(super) verb: String,
     pub(super) channel: Channel,
     /// A twin of the actor asks.
     pub(super) twin: bool,
@@ -80,11 +83,11 @@ impl Row {
 
     pub(super) fn is_served(&self, operations: &[String]) -> bool {
         match self.channel {
-            Channel::Socket | Channel::Ticket | Channel::Command(_) => true,
             Channel::Rest(_) | Channel::Sse => {
                 operations.iter().any(|operation| self.asks(operation))
                     || BESIDE_THE_DOCUMENT.iter().any(|known| self.asks(known))
             }
+            _ => true,
         }
     }
 }
@@ -117,6 +120,9 @@ fn row(line: usize, text: &str) -> Row {
         "WS" => Channel::Socket,
         "TICKET" => Channel::Ticket,
         "CMD" => Channel::Command(request.next().unwrap_or_default().to_owned()),
+        "ROSTER" => Channel::Roster,
+        "ROSTER-TICKET" => Channel::RosterTicket,
+        "ROSTER-CMD" => Channel::RosterCommand(request.next().unwrap_or_default().to_owned()),
         other => Channel::Rest(other.parse().unwrap()),
     };
     let mut columns = outcomes.split_whitespace();
@@ -156,8 +162,20 @@ pub(super) fn operations(document: &Value) -> Vec<String> {
     found
 }
 
-/// Every command of an AsyncAPI document.
-pub(super) fn commands(document: &Value) -> Vec<String> {
-    let messages = document["components"]["messages"].as_object().unwrap();
-    messages.keys().filter_map(|name| name.strip_prefix("command_")).map(str::to_owned).collect()
+/// What an AsyncAPI document's sockets are opened by and are told, each as the channel that a row must have.
+pub(super) fn sockets(document: &Value) -> Vec<Channel> {
+    let mut found = Vec::new();
+    for (name, channel) in document["channels"].as_object().unwrap() {
+        let (doors, command): ([Channel; 2], fn(String) -> Channel) = match name.as_str() {
+            "session" => ([Channel::Socket, Channel::Ticket], Channel::Command),
+            "roster" => ([Channel::Roster, Channel::RosterTicket], Channel::RosterCommand),
+            other => panic!("the socket {other} is documented and has no rows in tests/it/matrix/policy.txt"),
+        };
+        found.extend(doors);
+        let messages = channel["messages"].as_object().unwrap().keys();
+        found.extend(
+            messages.filter_map(|name| name.strip_prefix("command_")).map(str::to_owned).map(command),
+        );
+    }
+    found
 }

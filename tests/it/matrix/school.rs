@@ -244,8 +244,12 @@ impl School {
             "note" => ("note", Owner),
             other => panic!("no mark for {other}"),
         };
-        let mark = self.marks.iter().find(|mark| mark.what == what && mark.of == of).expect(what);
-        text.contains(&mark.text)
+        text.contains(self.mark_of(what, of))
+    }
+
+    /// What only some may read, of one of those whose it is.
+    pub(super) fn mark_of(&self, what: &str, of: Actor) -> &str {
+        &self.marks.iter().find(|mark| mark.what == what && mark.of == of).expect("a mark").text
     }
 
     /// Forgets people and notes that were made for one cell.
@@ -255,6 +259,19 @@ impl School {
             self.note
         );
         self.sql.batch_execute(&sql).await.unwrap();
+    }
+
+    /// Waits until nothing is being written any more.
+    pub(super) async fn settled(&self) {
+        let mut before = self.fingerprint().await;
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let now = self.fingerprint().await;
+            if now == before {
+                return;
+            }
+            before = now;
+        }
     }
 
     /// All that a refused request must leave as it was. That somebody came to watch or left, what the server

@@ -147,7 +147,7 @@ async fn say(
     (word, frame.body().to_string())
 }
 
-async fn refused(
+pub(super) async fn refused(
     school: &School,
     row: &Row,
     actor: Actor,
@@ -174,10 +174,14 @@ async fn refused(
     Ok(())
 }
 
-/// `address`: a session, perhaps with a query.
-async fn open(who: &Client, address: &str, by_ticket: bool) -> Result<Socket, Refusal> {
+/// `address`: a session, perhaps with a query, or the path of another socket.
+pub(super) async fn open(who: &Client, address: &str, by_ticket: bool) -> Result<Socket, Refusal> {
     let (session, query) = address.split_once('?').unwrap_or((address, ""));
-    let path = format!("/api/v1/sessions/{session}/socket?{query}");
+    let path = if address.starts_with('/') {
+        format!("/api/v1{address}")
+    } else {
+        format!("/api/v1/sessions/{session}/socket?{query}")
+    };
     let bearer = who.bearer();
     if by_ticket {
         let reply = who.post("/socket-tickets", json!({})).await;
