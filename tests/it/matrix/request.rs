@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::policy::{Channel, Outcome, Row};
 use super::school::{Actor, Fresh, HERE, School};
+use super::socket::settled;
 use crate::support::client::Client;
 use crate::support::socket::new_id;
 
@@ -34,6 +35,11 @@ pub(super) async fn cell(school: &School, row: &Row, actor: Actor, wanted: &Outc
         && before != school.fingerprint().await
     {
         return Err("refused, and something changed".into());
+    }
+    // What is done there is in the database a moment after it is answered.
+    let claimed = filled.address.strip_prefix("/sessions/").and_then(|path| path.strip_suffix("/claim"));
+    if let (Some(session), false) = (claimed, refused) {
+        settled(school, session, "claim", false).await;
     }
     check(school, row, actor, wanted, &filled, &answer.body)?;
     if wanted.same

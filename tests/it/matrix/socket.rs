@@ -207,7 +207,7 @@ fn shows(kind: &str, state: &Value) -> bool {
 }
 
 /// Some of what a command does reaches the database a moment after it is seen.
-async fn settled(school: &School, session: &str, kind: &str, by_owner: bool) {
+pub(super) async fn settled(school: &School, session: &str, kind: &str, by_owner: bool) {
     let act = match kind {
         "whisper" => "whispered",
         "withdraw" => "withdrew",
