@@ -276,16 +276,17 @@ impl Inner {
             async { if asked.is_empty() { Ok(Vec::new()) } else { self.store.sign_ins(&asked).await } };
         let observed =
             async { if watched.is_empty() { Ok(Vec::new()) } else { self.store.observed(&watched).await } };
-        let looks = async {
-            // Before the others: they know why somebody is missing here.
-            let scopes = match rosters.is_empty() {
-                true => Ok(Vec::new()),
-                false => self.store.roster_scopes(&rosters).await,
-            };
-            let (sign_ins, observed) = tokio::join!(sign_ins, observed);
-            (sign_ins, observed, scopes)
+        // Before the others: they know why somebody is missing here. It has a time of its own, so that a slow
+        // look at rosters keeps nobody else's rights from ending.
+        let scopes = match rosters.is_empty() {
+            true => None,
+            false => {
+                let looked = tokio::time::timeout(standing::EVERY, self.store.roster_scopes(&rosters)).await;
+                looked.inspect_err(|_| tracing::debug!("checking what rosters show took too long")).ok()
+            }
         };
-        let Ok((sign_ins, observed, scopes)) = tokio::time::timeout(standing::EVERY, looks).await else {
+        let looks = async { tokio::join!(sign_ins, observed) };
+        let Ok((sign_ins, observed)) = tokio::time::timeout(standing::EVERY, looks).await else {
             return tracing::debug!("checking the sign-ins of open sockets took too long");
         };
         match sign_ins {
@@ -297,8 +298,9 @@ impl Inner {
             Err(error) => tracing::debug!(%error, "what is watched could not be checked"),
         }
         match scopes {
-            Ok(found) => self.rosters.apply(&rosters, found),
-            Err(error) => tracing::debug!(%error, "what rosters show could not be checked"),
+            Some(Ok(found)) => self.rosters.apply(&rosters, found),
+            Some(Err(error)) => tracing::debug!(%error, "what rosters show could not be checked"),
+            None => {}
         }
     }
 

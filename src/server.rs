@@ -56,6 +56,7 @@ impl Server {
         if unobserved > 0 {
             tracing::info!(unobserved, "closed the observations that a crash had left open");
         }
+        store.close_signals().await?;
         store.writer().limit(&settings.quotas);
         let (practice, practicing) = practice_model(&mut settings).await?.unzip();
         let model = Model::new(&settings.model)?;

@@ -83,6 +83,8 @@ CREATE TABLE public.signal_events (
     ended_at   timestamptz
 );
 CREATE INDEX signal_events_session ON public.signal_events (session_id, id);
+-- A signal that a session remembers when it wakes is the one that was there before.
+CREATE UNIQUE INDEX signal_events_once ON public.signal_events (session_id, kind, started_at);
 
 -- What each tutor thinks of a kind of signal on a session.
 CREATE TABLE public.signal_marks (

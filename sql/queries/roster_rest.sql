@@ -27,5 +27,6 @@ WHERE s.org_id = $2 AND s.student_id <> $1
           WHERE t.user_id = $1 AND t.member_as = 'tutor'
       )
   )
-ORDER BY s.updated_at DESC, s.id DESC
+-- A hand that is up, and who is held, must not fall off a long list.
+ORDER BY (s.hand_raised OR s.control = 'tutor') DESC, s.updated_at DESC, s.id DESC
 LIMIT 500

@@ -176,7 +176,7 @@ impl State {
         if let Some(question) = &waiting.question {
             self.waiting += 1;
             let row = self.row(question, self.waiting, Status::Queued, waiting.edits);
-            let row = NewMessage { charged: true, ..row };
+            let row = NewMessage { charged: self.held.by.is_none(), ..row };
             let ops = vec![Op::Insert(row), self.touch(out, question)];
             waiting.written = Written::OnItsWay;
             out.commit(Token::Queued(question.id), ops, Patience::Refuse);

@@ -3,7 +3,7 @@
 use crate::audit::{Asking, Event};
 use crate::id::Uuid;
 use crate::identity::Role;
-use crate::protocol::{ActKind, ErrorCode, HandUp, Person};
+use crate::protocol::{ActKind, ErrorCode, HandUp, Person, SignalKind};
 use crate::store::{NewAct, Op, Patience, TutorRow};
 
 use super::Refused;
@@ -82,6 +82,10 @@ impl State {
             self.facts.hand(None);
             let op = Op::RaiseHand { session_id: self.session, raised: false };
             out.commit(Token::Note, vec![op], Patience::Insist);
+        }
+        // Somebody is there now: what called for them has been heard. (Safety stands until it is marked.)
+        for kind in [SignalKind::Struggling, SignalKind::Idle, SignalKind::OffTask] {
+            self.facts.dealt_with(kind);
         }
         self.announce(out);
         match self.run.as_deref_mut() {

@@ -209,7 +209,10 @@ impl Run {
             out.event(self.id, &Event::ReasoningMessageStart { message_id, role: "reasoning" });
             message_id
         });
-        out.event(self.id, &Event::ReasoningMessageContent { message_id, delta: text });
+        // A model that was guided may think aloud of it: that it thinks is shown, and not what.
+        if self.guided.is_empty() {
+            out.event(self.id, &Event::ReasoningMessageContent { message_id, delta: text });
+        }
     }
 
     fn end_reasoning(&mut self, out: &mut impl Out) {

@@ -93,8 +93,9 @@ impl State {
             self.ord += 1;
             ops.push(match waited {
                 true => Op::Begin { session_id, id: question.id, ord: self.ord },
+                // What is said to a human tutor costs nothing.
                 false => Op::Insert(NewMessage {
-                    charged: true,
+                    charged: self.held.by.is_none(),
                     ..self.row(question, self.ord, Status::Complete, edits)
                 }),
             });

@@ -126,6 +126,12 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
+    /// At start: the end of the signals that a process which is gone left open. Returns how many.
+    pub async fn close_signals(&self) -> Result<u64, StoreError> {
+        let sql = include_str!("../../sql/queries/signals_close_interrupted.sql");
+        self.as_task().execute(sql, &[(&clock::now(), Type::TIMESTAMPTZ)]).await
+    }
+
     /// A session's whispers, the newest first; none for its own student.
     pub async fn whispers_of(
         &self,

@@ -4,16 +4,14 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { answers, ask, emu, finished, numbered, openBrowser, openPage, Server, signIn, signUp, tutor as admin, until } from "./stage.mjs";
 
-let server, browser, able, ada, kay, lee;
+let server, browser, ada, kay, lee;
 /** Their sockets' text as the student's browser got it, so that nothing of a whisper can hide in it. */
 let received;
 
 before(async () => {
   server = await Server.start();
   browser = await openBrowser();
-  const { paths } = await (await fetch(`${server.url}/api/v1/openapi.json`)).json();
-  able = "/api/v1/sessions/{id}/claim" in paths;
-  if (able) await makeTutors();
+  await makeTutors();
 });
 after(async () => {
   await browser?.close();
@@ -45,7 +43,6 @@ async function makeTutors() {
 }
 
 beforeEach(async () => {
-  if (!able) return;
   ada = await openPage(browser, server.url);
   received = "";
   ada.page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => (received += payload)));
@@ -69,9 +66,8 @@ async function write(who, mode, text) {
   await desk(who).locator("textarea").press("Enter");
 }
 const lines = (who) => who.page.locator(".tutor-line");
-const needsTutors = (name, run) => test(name, async (context) => (able ? run(context) : context.skip("the server has no tutors' commands yet")));
 
-needsTutors("two tutors watch an answer as it streams, and the student sees both", async () => {
+test("two tutors watch an answer as it streams, and the student sees both", async () => {
   await ada.page.locator("#presence").getByText(/Ms Kay and Mr Lee|Mr Lee and Ms Kay/).waitFor();
   await ask(ada.page, `Go on ${emu({ say: numbered(80), chunks: 80, delay_us: 20000 })}`);
   for (const who of [kay, lee]) await who.page.locator(".from-assistant").getByText("word3").waitFor();
@@ -81,7 +77,7 @@ needsTutors("two tutors watch an answer as it streams, and the student sees both
   await until(async () => !/Lee/.test(await ada.page.locator("#presence").innerText()), "one has gone");
 });
 
-needsTutors("a whisper is seen by both tutors, is used, and not a byte of it reaches the student", async () => {
+test("a whisper is seen by both tutors, is used, and not a byte of it reaches the student", async () => {
   const secret = "zebrafinch lantern";
   await write(kay, "whisper", secret);
   await lee.page.locator(".guidance-list", { hasText: secret }).getByText("Ms Kay").waitFor();
@@ -96,7 +92,7 @@ needsTutors("a whisper is seen by both tutors, is used, and not a byte of it rea
   assert.ok(!received.includes("zebrafinch") && !(await ada.page.content()).includes("zebrafinch"));
 });
 
-needsTutors("a hand goes up, one tutor comes, the other is told, and the student sees who", async () => {
+test("a hand goes up, one tutor comes, the other is told, and the student sees who", async () => {
   await ada.page.getByRole("button", { name: "Ask a human" }).click();
   await Promise.all([kay, lee].map((who) => who.page.getByRole("button", { name: "I’m coming" }).waitFor()));
   await kay.page.getByRole("button", { name: "I’m coming" }).click();
@@ -106,7 +102,7 @@ needsTutors("a hand goes up, one tutor comes, the other is told, and the student
   await ada.page.getByRole("button", { name: "Ask a human" }).waitFor();
 });
 
-needsTutors("a tutor takes over in mid-answer, both write, the other cannot, and the AI goes on after the hand-back", async () => {
+test("a tutor takes over in mid-answer, both write, the other cannot, and the AI goes on after the hand-back", async () => {
   await ask(ada.page, `Go on ${emu({ say: numbered(400), chunks: 400, delay_us: 20000 })}`);
   await answers(ada.page).last().getByText("word5").waitFor();
   await kay.page.locator(".watched-acts").getByRole("button", { name: "Take over" }).click();
@@ -131,7 +127,7 @@ needsTutors("a tutor takes over in mid-answer, both write, the other cannot, and
   assert.ok(!received.includes("for a picture"));
 });
 
-needsTutors("an answer is corrected for everybody, and stays so after a reload", async () => {
+test("an answer is corrected for everybody, and stays so after a reload", async () => {
   await kay.page.locator(".from-assistant").first().getByRole("button", { name: "Correct", exact: true }).click();
   await kay.page.getByLabel("What the answer should say").fill("A half is one of two **equal** parts.");
   await kay.page.getByRole("button", { name: "Replace the answer" }).click();
@@ -146,7 +142,7 @@ needsTutors("an answer is corrected for everybody, and stays so after a reload",
   assert.match(await ada.page.evaluate(() => document.activeElement.className), /from-tutor/);
 });
 
-needsTutors("what happened is played again, for tutors alone", async () => {
+test("what happened is played again, for tutors alone", async () => {
   await write(kay, "say", "I saw that.");
   await ada.page.locator(".from-tutor").waitFor();
   await kay.page.getByRole("link", { name: "Replay" }).click();

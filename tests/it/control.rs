@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use fynq::config::Quota;
 use rand::Rng as _;
 use serde_json::{Value, json};
 
@@ -532,4 +533,24 @@ async fn who_does_not_hold_types_unseen() {
     assert_eq!(first.await.control(), Some("state"));
     lesson.tia.send(json!({"type": "typing"})).await;
     assert_eq!(lesson.ada.control("typing").await["who"], person(&lesson.school.tia));
+}
+
+/// Who has used up what they may ask of the model can still talk to the human who took over.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_to_a_tutor_costs_nothing() {
+    let quota = Quota { messages_day: Some(1), ..Quota::default() };
+    let mut lesson =
+        Lesson::of(TestApp::builder().settings(|settings| settings.quotas.student = quota)).await;
+    lesson.turn("Why?", "Because.").await;
+    let id = lesson.ada.ask("And now?").await;
+    assert_eq!(lesson.ada.refusal(&id).await["code"], "quota_exceeded");
+    lesson.tia.command("take_over").await;
+    control(&mut lesson.ada, "tutor").await;
+    let id = lesson.ada.ask("Are you there?").await;
+    lesson.ada.accepted(&id).await;
+    assert_eq!(lesson.ada.run_end().await["result"]["finish_reason"], "tutor");
+    lesson.tia.command("hand_back").await;
+    control(&mut lesson.ada, "ai").await;
+    let id = lesson.ada.ask("And now?").await;
+    assert_eq!(lesson.ada.refusal(&id).await["code"], "quota_exceeded");
 }

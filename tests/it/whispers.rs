@@ -183,3 +183,26 @@ async fn whoever_comes_to_watch_is_told_what_waits_and_a_student_is_not() {
     let heard = heard.lock().unwrap();
     assert!(heard.contains("Hello") && !heard.contains("Kestrel") && !heard.contains("signals"), "{heard}");
 }
+
+/// A model that thinks aloud repeats what it was told.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_guided_model_thinks_aloud_is_not_said() {
+    let mut lesson = Lesson::start().await;
+    let heard = Arc::new(Mutex::new(String::new()));
+    lesson.ada.listen(&heard);
+    for guided in [true, false] {
+        if guided {
+            whisper(&mut lesson.tia, SECRET).await;
+        }
+        lesson.ada.ask("What is 1/2 + 1/3?").await;
+        let mut call = lesson.call().await;
+        let thought =
+            json!({"content": {"parts": [{"text": SECRET, "thought": true}], "role": "model"}, "index": 0});
+        call.raw(format!("data: {}\r\n\r\n", json!({"candidates": [thought]}))).await;
+        // That it thinks is told in both cases.
+        lesson.ada.event("REASONING_START").await;
+        call.answer("What do both divide?").await;
+        lesson.ada.run_end().await;
+        assert_eq!(heard.lock().unwrap().contains(SECRET), !guided);
+    }
+}

@@ -2,7 +2,7 @@
 
 use fynq::id;
 use fynq::protocol::{ActKind, SignalKind, WhisperKind, WhisperState};
-use fynq::store::{MarkChange, MessagesFrom, Op, Patience, StoreError, TutorRow};
+use fynq::store::{MarkChange, MessagesFrom, NewSignal, Op, Patience, StoreError, TutorRow};
 
 use super::add_student;
 use super::staff::{Staff, ago};
@@ -218,6 +218,20 @@ async fn a_replay_has_every_message_its_pace_and_the_acts() {
     let shown: Vec<_> = signals.iter().map(|shown| (shown.kind, shown.ended_at)).collect();
     assert_eq!(shown, [(SignalKind::Struggling, None), (SignalKind::Idle, Some(at))]);
     assert_eq!((signals[0].level, signals[0].score), (2, 70));
+}
+
+/// A signal that outlived the process is closed by the next, and is the same one when its session wakes.
+#[tokio::test]
+async fn a_signal_is_one_also_over_a_restart() {
+    let s = Staff::new().await;
+    let first = s.signal(SignalKind::Safety);
+    s.keep(&[TutorRow::SignalBegan(first.clone())]).await;
+    assert_eq!(s.f.store.close_signals().await.unwrap(), 1);
+    let again = NewSignal { id: id::new(), ..first };
+    s.keep(&[TutorRow::SignalBegan(again)]).await;
+    let signals = s.f.store.signals_of(s.teach, s.session, 10).await.unwrap();
+    assert_eq!(signals.len(), 1);
+    assert!(signals[0].ended_at.is_some());
 }
 
 #[tokio::test]
