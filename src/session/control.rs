@@ -83,7 +83,7 @@ impl State {
             let op = Op::RaiseHand { session_id: self.session, raised: false };
             out.commit(Token::Note, vec![op], Patience::Insist);
         }
-        // Somebody is there now: what called for them has been heard. (Safety stands until it is marked.)
+        // Somebody is there now: what called for them has been heard. (Safety stands for its day.)
         for kind in [SignalKind::Struggling, SignalKind::Idle, SignalKind::OffTask] {
             self.facts.dealt_with(kind);
         }
