@@ -14,6 +14,9 @@ use super::state::{Accepted, Out, ReplyTo, State, Token, accept, refuse};
 /// Messages of tutors that may be on their way to PostgreSQL; one more is refused with `queue_full`.
 const MOST: usize = 16;
 
+/// Messages of tutors in one run, of which a snapshot shows all; one more is refused with `queue_full`.
+const MOST_IN_A_RUN: usize = 64;
+
 /// One that is on its way to PostgreSQL.
 pub(super) struct Saying {
     pub(super) message: Message,
@@ -69,7 +72,8 @@ impl State {
         if self.holding {
             return Err(Refused::plain(ErrorCode::Draining));
         }
-        if self.saying.len() >= MOST {
+        let in_this_run = self.run.as_ref().map_or(0, |run| run.asides.len());
+        if self.saying.len() >= MOST || in_this_run + self.saying.len() >= MOST_IN_A_RUN {
             return Err(Refused::plain(ErrorCode::QueueFull));
         }
         let Some(struck) = words.corrects else { return Ok(()) };

@@ -554,3 +554,18 @@ async fn what_is_said_to_a_tutor_costs_nothing() {
     let id = lesson.ada.ask("And now?").await;
     assert_eq!(lesson.ada.refusal(&id).await["code"], "quota_exceeded");
 }
+
+/// A snapshot shows all that is said in a run, so that is not without end.
+#[tokio::test(flavor = "multi_thread")]
+async fn tutors_say_so_much_in_one_run_and_no_more() {
+    let mut lesson = Lesson::start().await;
+    let call = lesson.speaking("It is ").await;
+    for n in 0..64 {
+        say(&mut lesson.tia, &format!("{n}")).await;
+    }
+    let id = order(&mut lesson.tia, "say", json!({"text": "one more"})).await;
+    assert_eq!(lesson.tia.refusal(&id).await["code"], "queue_full");
+    call.answer("so").await;
+    lesson.ada.run_end().await;
+    say(&mut lesson.tia, "In a run of its own").await;
+}

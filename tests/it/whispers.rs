@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::support::app::TestApp;
 use crate::support::lesson::{Lesson, control, order, say, whisper};
 use crate::support::socket::new_id;
 
@@ -205,4 +206,25 @@ async fn what_a_guided_model_thinks_aloud_is_not_said() {
         lesson.ada.run_end().await;
         assert_eq!(heard.lock().unwrap().contains(SECRET), !guided);
     }
+}
+
+/// The answer of a commit is lost: it is refused, and what was refused does not guide later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whisper_that_was_refused_never_comes_to_pass() {
+    let mut lesson = Lesson::of(TestApp::builder().database_proxy()).await;
+    let lock = lesson.school.app.database.client().await;
+    lock.batch_execute("BEGIN; LOCK TABLE whispers IN SHARE MODE").await.unwrap();
+    let refused = order(&mut lesson.tia, "whisper", json!({"text": SECRET})).await;
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                 AND wait_event_type = 'Lock' AND query LIKE '%whispers%'";
+    lesson.until_count(waits, 1).await;
+    lesson.school.app.database_proxy.as_ref().unwrap().mute();
+    lock.batch_execute("ROLLBACK").await.unwrap();
+    lesson.until_count("SELECT count(*) FROM whispers WHERE state = 'waiting'", 1).await;
+    let database = lesson.school.app.database_proxy.take().unwrap();
+    database.cut();
+    assert_eq!(lesson.tia.refusal(&refused).await["code"], "storage_unavailable");
+    database.heal();
+    lesson.until_count("SELECT count(*) FROM whispers WHERE state = 'waiting'", 0).await;
+    lesson.until_count("SELECT count(*) FROM whispers WHERE state = 'withdrawn'", 1).await;
 }

@@ -3,6 +3,9 @@
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
+use crate::clock;
+use crate::id::Uuid;
+use crate::protocol::WhisperState;
 use crate::session::state::Token;
 use crate::store::{Patience, Store, StoreError, TutorRow, WriteError};
 
@@ -17,23 +20,38 @@ impl Effects<'_> {
         let before = self.last_kept.replace(over);
         self.expect(async move {
             // Nothing is ever sent: it ends with the one before.
-            let before = async {
+            let mut before = Box::pin(async {
                 if let Some(before) = before {
                     drop(before.await)
                 }
-            };
+            });
             let kept = match patience {
                 Patience::Insist => {
                     before.await;
-                    insist(&store, session, &rows).await
+                    let kept = insist(&store, session, &rows).await;
+                    drop(mine);
+                    kept
                 }
-                // Of those before one may be insisted on for long.
-                Patience::Refuse => match timeout(RETRY, before).await {
-                    Ok(()) => store.keep_tutoring(&rows).await,
-                    Err(_) => Err(StoreError::Unavailable),
-                },
+                // Of those before one may be insisted on for long. Who gives up keeps their place all the
+                // same, or the next would overtake them.
+                Patience::Refuse if timeout(RETRY, &mut before).await.is_err() => {
+                    tokio::spawn(async move {
+                        before.await;
+                        drop(mine);
+                    });
+                    Err(StoreError::Unavailable)
+                }
+                Patience::Refuse => {
+                    let kept = store.keep_tutoring(&rows).await;
+                    if matches!(kept, Err(StoreError::Unavailable)) {
+                        tokio::spawn(async move {
+                            take_back(&store, session, &rows).await;
+                            drop(mine);
+                        });
+                    }
+                    kept
+                }
             };
-            drop(mine);
             let kept = kept.map_err(|error| match error {
                 StoreError::Unavailable => WriteError::Unavailable { retry_after: RETRY },
                 _ => WriteError::Refused,
@@ -43,7 +61,27 @@ impl Effects<'_> {
     }
 }
 
-async fn insist(store: &Store, session: crate::id::Uuid, rows: &[TutorRow]) -> Result<(), StoreError> {
+/// What was refused must not come to pass: a commit whose answer was lost may have gone through.
+async fn take_back(store: &Store, session: Uuid, rows: &[TutorRow]) {
+    let at = clock::now();
+    let ended = rows.iter().filter_map(|row| match row {
+        TutorRow::Whisper(whisper) => Some(TutorRow::WhisperEnded {
+            session,
+            id: whisper.id,
+            state: WhisperState::Withdrawn,
+            run: None,
+            at,
+        }),
+        _ => None,
+    });
+    let ended: Vec<TutorRow> = ended.collect();
+    if !ended.is_empty() {
+        // Said in the log, if it cannot be.
+        let _ = insist(store, session, &ended).await;
+    }
+}
+
+async fn insist(store: &Store, session: Uuid, rows: &[TutorRow]) -> Result<(), StoreError> {
     loop {
         match store.keep_tutoring(rows).await {
             Err(StoreError::Unavailable) => sleep(RETRY).await,

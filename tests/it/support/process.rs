@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 
 use super::app::Scratch;
 use super::client::Client;
@@ -19,6 +20,8 @@ pub(crate) struct Process {
     pub(crate) addr: SocketAddr,
     settings: Vec<(String, String)>,
     output: Arc<Mutex<String>>,
+    /// They read what it prints, until it prints no more.
+    readers: JoinSet<()>,
 }
 
 impl Process {
@@ -34,14 +37,14 @@ impl Process {
         let addr = free_port();
         let own: Vec<_> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let output = Arc::default();
-        Process { child: launch(addr, &own, &output), addr, settings: own, output }
+        let (output, mut readers) = (Arc::default(), JoinSet::new());
+        Process { child: launch(addr, &own, &output, &mut readers), addr, settings: own, output, readers }
     }
 
     /// Starts it again, same address and settings, after it has ended.
     pub(crate) async fn restart(&mut self) {
         assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
-        self.child = launch(self.addr, &self.settings, &self.output);
+        self.child = launch(self.addr, &self.settings, &self.output, &mut self.readers);
         self.wait_ready().await;
     }
 
@@ -93,9 +96,14 @@ impl Process {
         rustix::process::kill_process(id, signal).unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and until its last words are read.
     pub(crate) async fn ended(&mut self, within: Duration) -> ExitStatus {
-        let ended = tokio::time::timeout(within, self.child.wait()).await;
+        let ended = tokio::time::timeout(within, async {
+            let status = self.child.wait().await;
+            while self.readers.join_next().await.is_some() {}
+            status
+        });
+        let ended = ended.await;
         ended.unwrap_or_else(|_| panic!("fynq does not end:\n{}", self.output())).unwrap()
     }
 }
@@ -137,7 +145,12 @@ impl Stage {
     }
 }
 
-fn launch(addr: SocketAddr, settings: &[(String, String)], output: &Arc<Mutex<String>>) -> Child {
+fn launch(
+    addr: SocketAddr,
+    settings: &[(String, String)],
+    output: &Arc<Mutex<String>>,
+    readers: &mut JoinSet<()>,
+) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fynq"));
     command.env_clear().env("FYNQ_LISTEN", addr.to_string()).current_dir(std::env::temp_dir());
     for name in ["PATH", "HOME", "FYNQ_PG_BIN"] {
@@ -148,22 +161,19 @@ fn launch(addr: SocketAddr, settings: &[(String, String)], output: &Arc<Mutex<St
     command.envs(settings.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().unwrap();
-    keep(child.stdout.take().unwrap(), output);
-    keep(child.stderr.take().unwrap(), output);
+    readers.spawn(keep(child.stdout.take().unwrap(), Arc::clone(output)));
+    readers.spawn(keep(child.stderr.take().unwrap(), Arc::clone(output)));
     child
 }
 
 /// Keeps what the child prints, for the message of a test that fails.
-fn keep(from: impl AsyncRead + Send + Unpin + 'static, output: &Arc<Mutex<String>>) {
-    let output = Arc::clone(output);
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(from).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            let mut output = output.lock().unwrap();
-            output.push_str(&line);
-            output.push('\n');
-        }
-    });
+async fn keep(from: impl AsyncRead + Unpin, output: Arc<Mutex<String>>) {
+    let mut lines = BufReader::new(from).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let mut output = output.lock().unwrap();
+        output.push_str(&line);
+        output.push('\n');
+    }
 }
 
 /// A port that was free a moment ago; the child and its successor after a crash share it.

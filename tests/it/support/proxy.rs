@@ -18,6 +18,8 @@ enum Mode {
     Forward,
     /// Connections stay open, nothing passes: a peer whose network is gone.
     Silent,
+    /// What is asked arrives, and its answers do not come back.
+    Mute,
     /// Open connections are cut, new ones are closed at once.
     Refuse,
 }
@@ -59,6 +61,10 @@ impl Proxy {
         self.mode.send_replace(Mode::Silent);
     }
 
+    pub(crate) fn mute(&self) {
+        self.mode.send_replace(Mode::Mute);
+    }
+
     pub(crate) fn heal(&self) {
         self.mode.send_replace(Mode::Forward);
     }
@@ -92,8 +98,8 @@ where
     let (from_inner, to_inner) = tokio::io::split(inner);
     let (from_outer, to_outer) = tokio::io::split(outer);
     tokio::select! {
-        () = one_way(from_inner, to_outer, modes.clone()) => {}
-        () = one_way(from_outer, to_inner, modes) => {}
+        () = one_way(from_inner, to_outer, modes.clone(), &[Mode::Silent]) => {}
+        () = one_way(from_outer, to_inner, modes, &[Mode::Silent, Mode::Mute]) => {}
         _ = cut.changed() => {}
     }
 }
@@ -102,15 +108,16 @@ async fn one_way(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut modes: watch::Receiver<Mode>,
+    held_back: &[Mode],
 ) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
-        if modes.wait_for(|mode| *mode != Mode::Silent).await.is_err() {
+        if modes.wait_for(|mode| !held_back.contains(mode)).await.is_err() {
             return;
         }
         let Ok(count @ 1..) = from.read(&mut buffer).await else { return };
         // Silence that began while this read waited holds for what it read as well.
-        if modes.wait_for(|mode| *mode != Mode::Silent).await.is_err() {
+        if modes.wait_for(|mode| !held_back.contains(mode)).await.is_err() {
             return;
         }
         if to.write_all(&buffer[..count]).await.is_err() {
