@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::support::app::{Scene, TestApp};
 use crate::support::client::{Client, PROTOCOL};
 use crate::support::frame::Frame;
+use crate::support::keys::{SigningKey, part};
 use crate::support::socket::{Refusal, Socket, new_id};
 
 fn path(session: &str) -> String {
@@ -162,11 +163,19 @@ async fn a_disabled_account_ends_open_sockets_within_five_seconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_token_is_401_at_the_door() {
-    let builder = TestApp::builder().settings(|s| s.accounts.token_ttl = Duration::from_secs(1));
+    let secret = "a secret that is only a test's own";
+    let builder = TestApp::builder().settings(|s| s.accounts.token_secret = Some(secret.to_owned().into()));
     let app = builder.start().await;
     let ada = app.student("ada").await;
     let session = ada.session().await;
-    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let key = SigningKey::hs256(secret.as_bytes());
+    let that_ends_in = |seconds: i64| {
+        let mut claims = part(&ada.token, 1);
+        claims["exp"] = json!(fynq::clock::now().as_second() + seconds);
+        ada.with_token(key.sign_texts(&part(&ada.token, 0).to_string(), &claims.to_string()))
+    };
+    assert!(that_ends_in(600).try_socket(&session).await.is_ok());
+    let ada = that_ends_in(-1);
     assert_eq!(ada.try_socket(&session).await.expect_err("expired").status, 401);
 }
 

@@ -5,7 +5,7 @@ import { applyFrame, emptySession } from "../../static/js/chat/log.js";
 import { addHistory, applyGuidance, waitingOf } from "../../static/js/observe/guidance.js";
 import { commandOf, draftOf, holder, lookOf, modeOfKey, modes, tellsTyping } from "../../static/js/observe/modes.js";
 import { refusalWords } from "../../static/js/observe/refusals.js";
-import { remember, settle, toFrame, toSayAgain } from "../../static/js/observe/sent.js";
+import { outlived, remember, settle, toFrame, toSayAgain } from "../../static/js/observe/sent.js";
 import { random } from "./random.mjs";
 
 const kay = { id: "k", name: "Ms Kay" };
@@ -62,6 +62,22 @@ test("after a cut a command is answered by the state one comes back to, or said 
   const again = toSayAgain(all).map((entry) => entry.type);
   assert.deepEqual(again, types.filter((type) => type !== "stop" && type !== "lower_hand"), "what was meant for one moment is not said in another");
   assert.deepEqual(toFrame({ type: "take_over", id: "x", then: "Hello" }), { type: "take_over", id: "x" }, "the words wait for the take-over");
+});
+
+test("nobody takes over or comes long after they meant to", () => {
+  const sent = types.map((type) => ({ type, id: type, at: 1000 }));
+  const names = (list) => list.map(({ type }) => type);
+  assert.deepEqual(outlived(sent, 11_000).late, []);
+  const { late, left } = outlived(sent, 11_001);
+  assert.deepEqual(names(late).sort(), ["claim", "take_over"]);
+  assert.deepEqual(names(left), types.filter((type) => type !== "claim" && type !== "take_over"));
+  assert.deepEqual(toFrame(sent[0]), { type: types[0], id: types[0] });
+});
+
+test("a summary is not taken for told because the AI speaks again", () => {
+  const ready = ctl("ready", { state: wire({ control: "ai" }) });
+  assert.equal(settle([{ type: "hand_back", id: "x" }], ready, "k").done.length, 1);
+  assert.equal(settle([{ type: "hand_back", id: "x", summary: "Fractions" }], ready, "k").done.length, 0);
 });
 
 test("what was sent does not collect without end", () => {

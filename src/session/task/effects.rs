@@ -155,10 +155,10 @@ impl Out for Effects<'_> {
 }
 
 /// Counts among the active runs for as long as it lives.
-struct Busy(watch::Sender<usize>);
+pub(super) struct Busy(watch::Sender<usize>);
 
 impl Busy {
-    fn new(running: &watch::Sender<usize>) -> Busy {
+    pub(super) fn new(running: &watch::Sender<usize>) -> Busy {
         running.send_modify(|count| *count += 1);
         Busy(running.clone())
     }

@@ -9,7 +9,7 @@ use crate::protocol::WhisperState;
 use crate::session::state::Token;
 use crate::store::{Patience, Store, StoreError, TutorRow, WriteError};
 
-use super::effects::Effects;
+use super::effects::{Busy, Effects};
 use super::{Happening, RETRY};
 
 impl Effects<'_> {
@@ -18,6 +18,8 @@ impl Effects<'_> {
         let (store, session) = (self.inner.store.clone(), self.session);
         let (mine, over) = oneshot::channel::<()>();
         let before = self.last_kept.replace(over);
+        // The drain waits for it as for a run.
+        let busy = Busy::new(&self.inner.running);
         self.expect(async move {
             // Nothing is ever sent: it ends with the one before.
             let mut before = Box::pin(async {
@@ -29,7 +31,7 @@ impl Effects<'_> {
                 Patience::Insist => {
                     before.await;
                     let kept = insist(&store, session, &rows).await;
-                    drop(mine);
+                    drop((mine, busy));
                     kept
                 }
                 // Of those before one may be insisted on for long. Who gives up keeps their place all the
@@ -37,7 +39,7 @@ impl Effects<'_> {
                 Patience::Refuse if timeout(RETRY, &mut before).await.is_err() => {
                     tokio::spawn(async move {
                         before.await;
-                        drop(mine);
+                        drop((mine, busy));
                     });
                     Err(StoreError::Unavailable)
                 }
@@ -46,7 +48,7 @@ impl Effects<'_> {
                     if matches!(kept, Err(StoreError::Unavailable)) {
                         tokio::spawn(async move {
                             take_back(&store, session, &rows).await;
-                            drop(mine);
+                            drop((mine, busy));
                         });
                     }
                     kept

@@ -19,6 +19,7 @@ const forTutors = {
   rate_limited: "That was a bit fast. Try again in a moment.",
   draining: "We are updating fynq. Try again in a moment.",
   storage_unavailable: "Nothing can be saved right now, so nothing was done. Try again in a moment.",
+  too_late: "The connection was gone for a while, so this was not done.",
   offline: "There is no connection right now, so nothing was done.",
 };
 

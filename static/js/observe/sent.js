@@ -11,7 +11,7 @@
  * @property {string} [message]
  * @property {string} [whisper]
  */
-/** `then`: what to say once this has worked. @typedef {Command & {then?: string}} Sent */
+/** `then`: what to say once this has worked; `at`: when it was sent. @typedef {Command & {then?: string, at?: number}} Sent */
 
 /** More than a person can have open at once; the oldest is forgotten, and its refusal then told without its text. */
 const most = 32;
@@ -20,12 +20,21 @@ const most = 32;
 export const remember = (sent, entry) => [...sent, entry].slice(-most);
 
 /** As it goes over the line. @param {Sent} entry @returns {Command} */
-export function toFrame({ then, ...command }) {
+export function toFrame({ then, at, ...command }) {
   return command;
 }
 
 /** What is said again after a cut: the server takes each id once. What was meant for that moment only is not. @param {Sent[]} sent */
 export const toSayAgain = (sent) => sent.filter(({ type }) => type !== "stop" && type !== "lower_hand");
+
+/** Whoever takes over or comes is there now: after this long they may not be. */
+const ofUse = 10_000;
+
+/** What is too old to be said again, and what is left. @param {Sent[]} sent @param {number} now */
+export function outlived(sent, now) {
+  const isLate = (/** @type {Sent} */ { type, at = now }) => (type === "take_over" || type === "claim") && now - at > ofUse;
+  return { late: sent.filter(isLate), left: sent.filter((entry) => !isLate(entry)) };
+}
 
 /**
  * @param {Sent[]} sent
@@ -53,7 +62,8 @@ function isAnswered(entry, ctl, me) {
     case "state":
       return asWished(entry.type, ctl, me);
     case "ready":
-      return asWished(entry.type, ctl.state ?? {}, me);
+      // That the AI speaks does not say that it was told the summary.
+      return !entry.summary && asWished(entry.type, ctl.state ?? {}, me);
     default:
       return false;
   }

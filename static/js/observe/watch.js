@@ -7,7 +7,7 @@ import { account } from "../net/identity.js";
 import { whispersOf } from "../net/tutoring.js";
 import { uuid7 } from "../net/uuid.js";
 import { addHistory, applyGuidance } from "./guidance.js";
-import { remember, settle, toFrame, toSayAgain } from "./sent.js";
+import { outlived, remember, settle, toFrame, toSayAgain } from "./sent.js";
 
 /** @typedef {import("./sent.js").Sent} Sent */
 /** @typedef {{kind: string, level: number, since: string, why: string}} Signal */
@@ -61,7 +61,7 @@ export class Watch {
       this.listener.refused({ entry, code: "offline" });
       return "";
     }
-    this.#sent = remember(this.#sent, entry);
+    this.#sent = remember(this.#sent, { ...entry, at: Date.now() });
     return entry.id;
   }
 
@@ -98,7 +98,7 @@ export class Watch {
         this.updating = false;
         this.#lookBack();
         // The line counts as open once this frame has been read, and only then takes commands again.
-        queueMicrotask(() => toSayAgain(this.#sent).forEach((entry) => this.socket.send(toFrame(entry))));
+        queueMicrotask(() => this.#sayAgain());
         return;
       case "draining":
         this.updating = true;
@@ -113,6 +113,13 @@ export class Watch {
       case "auth_expiring":
         return renewOn(this.socket);
     }
+  }
+
+  #sayAgain() {
+    const { late, left } = outlived(this.#sent, Date.now());
+    this.#sent = left;
+    toSayAgain(left).forEach((entry) => this.socket.send(toFrame(entry)));
+    for (const entry of late) this.listener.refused({ entry, code: "too_late" });
   }
 
   /** @param {Sent} entry */
