@@ -103,7 +103,9 @@ fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
         true => tokio::runtime::Builder::new_current_thread(),
         false => tokio::runtime::Builder::new_multi_thread(),
     };
-    let runtime = match builder.enable_all().build() {
+    // The network is looked at after so many steps at the latest: what comes in must not wait behind a long
+    // row of what goes out.
+    let runtime = match builder.enable_all().event_interval(16).build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the runtime did not start: {error}"), 1),
     };

@@ -99,9 +99,9 @@ pub(crate) struct Log {
     end: AtomicU64,
     /// Nothing will ever follow: the session has left memory.
     closed: AtomicBool,
-    /// Wake the cursors after `end` or `closed` has changed: the student's first, who so waits for none of
-    /// the copies of those who watch.
+    /// Wakes the student's cursors after `end` or `closed` has changed.
     wake: Notify,
+    /// Wakes the one who has watched longest without news, who wakes the next (`Cursor::turn`).
     wake_watchers: Notify,
     max_bytes: usize,
 }
@@ -168,16 +168,13 @@ impl Log {
         let end = ring.first + ring.items.len() as u64;
         drop(ring);
         self.end.store(end, Ordering::Release);
-        self.wake_all();
+        self.wake.notify_waiters();
+        self.wake_watchers.notify_one();
     }
 
     /// The session leaves memory: readers see the end once they have read what is there.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        self.wake_all();
-    }
-
-    fn wake_all(&self) {
         self.wake.notify_waiters();
         self.wake_watchers.notify_waiters();
     }
@@ -279,10 +276,12 @@ impl Cursor {
     /// Resolves when there is something to take; `false` when the session has ended and all is
     /// read. Cancel-safe.
     pub(crate) async fn ready(&mut self) -> bool {
+        if self.watches {
+            return self.turn().await;
+        }
         loop {
             // Made before looking: what is appended after the look wakes it.
-            let wake = if self.watches { &self.log.wake_watchers } else { &self.log.wake };
-            let woken = wake.notified();
+            let woken = self.log.wake.notified();
             let closed = self.log.closed.load(Ordering::Acquire);
             if self.has_more() {
                 return true;
@@ -291,6 +290,28 @@ impl Cursor {
                 return false;
             }
             woken.await;
+        }
+    }
+
+    /// Those who watch are woken one by one, each by the one before. A hundred copies so never stand in a
+    /// row before what else there is to do, the student's next words above all.
+    async fn turn(&mut self) -> bool {
+        let mut may_wake = false;
+        loop {
+            // In line before looking. All who stand further ahead know no more than this one, so the wake
+            // has passed everybody when it comes to one who has nothing to take.
+            let mut woken = std::pin::pin!(self.log.wake_watchers.notified());
+            may_wake |= woken.as_mut().enable();
+            let closed = self.log.closed.load(Ordering::Acquire);
+            if self.has_more() || closed {
+                if may_wake {
+                    self.log.wake_watchers.notify_one();
+                }
+                return self.has_more();
+            }
+            // Dropped when it was woken already, it wakes the next.
+            woken.await;
+            may_wake = true;
         }
     }
 
@@ -393,6 +414,36 @@ mod tests {
         assert!(cursor.ready().await);
         assert_eq!(all(&mut cursor).unwrap().len(), 1);
         assert!(!cursor.ready().await);
+    }
+
+    /// Whoever watches is woken by another who watches: none may be left out when some go on with something
+    /// else in between, or go for good.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn all_who_watch_come_to_the_end_whatever_becomes_of_the_others() {
+        const ENTRIES: usize = 300;
+        let log = Log::new(1 << 20);
+        let mut watchers = tokio::task::JoinSet::new();
+        for conn in 0..60 {
+            let mut cursor = log.at_end(conn).watching(true);
+            watchers.spawn(async move {
+                let mut seen = 0;
+                while seen < if conn % 6 == 5 { ENTRIES / 2 } else { ENTRIES } {
+                    tokio::select! {
+                        biased;
+                        () = tokio::task::yield_now(), if conn % 3 == 1 => {}
+                        _ = cursor.ready() => seen += all(&mut cursor).unwrap().len(),
+                    }
+                }
+            });
+        }
+        for n in 0..ENTRIES {
+            delta(&log, "word");
+            if n % 7 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let there = async { while watchers.join_next().await.is_some() {} };
+        tokio::time::timeout(std::time::Duration::from_secs(20), there).await.expect("all came to the end");
     }
 
     fn secret(log: &Log, only: Option<ConnId>) {
