@@ -39,7 +39,8 @@ use crate::clock::Timestamp;
 use crate::config;
 use crate::id::Uuid;
 use crate::protocol::{
-    AuthorKind, ErrorCode, FinishReason, HandUp, Message, MessageRole, Person, Status, Usage, Whispered,
+    Author, AuthorKind, ErrorCode, FinishReason, HandUp, Message, MessageRole, Person, Status, Usage,
+    Whispered,
 };
 
 pub use audit::{Audit, Audited};
@@ -291,6 +292,22 @@ pub struct WokenMessage {
 #[derive(Clone, Debug)]
 pub struct Past {
     /// The place from which on everything is superseded.
+/// By whom a message was sent, and with which kind of command: what is sent again must agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub by: Option<Uuid>,
+    pub kind: AuthorKind,
+    /// It is an edit or a correction.
+    pub replaces: bool,
+}
+
+impl From<&Message> for Sent {
+    fn from(message: &Message) -> Sent {
+        let Author { id: by, kind, .. } = message.author;
+        Sent { by, kind, replaces: message.edits.or(message.corrects).is_some() }
+    }
+}
+
     pub from: i64,
     /// What is superseded, oldest first.
     pub gone: Vec<Uuid>,

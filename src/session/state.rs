@@ -333,6 +333,7 @@ impl State {
 
     pub(super) fn touch(&mut self, out: &impl Out, question: &Message) -> Op {
         let title = (!std::mem::replace(&mut self.titled, true)).then(|| title(&question.content));
+            edits: None,
         if title.is_some() {
             self.title.clone_from(&title);
             self.facts.named(self.title.as_deref(), self.subject.as_deref());

@@ -10,7 +10,7 @@ use crate::protocol::{Author, AuthorKind, ErrorCode, FinishReason, Message, Mess
 use super::roster::hand;
 use super::sessions::{Page, count, one_more, page};
 use super::tutoring::{held, whispers};
-use super::{Past, Store, StoreError, WAITING, Woken, WokenMessage};
+use super::{Past, Sent, Store, StoreError, WAITING, Woken, WokenMessage};
 
 /// What the assistant is called in a list of messages.
 pub(crate) const ASSISTANT: &str = "fynq";
@@ -173,11 +173,18 @@ impl Store {
         Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
     }
 
-    /// Whether the session holds this message, superseded or not.
-    pub async fn message_exists(&self, session: Uuid, message: Uuid) -> Result<bool, StoreError> {
-        let sql = include_str!("../../sql/queries/message_exists.sql");
+    /// How a message of the session, superseded or not, was sent. `None`: it holds none with this id.
+    pub async fn message_sent(&self, session: Uuid, message: Uuid) -> Result<Option<Sent>, StoreError> {
+        let sql = include_str!("../../sql/queries/message_sent.sql");
         let row = self.as_task().read_opt(sql, &[(&session, Type::UUID), (&message, Type::UUID)]).await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+        let sent = |row: Row| {
+            Ok(Sent {
+                by: row.try_get("author_id")?,
+                kind: word(&row, "author_kind", AuthorKind::parse)?,
+                replaces: row.try_get("replaces")?,
+            })
+        };
+        row.map(sent).transpose()
     }
 
     /// At start: closes the runs that a crash left open (`streaming` becomes `interrupted`, text
@@ -314,6 +321,7 @@ pub(super) fn woken(row: &Row) -> Result<WokenMessage, StoreError> {
             model: row.try_get("model")?,
             files: row.try_get("files")?,
             corrects: edits.filter(|_| kind == AuthorKind::Tutor),
+            edits: edits.filter(|_| kind == AuthorKind::Student),
             corrected_by: row.try_get("corrected_by")?,
             created_at: row.try_get("created_at")?,
         },

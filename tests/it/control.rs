@@ -338,6 +338,61 @@ async fn a_message_has_an_id_of_its_own_and_is_said_once() {
     assert_eq!(lesson.school.app.count("SELECT count(*) FROM messages").await, 3);
 }
 
+/// What has left memory is known as well as what is there: an id is answered to who sent it alone, and only to
+/// the same kind of command.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_id_belongs_to_who_sent_it_and_to_its_command() {
+    let mut lesson = Lesson::start().await;
+    let (question, answer) = lesson.turn("one", "1").await;
+    let said = say(&mut lesson.tia, "Hello").await;
+    lesson.ada.run_end().await;
+    let corrected = order(&mut lesson.tia, "correct", json!({"message": answer, "text": "One"})).await;
+    lesson.tia.accepted(&corrected).await;
+    lesson.ada.run_end().await;
+    lesson.school.app.stop().await;
+    let later = format!(
+        "INSERT INTO messages (session_id, id, ord, run_id, role, author_kind, content, status, created_at) \
+         SELECT '{}', gen_random_uuid(), 100 + n, gen_random_uuid(), 'assistant', 'assistant', 'said ' || n, \
+                'complete', now() \
+         FROM generate_series(1, 420) n",
+        lesson.school.session
+    );
+    lesson.school.app.execute(&later).await;
+    lesson.school.app.start_again().await;
+    let (addr, session) = (lesson.school.app.addr, lesson.school.session.clone());
+    let [ada, tia, root] = [&lesson.school.ada, &lesson.school.tia, &lesson.school.root];
+    let mut sockets = Vec::new();
+    for who in [ada, tia, root] {
+        sockets.push(who.at(addr).socket(&session).await);
+    }
+    let [ada, tia, root] = [0, 1, 2];
+    let send = |id: &str| json!({"type": "send", "id": id, "text": "one"});
+    let edit = |id: &str| json!({"type": "edit", "id": id, "message": question, "text": "one"});
+    let say = |id: &str| json!({"type": "say", "id": id, "text": "Hello"});
+    let correct = |id: &str| json!({"type": "correct", "id": id, "message": answer, "text": "One"});
+    for (who, command) in [
+        (ada, send(&answer)),
+        (ada, send(&said)),
+        (ada, edit(&question)),
+        (tia, say(&question)),
+        (tia, say(&answer)),
+        (tia, say(&corrected)),
+        (tia, correct(&said)),
+        (root, say(&said)),
+        (root, correct(&corrected)),
+    ] {
+        sockets[who].send(command.clone()).await;
+        let refused = sockets[who].refusal(command["id"].as_str().unwrap()).await;
+        assert_eq!(refused["code"], "invalid_command", "{command}");
+    }
+    for (who, command) in [(ada, send(&question)), (tia, say(&said)), (tia, correct(&corrected))] {
+        sockets[who].send(command.clone()).await;
+        sockets[who].accepted(command["id"].as_str().unwrap()).await;
+    }
+    assert_eq!(lesson.school.app.count("SELECT count(*) FROM messages").await, 424);
+    assert!(!lesson.school.app.model.was_called());
+}
+
 // ── Absence ─────────────────────────────────────────────────────────────────────────────────────────
 
 fn lapsing(millis: u64) -> crate::support::app::Builder {
