@@ -261,6 +261,8 @@ pub struct Woken {
     pub student_name: String,
     /// The account was disabled, or the consent withdrawn, since what waits was accepted.
     pub silent: bool,
+    /// Of what waits, what was said while a tutor held the session, and so was not charged.
+    pub owed: Vec<Uuid>,
     pub title: Option<String>,
     pub subject: Option<String>,
     pub hand_raised: bool,

@@ -172,6 +172,7 @@ impl State {
             let row = NewMessage { charged: self.held.by.is_none(), ..row };
             let ops = vec![Op::Insert(row), self.touch(out, question)];
             waiting.written = Written::OnItsWay;
+            waiting.owed = self.held.by.is_some();
             out.commit(Token::Queued(question.id), ops, Patience::Refuse);
         }
         self.queue.push_back(waiting);
@@ -261,5 +262,5 @@ fn waiting(
     edits: Option<Uuid>,
     (written, replies): (Written, Vec<ReplyTo>),
 ) -> Waiting {
-    Waiting { run, question, edits, written, replies, hushed: false }
+    Waiting { run, question, edits, written, replies, hushed: false, owed: false }
 }

@@ -119,6 +119,8 @@ pub(super) struct Waiting {
     pub(super) replies: Vec<ReplyTo>,
     /// Ends as stopped when its turn comes.
     pub(super) hushed: bool,
+    /// It was said to a tutor, so nobody has paid for an answer of the model's.
+    pub(super) owed: bool,
 }
 
 /// `New => (OnItsWay | a run), OnItsWay => (Committed | refused)`.
@@ -218,15 +220,16 @@ impl State {
         };
         let mut seen = 0;
         let learned = woken.messages.len().saturating_sub(LEARN);
-        let hushed = woken.silent;
+        let (hushed, woken_owed) = (woken.silent, woken.owed);
         for (at, woken) in woken.messages.into_iter().enumerate() {
             let message = woken.message;
             if message.status == Status::Queued {
                 state.waiting = state.waiting.max(woken.ord);
                 let (run, edits) = (message.run_id, woken.edits);
                 let question = Some(message);
-                let written = Written::Committed;
-                state.queue.push_back(Waiting { run, question, edits, written, replies: Vec::new(), hushed });
+                let owed = question.as_ref().is_some_and(|question| woken_owed.contains(&question.id));
+                let (written, replies) = (Written::Committed, Vec::new());
+                state.queue.push_back(Waiting { run, question, edits, written, replies, hushed, owed });
             } else {
                 seen += 1;
                 state.learn(&message, at >= learned);

@@ -63,8 +63,10 @@ impl Store {
         let student: Uuid = row.try_get("student_id")?;
         let waits = messages.iter().any(|waiting| waiting.message.status == Status::Queued);
         let silent = waits && self.is_silent(student).await?;
+        let owed = if waits { self.said_to_tutors(id).await? } else { Vec::new() };
         Ok(Some(Woken {
             silent,
+            owed,
             id: row.try_get("id")?,
             student_id: student,
             student_name: row.try_get("student_name")?,
@@ -89,6 +91,13 @@ impl Store {
         let sql = include_str!("../../sql/queries/student_silent.sql");
         let row = self.at_the_door().read_opt(sql, &[(&student, Type::UUID)]).await?;
         row.map_or(Ok(true), |row| Ok(row.try_get("silent")?))
+    }
+
+    /// Of what waits in a session, what was said while a tutor held it: it was not charged.
+    async fn said_to_tutors(&self, session: Uuid) -> Result<Vec<Uuid>, StoreError> {
+        let sql = include_str!("../../sql/queries/messages_said_to_tutors.sql");
+        let rows = self.as_task().read(sql, &[(&session, Type::UUID)]).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     /// The newest messages before a place, oldest first, and whether there are older ones.

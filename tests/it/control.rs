@@ -624,3 +624,56 @@ async fn tutors_say_so_much_in_one_run_and_no_more() {
     lesson.ada.run_end().await;
     say(&mut lesson.tia, "In a run of its own").await;
 }
+/// A message that was said to a tutor and waits while they hand back goes to the model: it counts like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_model_answers_after_all_counts() {
+    let quota = Quota { messages_day: Some(2), ..Quota::default() };
+    let mut lesson =
+        Lesson::of(TestApp::builder().settings(|settings| settings.quotas.student = quota)).await;
+    lesson.turn("Why?", "Because.").await;
+    for reason in ["stop", "over"] {
+        lesson.tia.command("take_over").await;
+        control(&mut lesson.ada, "tutor").await;
+        let lock = lesson.school.app.database.client().await;
+        lock.batch_execute("BEGIN; LOCK TABLE messages IN EXCLUSIVE MODE").await.unwrap();
+        lesson.ada.ask("To you").await;
+        lesson.ada.ask("To you, too").await;
+        lesson.ada.round_trip().await;
+        lesson.tia.command("hand_back").await;
+        control(&mut lesson.ada, "ai").await;
+        lock.batch_execute("ROLLBACK").await.unwrap();
+        assert_eq!(lesson.ada.run_end().await["result"]["finish_reason"], "tutor");
+        if reason == "stop" {
+            lesson.call().await.answer("So").await;
+            assert_eq!(lesson.ada.run_end().await["result"]["finish_reason"], "stop");
+        } else {
+            assert_eq!(lesson.ada.run_end().await["code"], "quota_exceeded");
+        }
+    }
+    assert_eq!(lesson.school.app.count("SELECT max(messages) FROM quota_use").await, 2);
+    assert!(!lesson.school.app.model.was_called());
+    let stored = lesson.stored().await;
+    let last = &stored[stored.len() - 1];
+    assert_eq!((&last["status"], &last["error"]), (&json!("failed"), &json!("quota_exceeded")));
+    assert_eq!((&last["content"], &stored[stored.len() - 2]["content"]), (&json!(""), &json!("To you, too")));
+    // Also when the process died in between: what waits is told by when it was said.
+    lesson.school.app.stop().await;
+    let (session, tia) = (&lesson.school.session, &lesson.school.tia.user_id);
+    let rows = format!(
+        "INSERT INTO tutor_acts (id, session_id, actor_id, kind, at) \
+         SELECT gen_random_uuid(), '{session}', '{tia}', 'took_over', now(); \
+         INSERT INTO messages \
+             (session_id, id, ord, run_id, role, author_id, author_kind, content, status, created_at) \
+         SELECT '{session}', gen_random_uuid(), 4611686018427388000, gen_random_uuid(), 'user', '{}', 'student', \
+                'Still there?', 'queued', now() + interval '1 second'; \
+         INSERT INTO tutor_acts (id, session_id, actor_id, kind, at) \
+         SELECT gen_random_uuid(), '{session}', '{tia}', 'handed_back', now() + interval '2 seconds'",
+        lesson.school.ada.user_id
+    );
+    lesson.school.app.execute(&rows).await;
+    lesson.school.app.start_again().await;
+    let failed = "SELECT count(*) FROM messages WHERE status = 'failed' AND error = 'quota_exceeded'";
+    lesson.until_count(failed, 2).await;
+    assert!(!lesson.school.app.model.was_called());
+}
+

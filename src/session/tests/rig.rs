@@ -383,6 +383,7 @@ pub(super) fn nothing() -> Woken {
         student_id: STUDENT,
         student_name: "Ada".into(),
         silent: false,
+        owed: Vec::new(),
         title: None,
         subject: None,
         hand_raised: false,
