@@ -474,6 +474,36 @@ async fn control_is_found_again_after_a_restart_and_lapses_if_nobody_comes() {
     lesson.until_count("SELECT count(*) FROM sessions WHERE control = 'ai' AND control_epoch = 2", 1).await;
 }
 
+/// A token that was not renewed in time is no end of rights: it is like a socket that is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tutor_whose_token_ended_comes_back_with_a_fresh_one() {
+    let builder = lapsing(20_000).settings(|s| {
+        s.accounts.token_ttl = Duration::from_secs(10);
+        s.socket.expiry_grace = Duration::from_millis(100);
+    });
+    let mut lesson = Lesson::of(builder).await;
+    let tia = lesson.school.tia.login().await;
+    lesson.tia.goodbye().await;
+    lesson.tia = tia.socket(&lesson.school.session).await;
+    lesson.tia.command("take_over").await;
+    control(&mut lesson.tia, "tutor").await;
+    assert_eq!(lesson.tia.closed().await, 4401);
+    let expired =
+        "SELECT count(*) FROM audit WHERE event = 'observation_closed' AND detail->>'end' = 'expired'";
+    lesson.until_count(expired, 1).await;
+    let mut back = lesson.school.tia.login().await.socket(&lesson.school.session).await;
+    assert_eq!(back.ready["state"]["tutor"], person(&lesson.school.tia));
+    say(&mut back, "Here again").await;
+    assert_eq!(lesson.audited("control_ended").await, 0);
+    // Signed out, control ends with the socket.
+    let path = format!("/admin/users/{}/sign-out", lesson.school.tia.user_id);
+    lesson.school.root.login().await.post(&path, json!({})).await.ok(204);
+    let since = Instant::now();
+    assert_eq!(back.closed().await, 4401);
+    lesson.until_count("SELECT count(*) FROM sessions WHERE control = 'ai' AND control_epoch = 2", 1).await;
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+}
+
 // ── Races ───────────────────────────────────────────────────────────────────────────────────────────
 
 /// At random moments of an answer that comes as fast as it can: no word of the model's comes after the state
