@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -25,6 +26,9 @@ use super::task;
 const MAILBOX: usize = 32;
 
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
+/// Between two attempts to wake a session that waits for its answer.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub enum OpenError {
     #[error("no such session")]
     NotFound,
@@ -92,6 +96,16 @@ impl Registry {
 
     fn enter(&self, id: Uuid) -> Result<Handle, OpenError> {
         if self.inner.shutdown.is_draining() {
+    /// Wakes a session that nobody asks for, however long PostgreSQL is away.
+    pub async fn wake(&self, id: Uuid) {
+        let mut pause = SHORTEST_PAUSE;
+        while let Err(OpenError::Unavailable) = self.open(id).await {
+            tracing::warn!(session = %id, "a waiting session could not be woken; tried again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
             return Err(OpenError::Draining);
         }
         let removing = self.inner.removing();
