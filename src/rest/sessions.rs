@@ -189,7 +189,7 @@ pub(super) async fn delete(
     Id(session): Id,
 ) -> Result<StatusCode, Problem> {
     app.auth.own_session(&who, session).await?;
-    app.sessions.delete(who.user_id, session).await?;
+    app.sessions.delete(who.user_id, who.org_id, session).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

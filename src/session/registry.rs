@@ -24,13 +24,13 @@ use super::task;
 
 /// Requests that may wait for a session's task; when they are more, whoever asks waits.
 const MAILBOX: usize = 32;
-
-#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 /// Between two attempts to wake a session that waits for its answer.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub enum OpenError {
     #[error("no such session")]
+
+#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
     NotFound,
     #[error("the database is not available")]
     Unavailable,
@@ -94,8 +94,6 @@ impl Registry {
         Ok(handle)
     }
 
-    fn enter(&self, id: Uuid) -> Result<Handle, OpenError> {
-        if self.inner.shutdown.is_draining() {
     /// Wakes a session that nobody asks for, however long PostgreSQL is away.
     pub async fn wake(&self, id: Uuid) {
         let mut pause = SHORTEST_PAUSE;
@@ -108,6 +106,8 @@ impl Registry {
 
             return Err(OpenError::Draining);
         }
+    fn enter(&self, id: Uuid) -> Result<Handle, OpenError> {
+        if self.inner.shutdown.is_draining() {
         let removing = self.inner.removing();
         if removing.contains_key(&id) {
             // Soon it is known whether it is still there.
@@ -132,8 +132,8 @@ impl Registry {
     }
 
     /// Deletes a session with its messages: its run stops, its sockets close with 4404. When PostgreSQL
-    /// cannot take that, nothing has happened. `who`: its student.
-    pub async fn delete(&self, who: Uuid, id: Uuid) -> Result<(), StoreError> {
+    /// cannot take that, nothing has happened. `who`: its student; `org`: whose rosters show it.
+    pub async fn delete(&self, who: Uuid, org: Uuid, id: Uuid) -> Result<(), StoreError> {
         let inner = Arc::clone(&self.inner);
         // In a task of its own: whoever asked may hang up in the middle of it.
         let deletion = tokio::spawn(async move {
@@ -146,16 +146,18 @@ impl Registry {
             }
             Ok(())
         });
+            inner.board.row_changed(id, org);
         deletion.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
     /// As `delete`, of many at once and with whatever else `deletion` does; it says whether they are gone.
-    /// They hold still meanwhile.
+    /// They hold still meanwhile. `org`: whose rosters may show them; without one they are too old for that.
     pub async fn delete_with<T: Send + 'static>(
         &self,
         mut ids: Vec<Uuid>,
         deletion: impl Future<Output = Result<(T, bool), StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
+        org: Option<Uuid>,
         let inner = Arc::clone(&self.inner);
         // Each once, and always in one order: of two that hold several of the same, one would else wait for
         // the other for ever.
@@ -164,8 +166,8 @@ impl Registry {
         let all = tokio::spawn(async move {
             let _removing: Vec<Removing> = ids.iter().map(|id| Removing::new(&inner, *id)).collect();
             let mut held = Vec::new();
-            for id in ids {
-                held.extend(inner.hold(id).await);
+            for id in &ids {
+                held.extend(inner.hold(*id).await);
             }
             let (done, gone) = deletion.await?;
             for held in held.into_iter().filter(|_| gone) {
@@ -173,6 +175,9 @@ impl Registry {
             }
             Ok(done)
         });
+            if let Some(org) = org.filter(|_| gone) {
+                ids.iter().for_each(|id| inner.board.row_changed(*id, org));
+            }
         all.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
