@@ -34,6 +34,15 @@ pub(super) enum Request {
     },
     /// This student may put no questions any more.
     Hush(Uuid),
+    /// The student calls it something else.
+    Named(Names),
+}
+
+/// What of a session's names has changed: to another, or to none.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    pub title: Option<Option<String>>,
+    pub subject: Option<Option<String>>,
 }
 
 /// Why a connection goes.

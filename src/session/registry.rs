@@ -19,7 +19,7 @@ use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 
 use super::board::Board;
-use super::handle::{Handle, Hold, Request};
+use super::handle::{Handle, Hold, Names, Request};
 use super::task;
 
 /// Requests that may wait for a session's task; when they are more, whoever asks waits.
@@ -27,10 +27,10 @@ const MAILBOX: usize = 32;
 /// Between two attempts to wake a session that waits for its answer.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-pub enum OpenError {
-    #[error("no such session")]
 
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
+pub enum OpenError {
+    #[error("no such session")]
     NotFound,
     #[error("the database is not available")]
     Unavailable,
@@ -104,10 +104,10 @@ impl Registry {
         }
     }
 
-            return Err(OpenError::Draining);
-        }
     fn enter(&self, id: Uuid) -> Result<Handle, OpenError> {
         if self.inner.shutdown.is_draining() {
+            return Err(OpenError::Draining);
+        }
         let removing = self.inner.removing();
         if removing.contains_key(&id) {
             // Soon it is known whether it is still there.
@@ -144,9 +144,9 @@ impl Registry {
             if let Some(held) = held {
                 held.end().await;
             }
+            inner.board.row_changed(id, org);
             Ok(())
         });
-            inner.board.row_changed(id, org);
         deletion.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
@@ -155,9 +155,9 @@ impl Registry {
     pub async fn delete_with<T: Send + 'static>(
         &self,
         mut ids: Vec<Uuid>,
+        org: Option<Uuid>,
         deletion: impl Future<Output = Result<(T, bool), StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        org: Option<Uuid>,
         let inner = Arc::clone(&self.inner);
         // Each once, and always in one order: of two that hold several of the same, one would else wait for
         // the other for ever.
@@ -173,12 +173,35 @@ impl Registry {
             for held in held.into_iter().filter(|_| gone) {
                 held.end().await;
             }
-            Ok(done)
-        });
             if let Some(org) = org.filter(|_| gone) {
                 ids.iter().for_each(|id| inner.board.row_changed(*id, org));
             }
+            Ok(done)
+        });
         all.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Tells a session, and the rosters that show it, what its student calls it now.
+    pub async fn named(&self, id: Uuid, org: Uuid, names: Names) {
+        // One that is not in memory is shown by its row: whoever shows it looks there again.
+        if !self.tell(id, Request::Named(names)).await {
+            self.inner.board.row_changed(id, org);
+        }
+    }
+
+    /// Whether it is in memory.
+    async fn tell(&self, id: Uuid, request: Request) -> bool {
+        let mut request = Box::new(request);
+        loop {
+            let mailbox = self.inner.sessions.get(&id).map(|entry| entry.value().clone());
+            let Some(mailbox) = mailbox else { return false };
+            match mailbox.send(request).await {
+                Ok(()) => return true,
+                // It was about to leave. One that has come after it is told.
+                Err(back) => request = back.0,
+            }
+            self.inner.leave(id);
+        }
     }
 
     /// Tells the sessions of an organisation whether their students see who watches.

@@ -17,7 +17,7 @@ use crate::store::{ASSISTANT, NewMessage, Op, Pace, Patience, TutorRow, WAITING,
 
 use super::control::Held;
 use super::guidance::Guidance;
-use super::handle::Call;
+use super::handle::{Call, Names};
 use super::log::{Audience, ConnId};
 use super::presence::Telling;
 use super::run::Run;
@@ -240,6 +240,18 @@ impl State {
         state
     }
 
+    pub(super) fn named(&mut self, names: Names) {
+        if let Some(title) = names.title {
+            self.titled = title.is_some();
+            self.title = title;
+        }
+        if let Some(subject) = names.subject {
+            self.subject = subject;
+        }
+        self.facts.named(self.title.as_deref(), self.subject.as_deref());
+        self.changed = true;
+    }
+
     pub(super) fn is_quiet(&self) -> bool {
         self.run.is_none() && (self.queue.is_empty() || self.holding)
     }
@@ -313,6 +325,7 @@ impl State {
             files: Vec::new(),
             corrects: None,
             corrected_by: None,
+            edits: None,
             created_at,
         }
     }
@@ -336,7 +349,6 @@ impl State {
 
     pub(super) fn touch(&mut self, out: &impl Out, question: &Message) -> Op {
         let title = (!std::mem::replace(&mut self.titled, true)).then(|| title(&question.content));
-            edits: None,
         if title.is_some() {
             self.title.clone_from(&title);
             self.facts.named(self.title.as_deref(), self.subject.as_deref());
