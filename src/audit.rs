@@ -159,6 +159,16 @@ pub enum Event {
     NoteDeleted {
         student: Uuid,
     },
+    /// Somebody read what is noted on a student. The student is not told that there is anything.
+    NotesRead {
+        student: Uuid,
+        why: Why,
+    },
+    /// Somebody read a day of a class.
+    DigestRead {
+        class: Uuid,
+        why: Why,
+    },
     /// Somebody else's session was looked at as it streamed.
     ReplayRead {
         session: Uuid,
@@ -251,6 +261,8 @@ impl Event {
             Event::Corrected { .. } => "corrected",
             Event::NoteWritten { .. } => "note_written",
             Event::NoteDeleted { .. } => "note_deleted",
+            Event::NotesRead { .. } => "notes_read",
+            Event::DigestRead { .. } => "digest_read",
             Event::ReplayRead { .. } => "replay_read",
             Event::ConsentGiven { .. } => "consent_given",
             Event::ConsentWithdrawn { .. } => "consent_withdrawn",
@@ -328,6 +340,8 @@ impl Event {
             Event::NoteWritten { student } | Event::NoteDeleted { student } => {
                 facts("user", student, None, Value::Null)
             }
+            Event::NotesRead { student, why } => facts("user", student, None, json!({"why": why.as_str()})),
+            Event::DigestRead { class, why } => facts("class", class, None, json!({"why": why.as_str()})),
             Event::ReplayRead { session, student, why } => {
                 facts("session", session, Some(student), json!({"why": why.as_str()}))
             }
@@ -458,6 +472,7 @@ mod tests {
             Event::WhisperWithdrawn { session },
             Event::NoteWritten { student },
             Event::NoteDeleted { student },
+            Event::NotesRead { student, why: Why::Tutor },
         ] {
             assert_eq!(event.facts().about, None, "{}", event.name());
         }
