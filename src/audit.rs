@@ -164,6 +164,11 @@ pub enum Event {
         student: Uuid,
         why: Why,
     },
+    /// Somebody has seen to what was signalled; the student is not told that it was.
+    SignalDealtWith {
+        session: Uuid,
+        kind: &'static str,
+    },
     /// Somebody read a day of a class.
     DigestRead {
         class: Uuid,
@@ -262,6 +267,7 @@ impl Event {
             Event::NoteWritten { .. } => "note_written",
             Event::NoteDeleted { .. } => "note_deleted",
             Event::NotesRead { .. } => "notes_read",
+            Event::SignalDealtWith { .. } => "signal_dealt_with",
             Event::DigestRead { .. } => "digest_read",
             Event::ReplayRead { .. } => "replay_read",
             Event::ConsentGiven { .. } => "consent_given",
@@ -341,6 +347,9 @@ impl Event {
                 facts("user", student, None, Value::Null)
             }
             Event::NotesRead { student, why } => facts("user", student, None, json!({"why": why.as_str()})),
+            Event::SignalDealtWith { session, kind } => {
+                facts("session", session, None, json!({"kind": kind}))
+            }
             Event::DigestRead { class, why } => facts("class", class, None, json!({"why": why.as_str()})),
             Event::ReplayRead { session, student, why } => {
                 facts("session", session, Some(student), json!({"why": why.as_str()}))
@@ -473,6 +482,7 @@ mod tests {
             Event::NoteWritten { student },
             Event::NoteDeleted { student },
             Event::NotesRead { student, why: Why::Tutor },
+            Event::SignalDealtWith { session, kind: "safety" },
         ] {
             assert_eq!(event.facts().about, None, "{}", event.name());
         }

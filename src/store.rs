@@ -281,6 +281,8 @@ pub struct Woken {
     pub hand: Option<HandUp>,
     /// Those that wait for the model, oldest first.
     pub whispers: Vec<Whispered>,
+    /// Who dealt with the last signal of safety, and when.
+    pub dealt_with: Option<(Person, Timestamp)>,
 }
 
 #[derive(Clone, Debug)]
@@ -290,10 +292,6 @@ pub struct WokenMessage {
     pub edits: Option<Uuid>,
 }
 
-/// What an edit needs to know when it reaches back beyond what its session has in memory.
-#[derive(Clone, Debug)]
-pub struct Past {
-    /// The place from which on everything is superseded.
 /// By whom a message was sent, and with which kind of command: what is sent again must agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
@@ -310,6 +308,10 @@ impl From<&Message> for Sent {
     }
 }
 
+/// What an edit needs to know when it reaches back beyond what its session has in memory.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// The place from which on everything is superseded.
     pub from: i64,
     /// What is superseded, oldest first.
     pub gone: Vec<Uuid>,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::audit;
+use crate::clock::Timestamp;
 use crate::id::Uuid;
 use crate::identity::{Access, Principal};
 use crate::protocol::{Command, ErrorCode, HandUp, Person, Send};
@@ -36,6 +37,8 @@ pub(super) enum Request {
     Hush(Uuid),
     /// The student calls it something else.
     Named(Names),
+    /// Somebody has seen to what was signalled for safety.
+    DealtWith(Person, Timestamp),
 }
 
 /// What of a session's names has changed: to another, or to none.

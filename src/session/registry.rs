@@ -12,9 +12,11 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::clock::Timestamp;
 use crate::config;
 use crate::gemini::Model;
 use crate::id::Uuid;
+use crate::protocol::Person;
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 
@@ -187,6 +189,12 @@ impl Registry {
         if !self.tell(id, Request::Named(names)).await {
             self.inner.board.row_changed(id, org);
         }
+    }
+
+    /// Tells a session that somebody has seen to what was signalled for safety until then; the mark is kept.
+    pub async fn dealt_with(&self, id: Uuid, by: Person, at: Timestamp) {
+        // One that is not in memory reads the mark when it wakes.
+        self.tell(id, Request::DealtWith(by, at)).await;
     }
 
     /// Whether it is in memory.

@@ -186,6 +186,9 @@ impl State {
     pub(super) fn new(woken: Woken, now: Timestamp) -> State {
         let mut facts = Facts::new(woken.title.as_deref(), woken.subject.as_deref(), now);
         facts.hand(woken.hand.as_ref().map(|hand| hand.since));
+        if let Some((by, at)) = woken.dealt_with {
+            facts.safety_dealt_with(by, at);
+        }
         let mut state = State {
             session: woken.id,
             student: Person { id: woken.student_id, name: woken.student_name },
@@ -249,6 +252,11 @@ impl State {
             self.subject = subject;
         }
         self.facts.named(self.title.as_deref(), self.subject.as_deref());
+        self.changed = true;
+    }
+
+    pub(super) fn dealt_with(&mut self, by: Person, at: Timestamp) {
+        self.facts.safety_dealt_with(by, at);
         self.changed = true;
     }
 

@@ -237,6 +237,7 @@ impl<'a> Task<'a> {
             }
             Request::Hush(student) if student == self.state.student.id => self.state.hush(&mut self.effects),
             Request::Named(names) => self.state.named(names),
+            Request::DealtWith(by, at) => self.state.dealt_with(by, at),
             Request::Hold(_) | Request::ShowWatchers { .. } | Request::Hush(_) => {}
         }
     }

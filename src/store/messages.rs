@@ -9,7 +9,7 @@ use crate::protocol::{Author, AuthorKind, ErrorCode, FinishReason, Message, Mess
 
 use super::roster::hand;
 use super::sessions::{Page, count, one_more, page};
-use super::tutoring::{held, whispers};
+use super::tutoring::{dealt_with, held, whispers};
 use super::{Past, Sent, Store, StoreError, WAITING, Woken, WokenMessage};
 
 /// What the assistant is called in a list of messages.
@@ -83,6 +83,7 @@ impl Store {
             control_epoch: row.try_get("control_epoch")?,
             hand: hand(&row)?,
             whispers: whispers(&row)?,
+            dealt_with: dealt_with(&row)?,
         }))
     }
 

@@ -640,20 +640,6 @@ async fn what_is_said_to_a_tutor_costs_nothing() {
     assert_eq!(lesson.ada.refusal(&id).await["code"], "quota_exceeded");
 }
 
-/// A snapshot shows all that is said in a run, so that is not without end.
-#[tokio::test(flavor = "multi_thread")]
-async fn tutors_say_so_much_in_one_run_and_no_more() {
-    let mut lesson = Lesson::start().await;
-    let call = lesson.speaking("It is ").await;
-    for n in 0..64 {
-        say(&mut lesson.tia, &format!("{n}")).await;
-    }
-    let id = order(&mut lesson.tia, "say", json!({"text": "one more"})).await;
-    assert_eq!(lesson.tia.refusal(&id).await["code"], "queue_full");
-    call.answer("so").await;
-    lesson.ada.run_end().await;
-    say(&mut lesson.tia, "In a run of its own").await;
-}
 /// A message that was said to a tutor and waits while they hand back goes to the model: it counts like any other.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_model_answers_after_all_counts() {
@@ -707,3 +693,17 @@ async fn what_the_model_answers_after_all_counts() {
     assert!(!lesson.school.app.model.was_called());
 }
 
+/// A snapshot shows all that is said in a run, so that is not without end.
+#[tokio::test(flavor = "multi_thread")]
+async fn tutors_say_so_much_in_one_run_and_no_more() {
+    let mut lesson = Lesson::start().await;
+    let call = lesson.speaking("It is ").await;
+    for n in 0..64 {
+        say(&mut lesson.tia, &format!("{n}")).await;
+    }
+    let id = order(&mut lesson.tia, "say", json!({"text": "one more"})).await;
+    assert_eq!(lesson.tia.refusal(&id).await["code"], "queue_full");
+    call.answer("so").await;
+    lesson.ada.run_end().await;
+    say(&mut lesson.tia, "In a run of its own").await;
+}

@@ -397,6 +397,7 @@ pub(super) fn nothing() -> Woken {
         control_epoch: 0,
         hand: None,
         whispers: Vec::new(),
+        dealt_with: None,
     }
 }
 
