@@ -159,6 +159,21 @@ pub enum Event {
     NoteDeleted {
         student: Uuid,
     },
+    /// Somebody read what is noted on a student. The student is not told that there is anything.
+    NotesRead {
+        student: Uuid,
+        why: Why,
+    },
+    /// Somebody has seen to what was signalled; the student is not told that it was.
+    SignalDealtWith {
+        session: Uuid,
+        kind: &'static str,
+    },
+    /// Somebody read a day of a class.
+    DigestRead {
+        class: Uuid,
+        why: Why,
+    },
     /// Somebody else's session was looked at as it streamed.
     ReplayRead {
         session: Uuid,
@@ -251,6 +266,9 @@ impl Event {
             Event::Corrected { .. } => "corrected",
             Event::NoteWritten { .. } => "note_written",
             Event::NoteDeleted { .. } => "note_deleted",
+            Event::NotesRead { .. } => "notes_read",
+            Event::SignalDealtWith { .. } => "signal_dealt_with",
+            Event::DigestRead { .. } => "digest_read",
             Event::ReplayRead { .. } => "replay_read",
             Event::ConsentGiven { .. } => "consent_given",
             Event::ConsentWithdrawn { .. } => "consent_withdrawn",
@@ -328,6 +346,11 @@ impl Event {
             Event::NoteWritten { student } | Event::NoteDeleted { student } => {
                 facts("user", student, None, Value::Null)
             }
+            Event::NotesRead { student, why } => facts("user", student, None, json!({"why": why.as_str()})),
+            Event::SignalDealtWith { session, kind } => {
+                facts("session", session, None, json!({"kind": kind}))
+            }
+            Event::DigestRead { class, why } => facts("class", class, None, json!({"why": why.as_str()})),
             Event::ReplayRead { session, student, why } => {
                 facts("session", session, Some(student), json!({"why": why.as_str()}))
             }
@@ -458,6 +481,8 @@ mod tests {
             Event::WhisperWithdrawn { session },
             Event::NoteWritten { student },
             Event::NoteDeleted { student },
+            Event::NotesRead { student, why: Why::Tutor },
+            Event::SignalDealtWith { session, kind: "safety" },
         ] {
             assert_eq!(event.facts().about, None, "{}", event.name());
         }

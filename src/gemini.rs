@@ -151,7 +151,7 @@ impl Model {
         let mut body =
             prompt::body(&prompt, &shared.instruction, shared.history_tokens, shared.max_output_tokens);
         if let Some(body) = &mut body {
-            body.tokens += shared.instruction_tokens;
+            body.instructed(shared.instruction_tokens);
         }
         Answer::new(Arc::clone(&shared.transport), shared.limits, body)
     }

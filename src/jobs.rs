@@ -52,7 +52,7 @@ pub async fn retain(app: &App) -> Result<Overdue, StoreError> {
             let gone = store.delete_outdated(&ids, limit).await?;
             Ok((gone, gone == ids.len() as u64))
         };
-        let gone = app.sessions.delete_with(old, deletion).await?;
+        let gone = app.sessions.delete_with(old, None, deletion).await?;
         gone_sessions += gone;
         if gone == 0 {
             break;

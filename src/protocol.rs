@@ -27,7 +27,7 @@ pub use command::{BadFrame, Command, Correct, Edit, MAX_FRAME, MAX_TEXT, Send, W
 pub use control::{Control, ForTutors, HandUp, Person, SessionState};
 pub use event::{Event, Extras, Metadata, RunResult, entry};
 pub use message::{Author, AuthorKind, FinishReason, Message, MessageRole, Status, Usage};
-pub use signal::{Score, Signal, SignalKind, Signals};
+pub use signal::{DealtWith, Score, Signal, SignalKind, Signals};
 pub use tutoring::{ActKind, Until, WhisperKind, WhisperState, Whispered};
 
 /// The WebSocket subprotocol of this version.

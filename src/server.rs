@@ -221,9 +221,7 @@ async fn wake_waiting(app: &App) -> anyhow::Result<()> {
     let sessions = app.sessions.clone();
     tokio::spawn(async move {
         for id in waiting {
-            if let Err(error) = sessions.open(id).await {
-                tracing::warn!(session = %id, %error, "a waiting session could not be woken");
-            }
+            sessions.wake(id).await;
         }
     });
     Ok(())

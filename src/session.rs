@@ -31,7 +31,7 @@ use crate::protocol::ErrorCode;
 use crate::store::WriteError;
 
 pub use board::{Behind as BehindBoard, Board, Change, Shown, Tile, TileState, Watched, preview};
-pub use handle::{Attachment, Following, Handle, Leaving, Viewer};
+pub use handle::{Attachment, Following, Handle, Leaving, Names, Viewer};
 pub use log::ConnId;
 pub(crate) use log::{Behind, Cursor, Item};
 pub use registry::{OpenError, Registry};

@@ -39,7 +39,8 @@ use crate::clock::Timestamp;
 use crate::config;
 use crate::id::Uuid;
 use crate::protocol::{
-    AuthorKind, ErrorCode, FinishReason, HandUp, Message, MessageRole, Person, Status, Usage, Whispered,
+    Author, AuthorKind, ErrorCode, FinishReason, HandUp, Message, MessageRole, Person, Status, Usage,
+    Whispered,
 };
 
 pub use audit::{Audit, Audited};
@@ -260,6 +261,8 @@ pub struct Woken {
     pub student_name: String,
     /// The account was disabled, or the consent withdrawn, since what waits was accepted.
     pub silent: bool,
+    /// Of what waits, what was said while a tutor held the session, and so was not charged.
+    pub owed: Vec<Uuid>,
     pub title: Option<String>,
     pub subject: Option<String>,
     pub hand_raised: bool,
@@ -278,6 +281,8 @@ pub struct Woken {
     pub hand: Option<HandUp>,
     /// Those that wait for the model, oldest first.
     pub whispers: Vec<Whispered>,
+    /// Who dealt with the last signal of safety, and when.
+    pub dealt_with: Option<(Person, Timestamp)>,
 }
 
 #[derive(Clone, Debug)]
@@ -285,6 +290,22 @@ pub struct WokenMessage {
     pub message: Message,
     pub ord: i64,
     pub edits: Option<Uuid>,
+}
+
+/// By whom a message was sent, and with which kind of command: what is sent again must agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub by: Option<Uuid>,
+    pub kind: AuthorKind,
+    /// It is an edit or a correction.
+    pub replaces: bool,
+}
+
+impl From<&Message> for Sent {
+    fn from(message: &Message) -> Sent {
+        let Author { id: by, kind, .. } = message.author;
+        Sent { by, kind, replaces: message.edits.or(message.corrects).is_some() }
+    }
 }
 
 /// What an edit needs to know when it reaches back beyond what its session has in memory.

@@ -1,4 +1,4 @@
-SELECT session_id, kind, useful, muted_until
+SELECT session_id, kind, useful, muted_until, dealt_at
 FROM signal_marks
 WHERE user_id = $1 AND (useful IS NOT NULL OR muted_until > now())
 ORDER BY at DESC

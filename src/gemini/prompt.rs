@@ -135,9 +135,30 @@ fn second_part(guidance: &[Arc<str>], selected: &Selected<'_>) -> Option<String>
 /// A request ready to be sent, as often as it takes.
 pub(super) struct Body {
     pub(super) json: Bytes,
-    /// About what Google will count for the conversation and what tutors say beside it, without the
-    /// instruction.
+    /// About what Google will count for the conversation and what tutors say beside it; for the instruction
+    /// once that is said.
     pub(super) tokens: u64,
+    /// As `tokens`, without what is confidential.
+    pub(super) unguided: u64,
+}
+
+impl Body {
+    /// About how many tokens the instruction has.
+    pub(super) fn instructed(&mut self, tokens: u64) {
+        self.tokens += tokens;
+        self.unguided += tokens;
+    }
+
+    /// What Google counted, without the guidance: how much was asked is told to the student, and must not tell
+    /// that somebody whispered. A count far below our own is none of the whole prompt, and holds no guidance.
+    pub(super) fn told(&self, counted: u64) -> u64 {
+        let (whole, plain) = (self.tokens, self.unguided);
+        if whole == plain || counted.saturating_mul(2) < plain {
+            return counted;
+        }
+        let share = u128::from(counted) * u128::from(plain) / u128::from(whole);
+        u64::try_from(share).unwrap_or(counted)
+    }
 }
 
 /// `None`: there is nothing to answer.
@@ -155,6 +176,10 @@ pub(super) fn body(
     let beside = second_part(&prompt.guidance, &selected);
     let said: u64 = turns.iter().map(|turn| cost(turn)).sum();
     let tokens = said + beside.as_deref().map_or(0, estimate);
+    let unguided = match prompt.guidance.is_empty() {
+        true => tokens,
+        false => said + second_part(&[], &selected).as_deref().map_or(0, estimate),
+    };
     // Escapes and names need a little more than the words; growing by doubling would copy it all.
     let words: usize = turns.iter().map(|turn| turn.text.len() + 64).sum();
     let size =
@@ -169,5 +194,5 @@ pub(super) fn body(
     };
     let mut json = Vec::with_capacity(size);
     serde_json::to_writer(&mut json, &request).ok()?;
-    Some(Body { json: Bytes::from(json), tokens })
+    Some(Body { json: Bytes::from(json), tokens, unguided })
 }

@@ -130,15 +130,17 @@ impl Reader {
         self.opened && self.finishes == 1 && self.finish_is_last
     }
 
-    /// `input_tokens` is our own estimate of the prompt, for when the model did not count it.
-    pub(super) fn usage(&self, input_tokens: u64) -> Usage {
+    /// `estimate` is our own of the prompt, for when the model did not count it; `told` what is told of the
+    /// model's count.
+    pub(super) fn usage(&self, estimate: u64, told: impl FnOnce(u64) -> u64) -> Usage {
         let counts = &self.usage;
+        let input_tokens = counts.input.map_or(estimate, told);
         let missing_output = counts.output.is_none() && self.text_tokens > 0;
         Usage {
-            input_tokens: counts.input.unwrap_or(input_tokens),
+            input_tokens,
             output_tokens: counts.output.unwrap_or(self.text_tokens),
             reasoning_tokens: counts.thinking.unwrap_or(0),
-            cached_input_tokens: counts.cached.unwrap_or(0),
+            cached_input_tokens: counts.cached.unwrap_or(0).min(input_tokens),
             estimated: counts.input.is_none() || missing_output,
         }
     }

@@ -39,6 +39,9 @@ pub struct Message {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub corrected_by: Option<Uuid>,
+    /// Of a student's message: the question whose place it took. Told by `RUN_STARTED` alone.
+    #[serde(skip)]
+    pub edits: Option<Uuid>,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
 }

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
+use super::Person;
+
 /// In the order of their weight, the heaviest first.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
@@ -68,4 +70,16 @@ pub struct Signals {
     pub struggling: Score,
     /// Those that are shown, the heaviest first.
     pub items: Vec<Signal>,
+    /// What nobody needs to be told of any more, because somebody has seen to it. Left out when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dealt_with: Vec<DealtWith>,
+}
+
+/// Somebody has seen to what was signalled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct DealtWith {
+    pub kind: SignalKind,
+    pub by: Person,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
 }

@@ -6,7 +6,9 @@ mod words;
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::protocol::{ErrorCode, HandUp, MAX_FRAME, Message, SUBPROTOCOL, Score, Signal, Whispered};
+use crate::protocol::{
+    DealtWith, ErrorCode, HandUp, MAX_FRAME, Message, SUBPROTOCOL, Score, Signal, Whispered,
+};
 
 use words::{CLOSE_CODES, COMMANDS, CONTROLS, EVENTS, Fields, Shape};
 
@@ -157,6 +159,7 @@ fn schemas() -> Map<String, Value> {
     Message::schemas(&mut shared);
     shared.push((HandUp::name().into_owned(), HandUp::schema()));
     shared.push((Score::name().into_owned(), Score::schema()));
+    shared.push((DealtWith::name().into_owned(), DealtWith::schema()));
     shared.push((Signal::name().into_owned(), Signal::schema()));
     Signal::schemas(&mut shared);
     shared.push((Whispered::name().into_owned(), Whispered::schema()));

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
+use crate::audit::Event;
 use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
 use crate::identity::Principal;
@@ -151,6 +152,7 @@ pub(super) async fn digest(
     let today = || clock::now().to_zoned(TimeZone::UTC).date();
     let day = query.day.as_deref().and_then(day).unwrap_or_else(today);
     let digest = app.store.digest_of(who.user_id, class, day).await?;
+    app.audit.read(&who, &Event::DigestRead { class, why: who.role.into() });
     Ok(Json(digest.ok_or_else(Problem::not_found)?.into()))
 }
 

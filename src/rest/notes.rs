@@ -68,6 +68,7 @@ pub(super) async fn list(
     ValidQuery(query): ValidQuery<ListQuery>,
 ) -> Result<Json<Page<Note>>, Problem> {
     app.auth.watched_person(&who, student).await?;
+    app.audit.read(&who, &Event::NotesRead { student, why: who.role.into() });
     let page = app.store.notes_of(who.user_id, student, query.after()?, query.limit()).await?;
     Ok(Json(Page::of(page, Note::from)))
 }

@@ -427,7 +427,7 @@ async fn delete(app: &App, who: &Principal, by: Deleter, user: Uuid) -> Result<S
         let deletion = store.delete_account(by, user, true).await?;
         Ok((deletion, deletion == Deletion::Done))
     };
-    told(app.sessions.delete_with(sessions, deletion).await?)?;
+    told(app.sessions.delete_with(sessions, Some(who.org_id), deletion).await?)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -13,6 +13,7 @@ use crate::id::Uuid;
 use crate::identity::{Access, Principal};
 use crate::problem::Problem;
 use crate::protocol::Message;
+use crate::session::Names;
 use crate::store::{self, Listed, MessagesFrom, NewSession, SessionChange};
 
 use super::input::{Id, Valid, ValidQuery, given, no_nul, one_line};
@@ -175,7 +176,11 @@ pub(super) async fn change(
         subject: input.subject.as_ref().map(Option::as_deref),
     };
     let row = app.store.change_session(who.user_id, session, change).await?;
-    Ok(Json(row.ok_or_else(Problem::not_found)?.into()))
+    let row = row.ok_or_else(Problem::not_found)?;
+    let title = input.title.map(|_| row.title.clone());
+    let subject = input.subject.map(|_| row.subject.clone());
+    app.sessions.named(session, who.org_id, Names { title, subject }).await;
+    Ok(Json(row.into()))
 }
 
 /// Deletes a session with all its messages. By its owner alone.
@@ -189,7 +194,7 @@ pub(super) async fn delete(
     Id(session): Id,
 ) -> Result<StatusCode, Problem> {
     app.auth.own_session(&who, session).await?;
-    app.sessions.delete(who.user_id, session).await?;
+    app.sessions.delete(who.user_id, who.org_id, session).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -9,12 +9,13 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
+use crate::audit::Event;
 use crate::auth;
 use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
 use crate::identity::Principal;
 use crate::problem::Problem;
-use crate::protocol::{ErrorCode, HandUp, SignalKind, Whispered};
+use crate::protocol::{ErrorCode, HandUp, Person, SignalKind, Whispered};
 use crate::store::{self, MarkChange, StoreError};
 
 use super::input::{Id, Valid, ValidQuery, given, parse_id};
@@ -102,6 +103,18 @@ pub(super) struct MarkInput {
     #[garde(inner(range(max = MOST_MINUTES)))]
     #[schema(maximum = 1440)]
     muted_minutes: Option<u32>,
+    /// `true`, of `safety` alone: somebody has seen to it. No tutor is told of what was before any more; each
+    /// sees who it was.
+    #[serde(default)]
+    #[garde(custom(only_true))]
+    dealt_with: Option<bool>,
+}
+
+fn only_true(dealt_with: &Option<bool>, (): &()) -> garde::Result {
+    match dealt_with {
+        Some(false) => Err(garde::Error::new("cannot be taken back")),
+        _ => Ok(()),
+    }
 }
 
 /// What one tutor thinks of a kind of signal on a session.
@@ -113,12 +126,16 @@ pub(super) struct Mark {
     /// `null`: not muted.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     muted_until: Option<Timestamp>,
+    /// When one has seen to it oneself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    dealt_with_at: Option<Timestamp>,
 }
 
 impl From<store::Mark> for Mark {
     fn from(row: store::Mark) -> Mark {
         let muted_until = row.muted_until.filter(|until| *until > clock::now());
-        Mark { kind: row.kind, useful: row.useful, muted_until }
+        Mark { kind: row.kind, useful: row.useful, muted_until, dealt_with_at: row.dealt_at }
     }
 }
 
@@ -135,7 +152,8 @@ pub(super) struct Marks {
     items: Vec<MarkOf>,
 }
 
-/// Mutes a kind of signal on a session for oneself, or says whether it was useful. By those who watch.
+/// Mutes a kind of signal on a session for oneself, says whether it was useful, or that somebody has seen to
+/// it, which counts for all. By those who watch.
 #[utoipa::path(
     put, path = "/sessions/{id}/signals/{kind}", tag = "tutoring",
     params(("id" = Uuid, Path), ("kind" = SignalKind, Path)), request_body = MarkInput,
@@ -151,18 +169,28 @@ pub(super) async fn mark(
         let message = format!("greater than {MOST_MINUTES_OF_SAFETY}, the most for `safety`");
         return Err(Problem::field("/muted_minutes", message));
     }
+    if kind != SignalKind::Safety && input.dealt_with.is_some() {
+        return Err(Problem::field("/dealt_with", "only of `safety`"));
+    }
     app.auth.watched_session(&who, session).await?;
     let until = |minutes| clock::now() + SignedDuration::from_mins(i64::from(minutes));
     let change = MarkChange {
         useful: input.useful,
         muted_until: input.muted_minutes.map(|minutes| (minutes > 0).then(|| until(minutes))),
+        dealt_with: input.dealt_with.is_some(),
     };
     let mark = match app.store.mark_signal(who.user_id, session, kind, change).await {
         // Row level security, when the right to watch has ended in this moment.
         Err(StoreError::Missing) => None,
         other => other?,
     };
-    Ok(Json(mark.ok_or_else(Problem::not_found)?.into()))
+    let mark = mark.ok_or_else(Problem::not_found)?;
+    if let Some(at) = mark.dealt_at.filter(|_| change.dealt_with) {
+        app.audit.record(&who, &Event::SignalDealtWith { session, kind: kind.as_str() });
+        let by = Person { id: who.user_id, name: who.name.clone() };
+        app.sessions.dealt_with(session, by, at).await;
+    }
+    Ok(Json(mark.into()))
 }
 
 /// What one has muted or marked oneself, on all sessions that one watches, the newest first.
@@ -185,7 +213,9 @@ mod tests {
     #[test]
     fn a_mark_is_checked() {
         let good = |body: &str| read::<MarkInput>(body.as_bytes()).is_ok();
-        for body in ["{}", r#"{"useful":null}"#, r#"{"useful":false,"muted_minutes":1440}"#] {
+        for body in
+            ["{}", r#"{"useful":null}"#, r#"{"dealt_with":true}"#, r#"{"useful":false,"muted_minutes":1440}"#]
+        {
             assert!(good(body), "{body}");
         }
         for body in [
@@ -195,6 +225,7 @@ mod tests {
             r#"{"muted_minutes":1.5}"#,
             r#"{"muted_until":"2030-01-01T00:00:00Z"}"#,
             r#"{"user_id":"x"}"#,
+            r#"{"dealt_with":false}"#,
         ] {
             assert!(!good(body), "{body}");
         }

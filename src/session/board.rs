@@ -93,6 +93,13 @@ impl Board {
         house.tell(version);
     }
 
+    /// Of a session that is not here something has changed: rosters look at its row.
+    pub fn row_changed(&self, session: Uuid, org: Uuid) {
+        let house = self.house(org);
+        let version = house.tiles().row_changed(session);
+        house.tell(version);
+    }
+
     /// The version, and every tile of an organisation.
     pub fn all(&self, org: Uuid) -> (u64, Vec<Arc<Shown>>) {
         let house = self.house(org);
@@ -170,6 +177,15 @@ impl Tiles {
         self.version
     }
 
+    /// Each time it is news: a row may change while its session rests.
+    fn row_changed(&mut self, session: Uuid) -> u64 {
+        if !self.places.get(&session).is_some_and(|(_, shown)| shown.is_some()) {
+            self.put(session, None);
+            self.forget();
+        }
+        self.version
+    }
+
     fn put(&mut self, session: Uuid, shown: Option<Arc<Shown>>) {
         self.version += 1;
         if shown.is_none() {
@@ -232,6 +248,10 @@ mod tests {
         assert_eq!((version, names(&changes)), (51, vec![(two, false)]));
         assert_eq!(board.since(org, version).unwrap().1.len(), 0);
         assert_eq!(board.all(org).1.len(), 1);
+        board.row_changed(two, org);
+        board.row_changed(one, org);
+        let (version, changes) = board.since(org, version).unwrap();
+        assert_eq!((version, names(&changes)), (52, vec![(two, false)]), "the other one is here");
         board.show(tile(two, org));
         assert_eq!(names(&board.since(org, 50).unwrap().1), [(two, true)]);
     }

@@ -1,8 +1,8 @@
 //! What a student's commands do to the state. A command that is refused changes nothing.
 
 use crate::id::Uuid;
-use crate::protocol::{Edit, ErrorCode, HandUp, MessageRole, Send, Status};
-use crate::store::{NewMessage, Op, Patience};
+use crate::protocol::{AuthorKind, Edit, ErrorCode, HandUp, Message, MessageRole, Send, Status};
+use crate::store::{NewMessage, Op, Patience, Sent};
 
 use super::Refused;
 use super::run::{Phase, Run};
@@ -17,7 +17,8 @@ impl State {
 
     /// Whether PostgreSQL must be asked if this id was used before.
     pub(super) fn must_look_up(&self, id: Uuid) -> bool {
-        (self.unseen || self.window.has_more) && !self.knows(id)
+        let may_be_there = self.unseen || self.window.has_more || self.gone.contains(&id);
+        may_be_there && self.message_of(id).is_none()
     }
 
     pub(super) fn send(
@@ -27,15 +28,14 @@ impl State {
         reply: ReplyTo,
         storage: Result<(), Refused>,
     ) {
-        let Some(reply) = self.repeated(out, send.id, reply) else { return };
+        let Some(reply) = self.repeated(out, send.id, self.students(false), reply) else { return };
         if let Err(refused) = storage.and_then(|()| self.room()) {
             return refuse(out, reply, refused, Some(send.id));
         }
         let run = crate::id::new();
         let question = self.question(send.id, run, send.text, out.now());
         let question = Some(question);
-        let (written, replies) = (Written::New, vec![reply]);
-        self.accept(out, Waiting { run, question, edits: None, written, replies, hushed: false });
+        self.accept(out, waiting(run, question, None, (Written::New, vec![reply])));
     }
 
     /// `stands`: PostgreSQL was asked and holds `message`, a question that is not superseded.
@@ -47,7 +47,7 @@ impl State {
         storage: Result<(), Refused>,
         stands: bool,
     ) {
-        let Some(reply) = self.repeated(out, edit.id, reply) else { return };
+        let Some(reply) = self.repeated(out, edit.id, self.students(true), reply) else { return };
         let mine = match self.message_of(edit.message) {
             Some(message) => message.role == MessageRole::User,
             None => stands && !self.gone.contains(&edit.message),
@@ -63,10 +63,10 @@ impl State {
             return refuse(out, reply, refused, Some(edit.id));
         }
         let run = crate::id::new();
-        let question = Some(self.question(edit.id, run, edit.text, out.now()));
         let edits = Some(edit.message);
-        let (written, replies) = (Written::New, vec![reply]);
-        self.accept(out, Waiting { run, question, edits, written, replies, hushed: false });
+        let question = self.question(edit.id, run, edit.text, out.now());
+        let question = Some(Message { edits, ..question });
+        self.accept(out, waiting(run, question, edits, (Written::New, vec![reply])));
     }
 
     /// `id` becomes the run's id, so that a repetition takes no second effect.
@@ -96,15 +96,8 @@ impl State {
             return refuse(out, reply, refused, Some(id));
         }
         // Nothing is promised for a repetition, so nothing is kept of it while it waits.
-        let (written, replies) = (Written::Committed, vec![reply]);
-        self.queue.push_back(Waiting {
-            run: id,
-            question: None,
-            edits: None,
-            written,
-            replies,
-            hushed: false,
-        });
+        let kept = (Written::Committed, vec![reply]);
+        self.queue.push_back(waiting(id, None, None, kept));
         self.begin_next(out, Patience::Refuse);
     }
 
@@ -179,45 +172,59 @@ impl State {
             let row = NewMessage { charged: self.held.by.is_none(), ..row };
             let ops = vec![Op::Insert(row), self.touch(out, question)];
             waiting.written = Written::OnItsWay;
+            waiting.owed = self.held.by.is_some();
             out.commit(Token::Queued(question.id), ops, Patience::Refuse);
         }
         self.queue.push_back(waiting);
     }
 
+    /// How a question of the student's is sent.
+    fn students(&self, replaces: bool) -> Sent {
+        Sent { by: Some(self.student.id), kind: AuthorKind::Student, replaces }
+    }
+
     /// Answers a repeated id; gives the reply back if the id is new.
-    fn repeated(&mut self, out: &mut impl Out, id: Uuid, reply: ReplyTo) -> Option<ReplyTo> {
+    fn repeated(&mut self, out: &mut impl Out, id: Uuid, sent: Sent, reply: ReplyTo) -> Option<ReplyTo> {
+        let is_it = |question: &Option<Message>| {
+            question.as_ref().is_some_and(|question| question.id == id && Sent::from(question) == sent)
+        };
         // Not committed yet: the answer comes with the commit.
-        if let Some(waiting) = self.queue.iter_mut().find(|w| w.asks(id) && w.written != Written::Committed) {
+        let mut waiting = self.queue.iter_mut().filter(|waiting| waiting.written != Written::Committed);
+        if let Some(waiting) = waiting.find(|waiting| is_it(&waiting.question)) {
             waiting.replies.push(reply);
             return None;
         }
-        let asks = |run: &&mut Run| run.question.as_ref().is_some_and(|question| question.id == id);
-        if let Some(run) = self.run.as_deref_mut().filter(asks)
+        if let Some(run) = self.run.as_deref_mut().filter(|run| is_it(&run.question))
             && !run.announced()
             && !run.waited
         {
             run.replies.push(reply);
             return None;
         }
-        match self.message_of(id) {
-            Some(message) if message.role == MessageRole::User => {
+        let Some(message) = self.message_of(id) else { return Some(reply) };
+        match Sent::from(message) == sent {
+            true => {
                 let run = Some(message.run_id);
                 let ended = self.window.find(id).is_some();
                 accept(out, reply, Accepted { message: id, run, ended });
             }
-            Some(_) => {
-                let refused = Refused::new(ErrorCode::InvalidCommand, "`id` is taken by another message");
-                refuse(out, reply, refused, Some(id));
-            }
-            None if self.gone.contains(&id) => self.repeated_of_old(out, id, reply),
-            None => return Some(reply),
+            false => taken(out, reply, id),
         }
         None
     }
 
-    /// PostgreSQL holds this id already.
-    pub(super) fn repeated_of_old(&self, out: &mut impl Out, id: Uuid, reply: ReplyTo) {
-        accept(out, reply, Accepted { message: id, run: None, ended: true });
+    /// PostgreSQL holds this id already, of a message that was sent like `before`.
+    pub(super) fn repeated_of_old(
+        &self,
+        out: &mut impl Out,
+        id: Uuid,
+        (sent, before): (Sent, Sent),
+        reply: ReplyTo,
+    ) {
+        match sent == before {
+            true => accept(out, reply, Accepted { message: id, run: None, ended: true }),
+            false => taken(out, reply, id),
+        }
     }
 
     /// Whether a command without a message of its own has taken effect already.
@@ -241,4 +248,19 @@ impl State {
         // With no run active the queue is on its way into one.
         if self.queue.len() >= QUEUE { Err(Refused::plain(ErrorCode::QueueFull)) } else { Ok(()) }
     }
+}
+
+/// Somebody else's id, or one of another kind of command.
+pub(super) fn taken(out: &mut impl Out, reply: ReplyTo, id: Uuid) {
+    let refused = Refused::new(ErrorCode::InvalidCommand, "`id` is taken by another message");
+    refuse(out, reply, refused, Some(id));
+}
+
+fn waiting(
+    run: Uuid,
+    question: Option<Message>,
+    edits: Option<Uuid>,
+    (written, replies): (Written, Vec<ReplyTo>),
+) -> Waiting {
+    Waiting { run, question, edits, written, replies, hushed: false, owed: false }
 }

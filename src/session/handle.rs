@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::audit;
+use crate::clock::Timestamp;
 use crate::id::Uuid;
 use crate::identity::{Access, Principal};
 use crate::protocol::{Command, ErrorCode, HandUp, Person, Send};
@@ -34,6 +35,17 @@ pub(super) enum Request {
     },
     /// This student may put no questions any more.
     Hush(Uuid),
+    /// The student calls it something else.
+    Named(Names),
+    /// Somebody has seen to what was signalled for safety.
+    DealtWith(Person, Timestamp),
+}
+
+/// What of a session's names has changed: to another, or to none.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    pub title: Option<Option<String>>,
+    pub subject: Option<Option<String>>,
 }
 
 /// Why a connection goes.

@@ -40,6 +40,8 @@ enum Kind {
     Control(Audience),
     /// For those who watch somebody else's session, or one connection of theirs.
     ForTutors(Option<ConnId>),
+    /// Was for tutors, and has left before its time.
+    Gone,
 }
 
 #[derive(Clone, Debug)]
@@ -59,7 +61,7 @@ impl Item {
             Kind::Entry { run, event, .. } => {
                 Some((*run, self.frame.slice(event.start as usize..event.end as usize)))
             }
-            Kind::Control(_) | Kind::ForTutors(_) => None,
+            Kind::Control(_) | Kind::ForTutors(_) | Kind::Gone => None,
         }
     }
 
@@ -72,12 +74,17 @@ impl Item {
             Kind::Control(Audience::Tutors) => watches,
             Kind::Control(Audience::TutorsBut(other)) => watches && other != conn,
             Kind::ForTutors(only) => watches && only.is_none_or(|only| only == conn),
+            Kind::Gone => false,
         }
     }
 }
 
 /// The ring: bounded by bytes; when full, the oldest items go and readers that had not come so far
 /// are behind.
+///
+/// What tutors alone are told has no more than a share of it: guidance may be long and change often, and the
+/// student's way back is made of what is left. When that share is full its oldest go, and only those who watch
+/// can be behind.
 #[derive(Default)]
 struct Ring {
     items: VecDeque<Item>,
@@ -88,6 +95,11 @@ struct Ring {
     /// The number of the last entry before `items[0]`.
     dropped_seq: u64,
     bytes: usize,
+    /// The positions of what tutors alone are told, and its bytes.
+    tutors: VecDeque<u64>,
+    tutors_bytes: usize,
+    /// Before this position some of it has gone.
+    tutors_from: u64,
     /// Where the next entries are written, several to a block.
     block: BytesMut,
 }
@@ -111,6 +123,8 @@ pub(crate) struct Log {
 const BLOCK: usize = 2048;
 /// What one item costs beside its bytes.
 const ITEM_COST: usize = 128;
+/// What tutors alone are told has this part of the ring.
+const TUTORS_SHARE: usize = 4;
 
 impl Log {
     pub(crate) fn new(max_bytes: usize) -> Arc<Log> {
@@ -156,7 +170,15 @@ impl Log {
     /// The only way for what tutors alone are told; only a cursor of somebody who watches yields it.
     pub(crate) fn tutors(&self, only: Option<ConnId>, what: &ForTutors<'_>) {
         let item = Item { kind: Kind::ForTutors(only), frame: what.frame() };
-        self.push(self.ring(), item);
+        let mut ring = self.ring();
+        let position = ring.first + ring.items.len() as u64;
+        ring.tutors.push_back(position);
+        ring.tutors_bytes += item.frame.len();
+        // The newest stays: it carries the whole state.
+        while ring.tutors_bytes > self.max_bytes / TUTORS_SHARE && ring.tutors.len() > 1 {
+            ring.drop_oldest_of_tutors();
+        }
+        self.push(ring, item);
     }
 
     fn push(&self, mut ring: MutexGuard<'_, Ring>, item: Item) {
@@ -236,9 +258,25 @@ impl Ring {
         if let Some(item) = self.items.pop_front() {
             self.first += 1;
             self.bytes -= item.frame.len() + ITEM_COST;
-            if let Kind::Entry { seq, .. } = item.kind {
-                self.dropped_seq = seq;
+            match item.kind {
+                Kind::Entry { seq, .. } => self.dropped_seq = seq,
+                Kind::ForTutors(_) => {
+                    self.tutors.pop_front();
+                    self.tutors_bytes -= item.frame.len();
+                }
+                Kind::Control(_) | Kind::Gone => {}
             }
+        }
+    }
+
+    /// Its place stays: positions count items.
+    fn drop_oldest_of_tutors(&mut self) {
+        let Some(position) = self.tutors.pop_front() else { return };
+        self.tutors_from = position + 1;
+        if let Some(item) = self.items.get_mut((position - self.first) as usize) {
+            let left = std::mem::replace(item, Item { kind: Kind::Gone, frame: Bytes::new() });
+            self.bytes -= left.frame.len();
+            self.tutors_bytes -= left.frame.len();
         }
     }
 }
@@ -319,6 +357,10 @@ impl Cursor {
     pub(crate) fn take(&mut self, out: &mut Vec<Item>, max_bytes: usize) -> Result<(), Behind> {
         let ring = self.log.ring();
         let Some(skip) = self.position.checked_sub(ring.first) else { return Err(Behind) };
+        // What tutors were told before a reader came is not missed.
+        if self.watches && self.position.max(self.live_from) < ring.tutors_from {
+            return Err(Behind);
+        }
         let mut bytes = 0;
         for item in ring.items.range(skip as usize..) {
             let wanted = match item.kind {
@@ -341,6 +383,7 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{Person, Until, WhisperKind, WhisperState, Whispered};
     use proptest::prelude::*;
 
     fn delta(log: &Log, text: &str) {
@@ -452,6 +495,54 @@ mod tests {
 
     fn secrets(items: &[Item]) -> usize {
         items.iter().filter(|item| matches!(item.kind, Kind::ForTutors(_))).count()
+    }
+
+    /// A whole page of guidance.
+    fn guide(log: &Log, text: &str) {
+        let item = Whispered {
+            id: Uuid::nil(),
+            by: Person { id: Uuid::nil(), name: "Tutor".into() },
+            text: text.repeat(400),
+            until: Until::Withdrawn,
+            kind: WhisperKind::Whisper,
+            state: WhisperState::Waiting,
+            at: crate::clock::Timestamp::UNIX_EPOCH,
+        };
+        log.tutors(None, &ForTutors::Guidance { items: &[item] });
+    }
+
+    #[test]
+    fn long_guidance_does_not_cost_a_student_the_way_back() {
+        let log = Log::new(64 * 1024);
+        let (mut slow, mut quick) = (log.at_end(1).watching(true), log.at_end(2).watching(true));
+        (0..10).for_each(|_| delta(&log, "x"));
+        for change in 0..100 {
+            guide(&log, &format!("change {change:03} "));
+            assert_eq!(secrets(&all(&mut quick).unwrap()), 1);
+        }
+        delta(&log, "the last");
+        let mut back = log.after(3, 1).expect("the ring still reaches back");
+        assert_eq!(seqs(&all(&mut back).unwrap()), (2..=11).collect::<Vec<_>>());
+        assert!(log.ring().bytes < 64 * 1024 / 2, "what has gone costs nothing");
+        // A tutor who comes back is told guidance anew, so what has gone meanwhile is not missed.
+        let mut back = log.after(4, 1).unwrap().watching(true);
+        assert_eq!(seqs(&all(&mut back).unwrap()).len(), 10);
+        assert_eq!(all(&mut slow).unwrap_err(), Behind);
+    }
+
+    #[test]
+    fn the_newest_guidance_comes_after_the_entries_that_it_followed() {
+        let log = Log::new(8192);
+        let mut tutor = log.at_end(1).watching(true);
+        delta(&log, "before");
+        // Longer than its share, and kept all the same.
+        guide(&log, "all of it ");
+        delta(&log, "after");
+        let kinds: Vec<bool> = all(&mut tutor).unwrap().iter().map(|item| item.event().is_some()).collect();
+        assert_eq!(kinds, [true, false, true]);
+        log.forget();
+        let ring = log.ring();
+        assert_eq!((ring.bytes, ring.tutors_bytes, ring.tutors.len()), (0, 0, 0));
     }
 
     proptest! {

@@ -6,23 +6,29 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::clock::Timestamp;
 use crate::config;
 use crate::gemini::Model;
 use crate::id::Uuid;
+use crate::protocol::Person;
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 
 use super::board::Board;
-use super::handle::{Handle, Hold, Request};
+use super::handle::{Handle, Hold, Names, Request};
 use super::task;
 
 /// Requests that may wait for a session's task; when they are more, whoever asks waits.
 const MAILBOX: usize = 32;
+/// Between two attempts to wake a session that waits for its answer.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub enum OpenError {
@@ -90,6 +96,16 @@ impl Registry {
         Ok(handle)
     }
 
+    /// Wakes a session that nobody asks for, however long PostgreSQL is away.
+    pub async fn wake(&self, id: Uuid) {
+        let mut pause = SHORTEST_PAUSE;
+        while let Err(OpenError::Unavailable) = self.open(id).await {
+            tracing::warn!(session = %id, "a waiting session could not be woken; tried again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
     fn enter(&self, id: Uuid) -> Result<Handle, OpenError> {
         if self.inner.shutdown.is_draining() {
             return Err(OpenError::Draining);
@@ -118,8 +134,8 @@ impl Registry {
     }
 
     /// Deletes a session with its messages: its run stops, its sockets close with 4404. When PostgreSQL
-    /// cannot take that, nothing has happened. `who`: its student.
-    pub async fn delete(&self, who: Uuid, id: Uuid) -> Result<(), StoreError> {
+    /// cannot take that, nothing has happened. `who`: its student; `org`: whose rosters show it.
+    pub async fn delete(&self, who: Uuid, org: Uuid, id: Uuid) -> Result<(), StoreError> {
         let inner = Arc::clone(&self.inner);
         // In a task of its own: whoever asked may hang up in the middle of it.
         let deletion = tokio::spawn(async move {
@@ -130,16 +146,18 @@ impl Registry {
             if let Some(held) = held {
                 held.end().await;
             }
+            inner.board.row_changed(id, org);
             Ok(())
         });
         deletion.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
     /// As `delete`, of many at once and with whatever else `deletion` does; it says whether they are gone.
-    /// They hold still meanwhile.
+    /// They hold still meanwhile. `org`: whose rosters may show them; without one they are too old for that.
     pub async fn delete_with<T: Send + 'static>(
         &self,
         mut ids: Vec<Uuid>,
+        org: Option<Uuid>,
         deletion: impl Future<Output = Result<(T, bool), StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.inner);
@@ -150,16 +168,48 @@ impl Registry {
         let all = tokio::spawn(async move {
             let _removing: Vec<Removing> = ids.iter().map(|id| Removing::new(&inner, *id)).collect();
             let mut held = Vec::new();
-            for id in ids {
-                held.extend(inner.hold(id).await);
+            for id in &ids {
+                held.extend(inner.hold(*id).await);
             }
             let (done, gone) = deletion.await?;
             for held in held.into_iter().filter(|_| gone) {
                 held.end().await;
             }
+            if let Some(org) = org.filter(|_| gone) {
+                ids.iter().for_each(|id| inner.board.row_changed(*id, org));
+            }
             Ok(done)
         });
         all.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Tells a session, and the rosters that show it, what its student calls it now.
+    pub async fn named(&self, id: Uuid, org: Uuid, names: Names) {
+        // One that is not in memory is shown by its row: whoever shows it looks there again.
+        if !self.tell(id, Request::Named(names)).await {
+            self.inner.board.row_changed(id, org);
+        }
+    }
+
+    /// Tells a session that somebody has seen to what was signalled for safety until then; the mark is kept.
+    pub async fn dealt_with(&self, id: Uuid, by: Person, at: Timestamp) {
+        // One that is not in memory reads the mark when it wakes.
+        self.tell(id, Request::DealtWith(by, at)).await;
+    }
+
+    /// Whether it is in memory.
+    async fn tell(&self, id: Uuid, request: Request) -> bool {
+        let mut request = Box::new(request);
+        loop {
+            let mailbox = self.inner.sessions.get(&id).map(|entry| entry.value().clone());
+            let Some(mailbox) = mailbox else { return false };
+            match mailbox.send(request).await {
+                Ok(()) => return true,
+                // It was about to leave. One that has come after it is told.
+                Err(back) => request = back.0,
+            }
+            self.inner.leave(id);
+        }
     }
 
     /// Tells the sessions of an organisation whether their students see who watches.

@@ -4,9 +4,10 @@
 use crate::audit::Event;
 use crate::id::Uuid;
 use crate::protocol::{ActKind, Author, AuthorKind, ErrorCode, Message, MessageRole, Status};
-use crate::store::{Op, Patience};
+use crate::store::{Op, Patience, Sent};
 
 use super::Refused;
+use super::commands::taken;
 use super::handle::Viewer;
 use super::run::{Phase, Run};
 use super::state::{Accepted, Out, ReplyTo, State, Token, accept, refuse};
@@ -44,7 +45,8 @@ impl State {
         storage: Result<(), Refused>,
     ) {
         let (id, reply) = (words.id, ReplyTo::Conn(by.conn));
-        let Some(reply) = self.said_before(out, by, id, reply) else { return };
+        let sent = tutors_words(by.person.id, words.corrects.is_some());
+        let Some(reply) = self.said_before(out, id, sent, reply) else { return };
         let may = self.may_say(&words).and(storage);
         if let Err(refused) = may {
             return refuse(out, reply, refused, Some(id));
@@ -95,24 +97,16 @@ impl State {
     }
 
     /// Answers a repeated id; gives the reply back if the id is new.
-    fn said_before(&mut self, out: &mut impl Out, by: &Viewer, id: Uuid, reply: ReplyTo) -> Option<ReplyTo> {
-        let mine = |message: &Message| {
-            message.author.kind == AuthorKind::Tutor && message.author.id == Some(by.person.id)
-        };
-        if let Some(saying) = self.saying.iter_mut().find(|s| s.message.id == id && mine(&s.message)) {
+    fn said_before(&mut self, out: &mut impl Out, id: Uuid, sent: Sent, reply: ReplyTo) -> Option<ReplyTo> {
+        let is_it = |message: &Message| message.id == id && Sent::from(message) == sent;
+        if let Some(saying) = self.saying.iter_mut().find(|saying| is_it(&saying.message)) {
             saying.replies.push(reply);
             return None;
         }
-        match self.message_of(id) {
-            Some(message) if mine(message) => {
-                accept(out, reply, Accepted { message: id, run: Some(message.run_id), ended: true });
-            }
-            Some(_) => {
-                let refused = Refused::new(ErrorCode::InvalidCommand, "`id` is taken by another message");
-                refuse(out, reply, refused, Some(id));
-            }
-            None if self.gone.contains(&id) => self.repeated_of_old(out, id, reply),
-            None => return Some(reply),
+        let Some(message) = self.message_of(id) else { return Some(reply) };
+        match is_it(message) {
+            true => accept(out, reply, Accepted { message: id, run: Some(message.run_id), ended: true }),
+            false => taken(out, reply, id),
         }
         None
     }
@@ -173,4 +167,9 @@ impl State {
         }
         self.end_if_over(out);
     }
+}
+
+/// How a tutor's message is sent.
+pub(super) fn tutors_words(by: Uuid, replaces: bool) -> Sent {
+    Sent { by: Some(by), kind: AuthorKind::Tutor, replaces }
 }

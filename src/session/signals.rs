@@ -13,7 +13,7 @@ mod words;
 use std::collections::{HashSet, VecDeque};
 
 use crate::clock::Timestamp;
-use crate::protocol::SignalKind;
+use crate::protocol::{Person, SignalKind};
 
 pub use history::History;
 pub use judge::{at_rest, judge};
@@ -70,6 +70,10 @@ pub struct Facts {
     questions: VecDeque<Question>,
     marks: VecDeque<Mark>,
     danger: Option<(Danger, Timestamp)>,
+    /// When there was something of the kind last.
+    danger_last: Timestamp,
+    /// Who has seen to what was said until then.
+    dealt_with: Option<(Person, Timestamp)>,
     blocked: Option<Timestamp>,
     failures: u32,
     failed_at: Timestamp,
@@ -167,6 +171,8 @@ impl Facts {
             questions: VecDeque::new(),
             marks: VecDeque::new(),
             danger: None,
+            danger_last: Timestamp::UNIX_EPOCH,
+            dealt_with: None,
             blocked: None,
             failures: 0,
             failed_at: now,
@@ -218,6 +224,7 @@ impl Facts {
                 self.step(text, now);
             }
             Ended::Stopped => {}
+            Ended::Safety if self.is_dealt_with(now) => {}
             Ended::Safety => self.blocked = Some(self.blocked.unwrap_or(now)),
             Ended::Failed => {
                 self.failures = self.failures.saturating_add(1);
@@ -264,6 +271,25 @@ impl Facts {
         }
     }
 
+    /// Somebody has seen to it: what was said or withheld until then is told no more, and who it was is.
+    pub fn safety_dealt_with(&mut self, by: Person, at: Timestamp) {
+        if self.danger_last <= at {
+            self.danger = None;
+        } else if let Some((_, since)) = &mut self.danger {
+            *since = (*since).max(at);
+        }
+        self.blocked = self.blocked.filter(|blocked| *blocked > at);
+        let is_newer = |(report, reported): &(ModelReport, Timestamp)| {
+            report.kind != SignalKind::Safety || *reported > at
+        };
+        self.report = self.report.take().filter(is_newer);
+        self.dealt_with = Some((by, at));
+    }
+
+    fn is_dealt_with(&self, said: Timestamp) -> bool {
+        self.dealt_with.as_ref().is_some_and(|(_, at)| said <= *at)
+    }
+
     /// When there will be something else to tell although nothing happens.
     pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let mut times: Vec<Timestamp> = Vec::new();
@@ -277,6 +303,7 @@ impl Facts {
         );
         times.extend(self.danger.map(|(_, at)| later(at, DANGER_LASTS)));
         times.extend(self.blocked.map(|at| later(at, DANGER_LASTS)));
+        times.extend(self.dealt_with.as_ref().map(|(_, at)| later(*at, DANGER_LASTS)));
         times.extend(self.report.as_ref().map(|(_, at)| later(*at, REPORT_LASTS)));
         times.into_iter().filter(|time| *time > now).min()
     }
@@ -306,7 +333,8 @@ impl Facts {
             let is_quiet = words[*at].is_quoted || is_harmless(at);
             danger.map(|danger| if is_quiet { Danger::Topic } else { danger })
         });
-        let Some(worst) = worst.max() else { return };
+        let Some(worst) = worst.max().filter(|_| !self.is_dealt_with(now)) else { return };
+        self.danger_last = now;
         match &mut self.danger {
             Some((before, _)) if *before >= worst => {}
             danger => *danger = Some((worst, now)),

@@ -17,7 +17,7 @@ use crate::store::{ASSISTANT, NewMessage, Op, Pace, Patience, TutorRow, WAITING,
 
 use super::control::Held;
 use super::guidance::Guidance;
-use super::handle::Call;
+use super::handle::{Call, Names};
 use super::log::{Audience, ConnId};
 use super::presence::Telling;
 use super::run::Run;
@@ -119,6 +119,8 @@ pub(super) struct Waiting {
     pub(super) replies: Vec<ReplyTo>,
     /// Ends as stopped when its turn comes.
     pub(super) hushed: bool,
+    /// It was said to a tutor, so nobody has paid for an answer of the model's.
+    pub(super) owed: bool,
 }
 
 /// `New => (OnItsWay | a run), OnItsWay => (Committed | refused)`.
@@ -184,6 +186,9 @@ impl State {
     pub(super) fn new(woken: Woken, now: Timestamp) -> State {
         let mut facts = Facts::new(woken.title.as_deref(), woken.subject.as_deref(), now);
         facts.hand(woken.hand.as_ref().map(|hand| hand.since));
+        if let Some((by, at)) = woken.dealt_with {
+            facts.safety_dealt_with(by, at);
+        }
         let mut state = State {
             session: woken.id,
             student: Person { id: woken.student_id, name: woken.student_name },
@@ -218,15 +223,16 @@ impl State {
         };
         let mut seen = 0;
         let learned = woken.messages.len().saturating_sub(LEARN);
-        let hushed = woken.silent;
+        let (hushed, woken_owed) = (woken.silent, woken.owed);
         for (at, woken) in woken.messages.into_iter().enumerate() {
             let message = woken.message;
             if message.status == Status::Queued {
                 state.waiting = state.waiting.max(woken.ord);
                 let (run, edits) = (message.run_id, woken.edits);
                 let question = Some(message);
-                let written = Written::Committed;
-                state.queue.push_back(Waiting { run, question, edits, written, replies: Vec::new(), hushed });
+                let owed = question.as_ref().is_some_and(|question| woken_owed.contains(&question.id));
+                let (written, replies) = (Written::Committed, Vec::new());
+                state.queue.push_back(Waiting { run, question, edits, written, replies, hushed, owed });
             } else {
                 seen += 1;
                 state.learn(&message, at >= learned);
@@ -235,6 +241,23 @@ impl State {
         }
         state.unseen = state.ord > seen;
         state
+    }
+
+    pub(super) fn named(&mut self, names: Names) {
+        if let Some(title) = names.title {
+            self.titled = title.is_some();
+            self.title = title;
+        }
+        if let Some(subject) = names.subject {
+            self.subject = subject;
+        }
+        self.facts.named(self.title.as_deref(), self.subject.as_deref());
+        self.changed = true;
+    }
+
+    pub(super) fn dealt_with(&mut self, by: Person, at: Timestamp) {
+        self.facts.safety_dealt_with(by, at);
+        self.changed = true;
     }
 
     pub(super) fn is_quiet(&self) -> bool {
@@ -310,6 +333,7 @@ impl State {
             files: Vec::new(),
             corrects: None,
             corrected_by: None,
+            edits: None,
             created_at,
         }
     }

@@ -236,6 +236,8 @@ impl<'a> Task<'a> {
                 self.state.announce(&mut self.effects);
             }
             Request::Hush(student) if student == self.state.student.id => self.state.hush(&mut self.effects),
+            Request::Named(names) => self.state.named(names),
+            Request::DealtWith(by, at) => self.state.dealt_with(by, at),
             Request::Hold(_) | Request::ShowWatchers { .. } | Request::Hush(_) => {}
         }
     }

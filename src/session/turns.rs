@@ -17,6 +17,8 @@ pub(super) enum Early {
     Interrupted,
     /// A tutor speaks now.
     TakenOver,
+    /// A message that was said to a tutor is over its quota now that the model would answer it.
+    OverQuota,
 }
 
 impl State {
@@ -83,7 +85,7 @@ impl State {
     /// A question that begins at once is written here; one that waited is there already, and takes its
     /// place in the conversation now.
     fn begin(&mut self, out: &mut impl Out, waiting: Waiting, cut: Option<Cut>, patience: Patience) {
-        let Waiting { run, question, edits, written, replies, hushed } = waiting;
+        let Waiting { run, question, edits, written, replies, hushed, owed } = waiting;
         let waited = question.is_some() && written == Written::Committed;
         let cut = cut.filter(|cut| !cut.gone.is_empty());
         let mut ops = Vec::with_capacity(4);
@@ -106,8 +108,9 @@ impl State {
             self.ord += 1;
             let answer =
                 self.message(crate::id::new(), run, MessageRole::Assistant, String::new(), out.now());
-            // A question that is asked again costs as much as a new one.
-            let charged = question.is_none();
+            // A question that is asked again costs as much as a new one; one that waited while a tutor held
+            // the session has cost nothing yet.
+            let charged = question.is_none() || owed;
             let row = self.row(&answer, self.ord, Status::Streaming, None);
             ops.push(Op::Insert(NewMessage { charged, ..row }));
             answer
@@ -190,6 +193,9 @@ impl State {
                 }
                 self.begin_next(out, Patience::Insist);
             }
+            Token::Begin(run) if matches!(error, WriteError::OverQuota(_)) && self.has_waited(run) => {
+                self.begin_unanswered(out);
+            }
             Token::Begin(run) => {
                 self.titled = false;
                 if let Some(run) = self.run.take_if(|current| current.id == run) {
@@ -215,6 +221,24 @@ impl State {
             Token::Whispered(id) => self.not_whispered(out, id, &refused),
             Token::Note => {}
         }
+    }
+
+    fn has_waited(&self, run: Uuid) -> bool {
+        self.run.as_ref().is_some_and(|current| current.id == run && current.waited)
+    }
+
+    /// The question was accepted and stands: its run begins all the same, and ends before the model is asked.
+    fn begin_unanswered(&mut self, out: &mut impl Out) {
+        let Some(run) = self.run.as_deref_mut() else { return };
+        let Phase::Beginning { early } = &mut run.phase else { return };
+        *early = early.or(Some(Early::OverQuota));
+        let (id, ord, answer) = (run.id, run.ord, run.answer.clone());
+        let ranges = run.cut.iter().flat_map(|cut| cut.ranges(ord - 1)).collect::<Vec<_>>();
+        let session_id = self.session;
+        let answer = answer.map(|answer| self.row(&answer, ord, Status::Streaming, None));
+        let supersede = |(from, before)| Op::Supersede { session_id, from, before };
+        let ops = answer.map(Op::Insert).into_iter().chain(ranges.into_iter().map(supersede)).collect();
+        out.commit(Token::Begin(id), ops, Patience::Insist);
     }
 
     // ── The run ─────────────────────────────────────────────────────────────────────────────────
@@ -340,6 +364,7 @@ impl State {
             Early::Stopped => Close::finished(Status::Stopped, FinishReason::Stopped),
             Early::TakenOver => Close::finished(Status::Stopped, FinishReason::TakenOver),
             Early::Interrupted => Close::failed(Status::Interrupted, ErrorCode::Interrupted),
+            Early::OverQuota => Close::failed(Status::Failed, ErrorCode::QuotaExceeded),
         };
         self.write_end(out, Close { usage, model: model.flatten(), ..close });
     }

@@ -60,6 +60,7 @@ pub(super) async fn serve(connection: Connection, socket: WebSocket, position: O
     Box::pin(handle.detach(conn, end.leaving())).await;
     match end {
         End::Close(code) => Box::pin(outgoing::close(open.socket, code)).await,
+        End::Expired => Box::pin(outgoing::close(open.socket, CloseCode::Unauthenticated)).await,
         End::Answered => Box::pin(outgoing::answer_close(open.socket)).await,
         End::Lost => {}
     }
@@ -384,7 +385,7 @@ impl Open {
         }
         if now >= self.expiry {
             if self.told {
-                return Err(End::Close(CloseCode::Unauthenticated));
+                return Err(End::Expired);
             }
             self.told = true;
             let left = remaining(&self.connection.who);

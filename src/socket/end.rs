@@ -11,6 +11,9 @@ use super::outgoing::Lost;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     Close(CloseCode),
+    /// The token has ended and there is no fresh one. That says nothing about rights: who comes back with one
+    /// goes on.
+    Expired,
     /// The peer said goodbye first.
     Answered,
     /// The peer went away, or cannot be reached.
@@ -21,7 +24,7 @@ impl End {
     pub(super) fn leaving(&self) -> Leaving {
         match self {
             End::Close(CloseCode::Forbidden | CloseCode::Unauthenticated) => Leaving::RightsEnded,
-            End::Close(_) | End::Answered | End::Lost => Leaving::Left,
+            End::Close(_) | End::Expired | End::Answered | End::Lost => Leaving::Left,
         }
     }
 }

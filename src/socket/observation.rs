@@ -44,6 +44,7 @@ impl Observation {
         self.end = match end {
             End::Answered => "left",
             End::Lost => "lost",
+            End::Expired => "expired",
             End::Close(CloseCode::Restarting | CloseCode::ShuttingDown) => "stopped",
             End::Close(CloseCode::Forbidden | CloseCode::Unauthenticated) => "rights_ended",
             End::Close(_) => "closed",

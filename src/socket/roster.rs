@@ -105,6 +105,7 @@ async fn serve(connection: Connection, socket: WebSocket, rows: Vec<RosterRow>) 
     open.connection.record.ends(&end);
     match end {
         End::Close(code) => Box::pin(outgoing::close(open.socket, code)).await,
+        End::Expired => Box::pin(outgoing::close(open.socket, CloseCode::Unauthenticated)).await,
         End::Answered => Box::pin(outgoing::answer_close(open.socket)).await,
         End::Lost => {}
     }

@@ -9,7 +9,6 @@ use crate::app::App;
 use crate::clock;
 use crate::config;
 use crate::identity::Principal;
-use crate::protocol::CloseCode;
 
 use super::end::End;
 
@@ -70,7 +69,7 @@ impl Vitals {
         }
         if now >= self.expiry {
             if self.told {
-                return Err(End::Close(CloseCode::Unauthenticated));
+                return Err(End::Expired);
             }
             self.told = true;
             self.expiry = now + left + self.settings.expiry_grace;
@@ -164,6 +163,6 @@ mod tests {
                 break end;
             }
         };
-        assert_eq!((end, begun.elapsed().as_secs()), (End::Close(CloseCode::Unauthenticated), 3610));
+        assert_eq!((end, begun.elapsed().as_secs()), (End::Expired, 3610));
     }
 }

@@ -9,8 +9,8 @@ use crate::protocol::{Author, AuthorKind, ErrorCode, FinishReason, Message, Mess
 
 use super::roster::hand;
 use super::sessions::{Page, count, one_more, page};
-use super::tutoring::{held, whispers};
-use super::{Past, Store, StoreError, WAITING, Woken, WokenMessage};
+use super::tutoring::{dealt_with, held, whispers};
+use super::{Past, Sent, Store, StoreError, WAITING, Woken, WokenMessage};
 
 /// What the assistant is called in a list of messages.
 pub(crate) const ASSISTANT: &str = "fynq";
@@ -63,8 +63,10 @@ impl Store {
         let student: Uuid = row.try_get("student_id")?;
         let waits = messages.iter().any(|waiting| waiting.message.status == Status::Queued);
         let silent = waits && self.is_silent(student).await?;
+        let owed = if waits { self.said_to_tutors(id).await? } else { Vec::new() };
         Ok(Some(Woken {
             silent,
+            owed,
             id: row.try_get("id")?,
             student_id: student,
             student_name: row.try_get("student_name")?,
@@ -81,6 +83,7 @@ impl Store {
             control_epoch: row.try_get("control_epoch")?,
             hand: hand(&row)?,
             whispers: whispers(&row)?,
+            dealt_with: dealt_with(&row)?,
         }))
     }
 
@@ -89,6 +92,13 @@ impl Store {
         let sql = include_str!("../../sql/queries/student_silent.sql");
         let row = self.at_the_door().read_opt(sql, &[(&student, Type::UUID)]).await?;
         row.map_or(Ok(true), |row| Ok(row.try_get("silent")?))
+    }
+
+    /// Of what waits in a session, what was said while a tutor held it: it was not charged.
+    async fn said_to_tutors(&self, session: Uuid) -> Result<Vec<Uuid>, StoreError> {
+        let sql = include_str!("../../sql/queries/messages_said_to_tutors.sql");
+        let rows = self.as_task().read(sql, &[(&session, Type::UUID)]).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     /// The newest messages before a place, oldest first, and whether there are older ones.
@@ -173,11 +183,18 @@ impl Store {
         Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
     }
 
-    /// Whether the session holds this message, superseded or not.
-    pub async fn message_exists(&self, session: Uuid, message: Uuid) -> Result<bool, StoreError> {
-        let sql = include_str!("../../sql/queries/message_exists.sql");
+    /// How a message of the session, superseded or not, was sent. `None`: it holds none with this id.
+    pub async fn message_sent(&self, session: Uuid, message: Uuid) -> Result<Option<Sent>, StoreError> {
+        let sql = include_str!("../../sql/queries/message_sent.sql");
         let row = self.as_task().read_opt(sql, &[(&session, Type::UUID), (&message, Type::UUID)]).await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+        let sent = |row: Row| {
+            Ok(Sent {
+                by: row.try_get("author_id")?,
+                kind: word(&row, "author_kind", AuthorKind::parse)?,
+                replaces: row.try_get("replaces")?,
+            })
+        };
+        row.map(sent).transpose()
     }
 
     /// At start: closes the runs that a crash left open (`streaming` becomes `interrupted`, text
@@ -314,6 +331,7 @@ pub(super) fn woken(row: &Row) -> Result<WokenMessage, StoreError> {
             model: row.try_get("model")?,
             files: row.try_get("files")?,
             corrects: edits.filter(|_| kind == AuthorKind::Tutor),
+            edits: edits.filter(|_| kind == AuthorKind::Student),
             corrected_by: row.try_get("corrected_by")?,
             created_at: row.try_get("created_at")?,
         },

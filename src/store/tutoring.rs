@@ -98,6 +98,8 @@ pub struct Mark {
     pub kind: SignalKind,
     pub useful: Option<bool>,
     pub muted_until: Option<Timestamp>,
+    /// When they dealt with what was signalled.
+    pub dealt_at: Option<Timestamp>,
 }
 
 /// `None`: stays as it is; `Some(None)`: is taken back.
@@ -105,6 +107,8 @@ pub struct Mark {
 pub struct MarkChange {
     pub useful: Option<Option<bool>>,
     pub muted_until: Option<Option<Timestamp>>,
+    /// What was signalled until now is dealt with.
+    pub dealt_with: bool,
 }
 
 impl Store {
@@ -176,6 +180,7 @@ impl Store {
                     (&change.muted_until.is_some(), Type::BOOL),
                     (&change.muted_until.flatten(), Type::TIMESTAMPTZ),
                     (&clock::now(), Type::TIMESTAMPTZ),
+                    (&change.dealt_with, Type::BOOL),
                 ],
             )
             .await?;
@@ -257,6 +262,7 @@ fn mark(row: &Row) -> Result<Mark, StoreError> {
         kind: word(row, "kind", SignalKind::parse)?,
         useful: row.try_get("useful")?,
         muted_until: row.try_get("muted_until")?,
+        dealt_at: row.try_get("dealt_at")?,
     })
 }
 
@@ -283,6 +289,12 @@ pub(super) fn whispers(row: &Row) -> Result<Vec<Whispered>, StoreError> {
         at: row.created_at,
     });
     Ok(waiting.collect())
+}
+
+/// Who dealt with the session's last signal of safety, and when.
+pub(super) fn dealt_with(row: &Row) -> Result<Option<(Person, Timestamp)>, StoreError> {
+    let by: Option<Uuid> = row.try_get("dealt_by")?;
+    by.map(|id| Ok((Person { id, name: row.try_get("dealt_name")? }, row.try_get("dealt_at")?))).transpose()
 }
 
 /// Who has taken over, and the number of that change.

@@ -109,13 +109,20 @@ export class RosterStage {
     return undefined;
   }
 
-  #mark(session, kind, { useful, muted_minutes }) {
+  #mark(session, kind, { useful, muted_minutes, dealt_with }) {
     const before = this.marks.get(`${session} ${kind}`) ?? { session_id: session, kind, useful: null, muted_until: null };
     const mark = { ...before };
     if (useful !== undefined) mark.useful = useful;
     if (muted_minutes !== undefined) mark.muted_until = muted_minutes ? new Date(Date.now() + muted_minutes * 60_000).toISOString() : null;
     this.marks.set(`${session} ${kind}`, mark);
+    if (dealt_with) this.#dealt(session, kind);
     return { kind, useful: mark.useful, muted_until: mark.muted_until };
+  }
+
+  #dealt(id, kind) {
+    const session = this.sessions.get(id);
+    const items = session.signals.items.filter((item) => item.kind !== kind);
+    this.show({ ...session, signals: { ...session.signals, items, dealt_with: [{ kind, by: teacher, at: new Date().toISOString() }] } });
   }
 
   #claim(id) {

@@ -194,6 +194,18 @@ test("a signal can be muted and judged", async () => {
   assert.deepEqual(await names(page), ["Cem", "Ada", "Ben"]);
 });
 
+test("a matter of safety is dealt with for everybody, and the wall says by whom", async () => {
+  const page = await open({}, student("Ada", signals("struggling")), student("Cem", signals("safety")));
+  await tile(page, "Ada").getByRole("button", { name: /^Struggling/ }).click();
+  assert.equal(await page.getByRole("menuitem", { name: "Dealt with" }).count(), 0, "it passes by itself");
+  await page.keyboard.press("Escape");
+  await tile(page, "Cem").getByRole("button", { name: /^Safety/ }).click();
+  await page.getByRole("menuitem", { name: "Dealt with" }).click();
+  await tile(page, "Cem").getByText(/^Safety: Dealt with by Ms Kay at /).waitFor();
+  assert.equal(await tile(page, "Cem").getByRole("button", { name: /^Safety/ }).count(), 0);
+  assert.deepEqual(stage.asked.filter(([call]) => call.startsWith("PUT")), [["PUT /sessions/session-cem/signals/safety", { dealt_with: true }]]);
+});
+
 test("alerts are off until switched on, and a notification says nothing of anybody", async () => {
   const page = await open({ permissions: ["notifications"] }, student("Ada"));
   await page.evaluate(() => {

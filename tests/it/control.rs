@@ -338,6 +338,61 @@ async fn a_message_has_an_id_of_its_own_and_is_said_once() {
     assert_eq!(lesson.school.app.count("SELECT count(*) FROM messages").await, 3);
 }
 
+/// What has left memory is known as well as what is there: an id is answered to who sent it alone, and only to
+/// the same kind of command.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_id_belongs_to_who_sent_it_and_to_its_command() {
+    let mut lesson = Lesson::start().await;
+    let (question, answer) = lesson.turn("one", "1").await;
+    let said = say(&mut lesson.tia, "Hello").await;
+    lesson.ada.run_end().await;
+    let corrected = order(&mut lesson.tia, "correct", json!({"message": answer, "text": "One"})).await;
+    lesson.tia.accepted(&corrected).await;
+    lesson.ada.run_end().await;
+    lesson.school.app.stop().await;
+    let later = format!(
+        "INSERT INTO messages (session_id, id, ord, run_id, role, author_kind, content, status, created_at) \
+         SELECT '{}', gen_random_uuid(), 100 + n, gen_random_uuid(), 'assistant', 'assistant', 'said ' || n, \
+                'complete', now() \
+         FROM generate_series(1, 420) n",
+        lesson.school.session
+    );
+    lesson.school.app.execute(&later).await;
+    lesson.school.app.start_again().await;
+    let (addr, session) = (lesson.school.app.addr, lesson.school.session.clone());
+    let [ada, tia, root] = [&lesson.school.ada, &lesson.school.tia, &lesson.school.root];
+    let mut sockets = Vec::new();
+    for who in [ada, tia, root] {
+        sockets.push(who.at(addr).socket(&session).await);
+    }
+    let [ada, tia, root] = [0, 1, 2];
+    let send = |id: &str| json!({"type": "send", "id": id, "text": "one"});
+    let edit = |id: &str| json!({"type": "edit", "id": id, "message": question, "text": "one"});
+    let say = |id: &str| json!({"type": "say", "id": id, "text": "Hello"});
+    let correct = |id: &str| json!({"type": "correct", "id": id, "message": answer, "text": "One"});
+    for (who, command) in [
+        (ada, send(&answer)),
+        (ada, send(&said)),
+        (ada, edit(&question)),
+        (tia, say(&question)),
+        (tia, say(&answer)),
+        (tia, say(&corrected)),
+        (tia, correct(&said)),
+        (root, say(&said)),
+        (root, correct(&corrected)),
+    ] {
+        sockets[who].send(command.clone()).await;
+        let refused = sockets[who].refusal(command["id"].as_str().unwrap()).await;
+        assert_eq!(refused["code"], "invalid_command", "{command}");
+    }
+    for (who, command) in [(ada, send(&question)), (tia, say(&said)), (tia, correct(&corrected))] {
+        sockets[who].send(command.clone()).await;
+        sockets[who].accepted(command["id"].as_str().unwrap()).await;
+    }
+    assert_eq!(lesson.school.app.count("SELECT count(*) FROM messages").await, 424);
+    assert!(!lesson.school.app.model.was_called());
+}
+
 // ── Absence ─────────────────────────────────────────────────────────────────────────────────────────
 
 fn lapsing(millis: u64) -> crate::support::app::Builder {
@@ -417,6 +472,36 @@ async fn control_is_found_again_after_a_restart_and_lapses_if_nobody_comes() {
     lesson.school.app.start_again().await;
     // Nobody opens it: it ends all the same.
     lesson.until_count("SELECT count(*) FROM sessions WHERE control = 'ai' AND control_epoch = 2", 1).await;
+}
+
+/// A token that was not renewed in time is no end of rights: it is like a socket that is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tutor_whose_token_ended_comes_back_with_a_fresh_one() {
+    let builder = lapsing(20_000).settings(|s| {
+        s.accounts.token_ttl = Duration::from_secs(10);
+        s.socket.expiry_grace = Duration::from_millis(100);
+    });
+    let mut lesson = Lesson::of(builder).await;
+    let tia = lesson.school.tia.login().await;
+    lesson.tia.goodbye().await;
+    lesson.tia = tia.socket(&lesson.school.session).await;
+    lesson.tia.command("take_over").await;
+    control(&mut lesson.tia, "tutor").await;
+    assert_eq!(lesson.tia.closed().await, 4401);
+    let expired =
+        "SELECT count(*) FROM audit WHERE event = 'observation_closed' AND detail->>'end' = 'expired'";
+    lesson.until_count(expired, 1).await;
+    let mut back = lesson.school.tia.login().await.socket(&lesson.school.session).await;
+    assert_eq!(back.ready["state"]["tutor"], person(&lesson.school.tia));
+    say(&mut back, "Here again").await;
+    assert_eq!(lesson.audited("control_ended").await, 0);
+    // Signed out, control ends with the socket.
+    let path = format!("/admin/users/{}/sign-out", lesson.school.tia.user_id);
+    lesson.school.root.login().await.post(&path, json!({})).await.ok(204);
+    let since = Instant::now();
+    assert_eq!(back.closed().await, 4401);
+    lesson.until_count("SELECT count(*) FROM sessions WHERE control = 'ai' AND control_epoch = 2", 1).await;
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }
 
 // ── Races ───────────────────────────────────────────────────────────────────────────────────────────
@@ -553,6 +638,59 @@ async fn what_is_said_to_a_tutor_costs_nothing() {
     control(&mut lesson.ada, "ai").await;
     let id = lesson.ada.ask("And now?").await;
     assert_eq!(lesson.ada.refusal(&id).await["code"], "quota_exceeded");
+}
+
+/// A message that was said to a tutor and waits while they hand back goes to the model: it counts like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_model_answers_after_all_counts() {
+    let quota = Quota { messages_day: Some(2), ..Quota::default() };
+    let mut lesson =
+        Lesson::of(TestApp::builder().settings(|settings| settings.quotas.student = quota)).await;
+    lesson.turn("Why?", "Because.").await;
+    for reason in ["stop", "over"] {
+        lesson.tia.command("take_over").await;
+        control(&mut lesson.ada, "tutor").await;
+        let lock = lesson.school.app.database.client().await;
+        lock.batch_execute("BEGIN; LOCK TABLE messages IN EXCLUSIVE MODE").await.unwrap();
+        lesson.ada.ask("To you").await;
+        lesson.ada.ask("To you, too").await;
+        lesson.ada.round_trip().await;
+        lesson.tia.command("hand_back").await;
+        control(&mut lesson.ada, "ai").await;
+        lock.batch_execute("ROLLBACK").await.unwrap();
+        assert_eq!(lesson.ada.run_end().await["result"]["finish_reason"], "tutor");
+        if reason == "stop" {
+            lesson.call().await.answer("So").await;
+            assert_eq!(lesson.ada.run_end().await["result"]["finish_reason"], "stop");
+        } else {
+            assert_eq!(lesson.ada.run_end().await["code"], "quota_exceeded");
+        }
+    }
+    assert_eq!(lesson.school.app.count("SELECT max(messages) FROM quota_use").await, 2);
+    assert!(!lesson.school.app.model.was_called());
+    let stored = lesson.stored().await;
+    let last = &stored[stored.len() - 1];
+    assert_eq!((&last["status"], &last["error"]), (&json!("failed"), &json!("quota_exceeded")));
+    assert_eq!((&last["content"], &stored[stored.len() - 2]["content"]), (&json!(""), &json!("To you, too")));
+    // Also when the process died in between: what waits is told by when it was said.
+    lesson.school.app.stop().await;
+    let (session, tia) = (&lesson.school.session, &lesson.school.tia.user_id);
+    let rows = format!(
+        "INSERT INTO tutor_acts (id, session_id, actor_id, kind, at) \
+         SELECT gen_random_uuid(), '{session}', '{tia}', 'took_over', now(); \
+         INSERT INTO messages \
+             (session_id, id, ord, run_id, role, author_id, author_kind, content, status, created_at) \
+         SELECT '{session}', gen_random_uuid(), 4611686018427388000, gen_random_uuid(), 'user', '{}', 'student', \
+                'Still there?', 'queued', now() + interval '1 second'; \
+         INSERT INTO tutor_acts (id, session_id, actor_id, kind, at) \
+         SELECT gen_random_uuid(), '{session}', '{tia}', 'handed_back', now() + interval '2 seconds'",
+        lesson.school.ada.user_id
+    );
+    lesson.school.app.execute(&rows).await;
+    lesson.school.app.start_again().await;
+    let failed = "SELECT count(*) FROM messages WHERE status = 'failed' AND error = 'quota_exceeded'";
+    lesson.until_count(failed, 2).await;
+    assert!(!lesson.school.app.model.was_called());
 }
 
 /// A snapshot shows all that is said in a run, so that is not without end.

@@ -106,4 +106,15 @@ async fn a_digest_is_for_those_who_run_the_class() {
         refused.assert_problem(422, "invalid_input");
         assert_eq!(refused.body["errors"][0]["pointer"], "?day", "{day}");
     }
+    // Two looked, and each is written down once.
+    for _ in 0..3 {
+        school.tia.get(&path).await.ok(200);
+    }
+    school.root.get(&path).await.ok(200);
+    school.app.server().app().audit.flush().await;
+    let rows = school.root.get("/audit?limit=100").await.ok(200);
+    let read = rows["items"].as_array().unwrap().iter().filter(|row| row["event"] == "digest_read");
+    let read: Vec<_> = read.map(|row| (&row["actor"]["id"], &row["subject"]["id"])).collect();
+    let [root, tia, class] = [&school.root.user_id, &school.tia.user_id, &school.class].map(|id| json!(id));
+    assert_eq!(read, [(&root, &class), (&tia, &class)]);
 }

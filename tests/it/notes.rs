@@ -64,6 +64,9 @@ async fn no_student_and_no_stranger_reads_or_writes_a_note() {
     let oneself = format!("/students/{}/notes", school.tia.user_id);
     school.tia.post(&oneself, text.clone()).await.assert_problem(403, "forbidden");
 
+    for _ in 0..3 {
+        school.tia.get(&path).await.ok(200);
+    }
     // Who teaches them no more has lost them, their own too.
     let member = format!("/classes/{}/members/{}", school.class, school.tia.user_id);
     school.root.delete(&member).await.ok(204);
@@ -75,11 +78,20 @@ async fn no_student_and_no_stranger_reads_or_writes_a_note() {
     school.app.server().app().audit.flush().await;
     let export = school.ada.get("/users/me/export").await.ok(200).to_string();
     assert!(!export.contains("Cried") && !export.contains("note_"), "{export}");
+    assert!(!export.contains("notes_read"), "{export}");
     let audit = school.root.get("/audit?limit=100").await.ok(200);
     let rows = audit["items"].as_array().unwrap();
     let written: Vec<&Value> = rows.iter().filter(|row| row["event"] == "note_written").collect();
     assert_eq!((written.len(), &written[0]["subject"]["id"]), (1, &json!(school.ada.user_id)));
     assert!(!audit.to_string().contains("Cried"));
+    // Who read them is written down, once a minute for each reader; nothing of who was refused.
+    let read: Vec<&Value> = rows.iter().filter(|row| row["event"] == "notes_read").collect();
+    let mut readers: Vec<_> = read.iter().map(|row| row["actor"]["id"].as_str().unwrap()).collect();
+    readers.sort_unstable();
+    let mut wanted = [&*school.tia.user_id, &*school.root.user_id];
+    wanted.sort_unstable();
+    assert_eq!(readers, wanted);
+    assert!(read.iter().all(|row| row["subject"]["id"] == school.ada.user_id), "{read:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,8 +7,11 @@ use serde_json::json;
 
 use crate::support::app::Scratch;
 use crate::support::client::Client;
+use crate::support::lesson::{order, person, say, whisper};
 use crate::support::pg;
 use crate::support::process::{Process, Stage};
+use crate::support::school::make_class;
+use crate::support::socket::PATIENCE;
 
 fn fynq(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     let scratch = Scratch::new();
@@ -159,6 +162,64 @@ async fn killed_in_mid_run_it_comes_back_with_everything_that_was_acknowledged()
     let output = process.output();
     assert!(!output.contains("What is light") && !output.contains("wave"), "words in the log: {output}");
     assert!(!output.contains(&ada.token), "a token in the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_a_tutor_holds_it_is_held_again_and_lapses_when_nobody_comes() {
+    let mut stage = Stage::with(&[("FYNQ_LAPSE_S", "8")]).await;
+    let tia = Client::register(stage.process.addr, "tia").await;
+    let sql = stage.database.client().await;
+    let promote = format!("UPDATE users SET role = 'tutor' WHERE id = '{}'", tia.user_id);
+    sql.batch_execute(&promote).await.unwrap();
+    let (_, code) = make_class(&tia, "7b").await;
+    let Stage { process, model, ada, session, .. } = &mut stage;
+    ada.post("/classes/join", json!({"code": code})).await.ok(200);
+    let until = async |query: &str, wanted: i64| {
+        let so = async {
+            while sql.query_typed_one(query, &[]).await.unwrap().get::<_, i64>(0) != wanted {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, so).await.unwrap_or_else(|_| panic!("never {wanted}: {query}"));
+    };
+    let held = "SELECT count(*) FROM sessions WHERE control = 'tutor'";
+    let waiting = "SELECT count(*) FROM whispers WHERE state = 'waiting'";
+    let mut socket = tia.socket(session).await;
+    whisper(&mut socket, "Kestrel: slower").await;
+    order(&mut socket, "whisper", json!({"text": "Kestrel: kindly", "until": "withdrawn"})).await;
+    until(waiting, 2).await;
+    socket.command("take_over").await;
+    until(held, 1).await;
+    process.kill().await;
+    process.restart().await;
+
+    // Her page comes back as after a reload: she holds it, and what she whispered waits.
+    let mut student = ada.socket(session).await;
+    assert_eq!(student.ready["state"]["tutor"], person(&tia));
+    let mut socket = tia.socket(session).await;
+    assert_eq!(socket.ready["state"]["tutor"], person(&tia));
+    let guidance = socket.control("guidance").await;
+    let texts: Vec<_> = guidance["items"].as_array().unwrap().iter().map(|item| &item["text"]).collect();
+    assert_eq!(texts, ["Kestrel: slower", "Kestrel: kindly"]);
+    say(&mut socket, "Here again").await;
+    assert_eq!(student.run_end().await["result"]["finish_reason"], "tutor");
+
+    // The second time nobody comes back.
+    process.kill().await;
+    until(held, 1).await;
+    process.restart().await;
+    until(held, 0).await;
+    until("SELECT count(*) FROM tutor_acts WHERE kind = 'lapsed'", 1).await;
+    until(waiting, 2).await;
+    let mut student = ada.socket(session).await;
+    assert_eq!(student.ready["state"]["control"], "ai");
+    student.ask("Are you there?").await;
+    let call = model.call().await;
+    assert_eq!(call.request.to_string().matches("Kestrel").count(), 2, "{}", call.request);
+    call.answer("Yes").await;
+    student.run_end().await;
+    until(waiting, 1).await;
+    assert!(!process.output().contains("Kestrel"), "a whisper in the log");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -503,7 +503,7 @@ async fn deletions_that_share_sessions_come_to_an_end() {
     for _ in 0..20 {
         // Nothing is deleted: they only hold still.
         let hold = |ids: &Vec<_>| {
-            sessions.delete_with(ids.clone(), async {
+            sessions.delete_with(ids.clone(), None, async {
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                 Ok(((), false))
             })

@@ -1,8 +1,9 @@
 //! What was said before a restart, and what is said again after it: contract 3.1 and 3.2.
 
+use fynq::session::OpenError;
 use serde_json::{Value, json};
 
-use crate::support::app::Scene;
+use crate::support::app::{Scene, TestApp};
 use crate::support::frame::Transcript;
 use crate::support::process::Stage;
 use crate::support::socket::{Socket, new_id};
@@ -47,6 +48,36 @@ async fn an_edit_that_waited_is_answered_after_a_crash() {
     socket.accepted(&id).await;
     socket.round_trip().await;
     assert!(!model.was_called());
+}
+
+/// What waits is woken at the start; if PostgreSQL goes away in that moment, when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_woken_however_long_the_database_is_away() {
+    let mut scene = Scene::of(TestApp::builder().database_proxy()).await;
+    let (waits, student) = (scene.ada.session().await, &scene.ada.user_id);
+    let queued = format!(
+        "INSERT INTO messages \
+             (session_id, id, ord, run_id, role, author_id, author_kind, content, status, created_at) \
+         SELECT '{waits}', gen_random_uuid(), 4611686018427388000, gen_random_uuid(), 'user', '{student}', \
+                'student', 'Still there?', 'queued', now()"
+    );
+    scene.app.execute(&queued).await;
+    let database = scene.app.database_proxy.take().unwrap();
+    database.refuse();
+    let sessions = scene.app.server().app().sessions.clone();
+    let id = fynq::id::Uuid::parse_str(&waits).unwrap();
+    let waking = tokio::spawn({
+        let sessions = sessions.clone();
+        async move { sessions.wake(id).await }
+    });
+    // The first attempt has failed when another one does.
+    assert_eq!(sessions.open(id).await.err(), Some(OpenError::Unavailable));
+    assert!(!waking.is_finished() && !scene.app.model.was_called());
+    database.heal();
+    let call = scene.app.model.call().await;
+    assert_eq!(call.turns(), [("user".to_owned(), "Still there?".to_owned())]);
+    call.answer("Yes").await;
+    waking.await.unwrap();
 }
 
 /// The same session and student after a restart.

@@ -318,6 +318,46 @@ async fn a_session_that_leaves_memory_rests_and_one_that_is_deleted_is_gone() {
     assert_eq!(ids(&roster(&s.tia).await.1), [] as [Uuid; 0]);
 }
 
+/// Rows are read every 30 s, and a test waits for less: what somebody does by REST is told at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_to_a_session_that_nobody_has_open_is_told_at_once() {
+    let s = School::start().await;
+    let session = uuid(&s.session);
+    let (mut tia, first) = roster(&s.tia).await;
+    assert!(ids(&first).contains(&session), "{first}");
+    let path = format!("/sessions/{session}");
+    s.ada.patch(&path, json!({"title": "Lines", "subject": "Maths"})).await.ok(200);
+    let told = shown(&mut tia, session).await;
+    assert_eq!((&told["title"], &told["subject"]), (&json!("Lines"), &json!("Maths")));
+    s.ada.delete(&path).await.ok(204);
+    gone(&mut tia, session).await;
+    // With the account, too.
+    let last = uuid(&s.ada.session().await);
+    let (mut tia, first) = roster(&s.tia).await;
+    assert_eq!(ids(&first), [last]);
+    s.root.delete(&format!("/admin/users/{}", s.ada.user_id)).await.ok(204);
+    gone(&mut tia, last).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_open_shows_its_new_name_at_once() {
+    let s = School::start().await;
+    let session = uuid(&s.session);
+    let _ada = s.ada.socket(&s.session).await;
+    let (mut tia, first) = roster(&s.tia).await;
+    assert!(ids(&first).contains(&session), "{first}");
+    s.ada.patch(&format!("/sessions/{session}"), json!({"title": "Lines"})).await.ok(200);
+    let told = shown(&mut tia, session).await;
+    assert_eq!((&told["title"], &told["subject"]), (&json!("Lines"), &Value::Null));
+    s.ada.patch(&format!("/sessions/{session}"), json!({"subject": "Maths"})).await.ok(200);
+    let told = shown(&mut tia, session).await;
+    assert_eq!(
+        (&told["title"], &told["subject"]),
+        (&json!("Lines"), &json!("Maths")),
+        "what is not named stays"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hand_that_is_up_and_a_tutor_who_holds_are_told_however_old() {
     let stage = Stage::start().await;

@@ -4,6 +4,8 @@ use fynq::id;
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
+use crate::support::frame::Frame;
+use crate::support::lesson::{Lesson, person};
 use crate::support::school::School;
 use crate::support::socket::new_id;
 
@@ -133,6 +135,58 @@ async fn a_signal_is_muted_and_marked_for_oneself() {
     }
     school.ada.get("/observe/marks").await.assert_problem(403, "forbidden");
     assert_eq!(school.app.count("SELECT count(*) FROM signal_marks").await, 2);
+}
+
+/// One tutor sees to it; no tutor is told of it any more, and each sees who it was, over a restart too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_matter_of_safety_is_dealt_with_for_all() {
+    let mut lesson = Lesson::start().await;
+    let mut root = lesson.root().await;
+    let safety = |frame: &Frame, items: usize, dealt: bool| {
+        let body = frame.body();
+        frame.control() == Some("signals")
+            && body["items"].as_array().unwrap().iter().filter(|item| item["kind"] == "safety").count()
+                == items
+            && body["dealt_with"].is_array() == dealt
+    };
+    lesson.ada.ask("I want to die").await;
+    lesson.call().await.answer("Please talk to somebody.").await;
+    lesson.ada.run_end().await;
+    for socket in [&mut lesson.tia, &mut root] {
+        socket.until("safety", |frame| safety(frame, 1, false)).await;
+    }
+    let path = format!("/sessions/{}/signals", lesson.school.session);
+    let dealt = json!({"dealt_with": true});
+    for (kind, body) in [("struggling", &dealt), ("safety", &json!({"dealt_with": false}))] {
+        let refused = lesson.school.tia.put(&format!("{path}/{kind}"), body.clone()).await;
+        refused.assert_problem(422, "invalid_input");
+        assert_eq!(refused.body["errors"][0]["pointer"], "/dealt_with", "{kind}");
+    }
+    lesson.school.ada.put(&format!("{path}/safety"), dealt.clone()).await.assert_problem(403, "forbidden");
+    lesson.school.uwe.put(&format!("{path}/safety"), dealt.clone()).await.assert_problem(404, "not_found");
+    let mark = lesson.school.tia.put(&format!("{path}/safety"), dealt).await.ok(200);
+    let told = json!([{"kind": "safety", "by": person(&lesson.school.tia), "at": mark["dealt_with_at"]}]);
+    for socket in [&mut lesson.tia, &mut root] {
+        let signals = socket.until("it is dealt with", |frame| safety(frame, 0, true)).await;
+        assert_eq!(signals.body()["dealt_with"], told);
+    }
+    let ended = "SELECT count(*) FROM signal_events WHERE kind = 'safety' AND ended_at IS NOT NULL";
+    lesson.until_count(ended, 1).await;
+    assert_eq!(lesson.audited("signal_dealt_with").await, 1);
+    let export = lesson.school.ada.get("/users/me/export").await.ok(200).to_string();
+    assert!(!export.contains("signal_dealt_with"), "{export}");
+
+    lesson.school.app.stop().await;
+    lesson.school.app.start_again().await;
+    let (addr, session) = (lesson.school.app.addr, &lesson.school.session);
+    let mut ada = lesson.school.ada.at(addr).socket(session).await;
+    let mut root = lesson.school.root.at(addr).socket(session).await;
+    let signals = root.until("it is dealt with", |frame| safety(frame, 0, true)).await;
+    assert_eq!(signals.body()["dealt_with"], told);
+    // It is said again: that is news.
+    ada.ask("I want to die").await;
+    lesson.school.app.model.call().await.answer("Please talk to somebody.").await;
+    root.until("safety", |frame| safety(frame, 1, false)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

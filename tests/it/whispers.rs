@@ -228,3 +228,27 @@ async fn a_whisper_that_was_refused_never_comes_to_pass() {
     lesson.until_count("SELECT count(*) FROM whispers WHERE state = 'waiting'", 0).await;
     lesson.until_count("SELECT count(*) FROM whispers WHERE state = 'withdrawn'", 1).await;
 }
+
+/// Long guidance that changes often does not push out what a student missed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_student_comes_back_to_the_log_whatever_was_whispered_meanwhile() {
+    let mut lesson = Lesson::start().await;
+    lesson.turn("one", "1").await;
+    let epoch = lesson.ada.epoch.clone();
+    let Lesson { school, ada, mut tia } = lesson;
+    let seen = ada.drop_connection();
+    say(&mut tia, "Are you there?").await;
+    let text = "Slower. ".repeat(1900);
+    for _ in 0..40 {
+        let id = whisper(&mut tia, &text).await;
+        order(&mut tia, "withdraw", json!({"whisper": id})).await;
+        guidance(&mut tia, 0).await;
+    }
+    say(&mut tia, "Welcome back").await;
+    let mut back = school.ada.resume(&school.session, &epoch, seen).await;
+    assert_eq!(back.ready["resumed"], true);
+    for said in ["Are you there?", "Welcome back"] {
+        assert_eq!(back.run_end().await["result"]["finish_reason"], "tutor");
+        assert_eq!(back.log.answer().text, said);
+    }
+}

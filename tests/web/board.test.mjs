@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { applyFrames, emptyBoard, raisedHands } from "../../static/js/observe/board.js";
+import { canBeDealtWith, dealtWords, readDealt } from "../../static/js/observe/dealt.js";
 import { random } from "./random.mjs";
 import { at, changed, roster, session } from "./roster-frames.mjs";
 
@@ -37,6 +38,20 @@ test("signals stand by urgency, safety first, and a raised hand is one of them",
   const hand = { since: at(2), claimed_by: null };
   const board = applyFrames(emptyBoard, [roster(session("a", { hand, signals: { items } }))]);
   assert.deepEqual(board.tiles.get("a").signals.map(({ kind }) => kind), ["safety", "hand", "struggling", "idle"]);
+});
+
+test("what somebody has seen to is no signal, and says who it was", () => {
+  const dealt_with = [{ kind: "safety", by: { id: "t", name: "Ms Kay" }, at: at(5) }];
+  const items = [{ kind: "idle", level: 1, since: at(1), why: "No reply for 2 minutes" }];
+  const board = applyFrames(emptyBoard, [roster(session("a", { signals: { items, dealt_with } }), session("b"))], 60_000);
+  assert.deepEqual(board.tiles.get("a").signals.map(({ kind }) => kind), ["idle"]);
+  const [dealt] = board.tiles.get("a").dealt;
+  assert.deepEqual(dealt, { kind: "safety", by: "Ms Kay", at: Date.parse(at(65)) });
+  assert.match(dealtWords(dealt), /^Dealt with by Ms Kay at .*\d/);
+  assert.deepEqual(board.tiles.get("b").dealt, [], "a server that does not say it");
+  assert.ok(canBeDealtWith("safety") && !canBeDealtWith("struggling"));
+  assert.deepEqual(readDealt("x"), []);
+  assert.equal(readDealt([{ kind: "safety", by: null, at: "x" }])[0].by, "a tutor");
 });
 
 test("hands: the oldest first; who claimed one stays named", () => {

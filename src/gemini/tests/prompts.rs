@@ -79,6 +79,32 @@ fn guidance_goes_beside_the_instruction_and_never_among_the_turns() {
     assert!(!format!("{prompt:?}").contains("Slower") && !format!("{prompt:?}").contains('8'));
 }
 
+/// What a student is told of a prompt's length is what it would be without the guidance in it.
+#[test]
+fn guidance_is_no_part_of_what_is_told_of_a_prompts_length() {
+    let talk = turns(&[('h', "Hello."), ('u', "Is it 7?"), ('m', "Check."), ('u', "8?")]);
+    let instruction = "Be kind, and never give the answer away. ".repeat(20);
+    let asked = |guidance: &[&str]| {
+        let guidance = guidance.iter().map(|text| (*text).into()).collect();
+        let prompt = Prompt { turns: talk.clone(), guidance };
+        let mut body = body(&prompt, &instruction, 1000, None).unwrap();
+        body.instructed(estimate(&instruction));
+        body
+    };
+    let (plain, guided) = (asked(&[]), asked(&["Slower.", &"Draw a line first. ".repeat(50)]));
+    assert!(guided.tokens > plain.tokens + 200);
+    assert_eq!((plain.unguided, guided.unguided), (plain.tokens, plain.tokens), "estimated");
+    // Counted as we count, or by somebody whose tokens are longer or shorter.
+    for tenths in [7, 9, 10, 11, 16] {
+        let counts = |tokens: u64| tokens * tenths / 10;
+        let (without, with) = (counts(plain.tokens), counts(guided.tokens));
+        assert_eq!(plain.told(without), without, "nothing to hide");
+        assert!(guided.told(with).abs_diff(without) <= 1, "{tenths}: {} for {without}", guided.told(with));
+    }
+    // A count that never held the instruction stays as it is.
+    assert_eq!(guided.told(11), 11);
+}
+
 #[test]
 fn a_human_tutors_turn_is_told_from_the_models_and_nobody_can_forge_it() {
     let talk = [

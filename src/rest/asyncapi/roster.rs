@@ -50,6 +50,7 @@ pub(super) fn schemas() -> [(&'static str, Value); 2] {
             "idle_s": Shape::Number.schema(),
             "struggling": Shape::Score.schema(),
             "items": Shape::SignalItems.schema(),
+            "dealt_with": Shape::DealtWith.schema(),
         },
         "required": ["hand_raised", "idle_s", "struggling", "items"],
     });

@@ -142,8 +142,9 @@ pub(super) const CONTROLS: &[(&str, Fields, Fields, &str)] = &[
             ("struggling", Shape::Score),
             ("items", Shape::SignalItems),
         ],
-        &[],
-        "Tutors alone. What the server noticed, whole: on arrival and at every change.",
+        &[("dealt_with", Shape::DealtWith)],
+        "Tutors alone. What the server noticed, whole: on arrival and at every change. `dealt_with`: who has seen \
+         to what is not shown any more.",
     ),
 ];
 
@@ -212,6 +213,7 @@ pub(super) enum Shape {
     Any,
     Code,
     Control,
+    DealtWith,
     Flag,
     Hand,
     Id,
@@ -256,6 +258,7 @@ impl Shape {
             Shape::Person => named("Person"),
             Shape::Said => json!({"type": "string", "minLength": 1, "maxLength": MAX_TEXT}),
             Shape::Score => named("Score"),
+            Shape::DealtWith => json!({"type": "array", "items": named("DealtWith")}),
             Shape::SignalItems => json!({"type": "array", "items": named("Signal")}),
             Shape::State => named("SessionState"),
             Shape::Text => json!({"type": "string"}),

@@ -69,6 +69,7 @@ mod tests {
             files: Vec::new(),
             corrects: None,
             corrected_by: None,
+            edits: None,
             created_at: crate::clock::now(),
         }
     }

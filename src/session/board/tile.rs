@@ -55,8 +55,8 @@ impl Tile {
     /// Whether it tells nothing new. Seconds that pass are no news: whoever reads counts on by itself.
     pub fn tells_as_much_as(&self, other: &Tile) -> bool {
         let (ours, theirs) = (&self.signals, &other.signals);
-        let signals = (ours.hand_raised, &ours.struggling, &ours.items)
-            == (theirs.hand_raised, &theirs.struggling, &theirs.items);
+        let signals = (ours.hand_raised, &ours.struggling, &ours.items, &ours.dealt_with)
+            == (theirs.hand_raised, &theirs.struggling, &theirs.items, &theirs.dealt_with);
         signals
             && self.without_signals() == other.without_signals()
             && self.student == other.student

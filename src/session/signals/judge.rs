@@ -1,7 +1,7 @@
 //! From facts to what is told of them.
 
 use crate::clock::Timestamp;
-use crate::protocol::{Score, Signal, SignalKind, Signals};
+use crate::protocol::{DealtWith, Score, Signal, SignalKind, Signals};
 
 use super::{
     DANGER_LASTS, Facts, IDLE, LONG_HAND, MARK_LASTS, Mark, REPORT_LASTS, STRUGGLING, Trouble, passed,
@@ -16,12 +16,22 @@ pub fn judge(facts: &Facts, now: Timestamp) -> Signals {
         .flatten()
         .collect();
     items.sort_by_key(|signal| signal.kind);
+    let dealt_with = dealt_with(facts, &items, now);
     Signals {
         hand_raised: facts.hand.is_some(),
         idle_s: u64::try_from(passed(facts.last_activity, now)).unwrap_or(0),
         struggling,
         items,
+        dealt_with: dealt_with.into_iter().collect(),
     }
+}
+
+/// Told until there is something new of the kind, or it would have passed by itself.
+fn dealt_with(facts: &Facts, shown: &[Signal], now: Timestamp) -> Option<DealtWith> {
+    let kind = SignalKind::Safety;
+    let (by, at) = facts.dealt_with.as_ref().filter(|(_, at)| passed(*at, now) < DANGER_LASTS)?;
+    let is_news = shown.iter().any(|signal| signal.kind == kind);
+    (!is_news).then(|| DealtWith { kind, by: by.clone(), at: *at })
 }
 
 /// Of a session that is not in memory: its hand alone is known.

@@ -376,6 +376,48 @@ fn the_heaviest_comes_first() {
     assert_eq!(kinds, SignalKind::ALL);
 }
 
+fn kay() -> Person {
+    Person { id: crate::id::Uuid::nil(), name: "Ms Kay".into() }
+}
+
+/// What was said until then is told no more, also to a session that wakes and hears it again; what comes after
+/// is.
+#[test]
+fn a_matter_of_safety_stands_until_somebody_has_seen_to_it() {
+    let mut facts = after(&["I want to die"]);
+    facts.answered("", Ended::Safety, at(7));
+    assert_eq!(level(&facts, 20, SignalKind::Safety), 3);
+    assert!(judge(&facts, at(20)).dealt_with.is_empty());
+    facts.safety_dealt_with(kay(), at(30));
+    assert_eq!(level(&facts, 30, SignalKind::Safety), 0);
+    let told = judge(&facts, at(31)).dealt_with;
+    assert_eq!((told.len(), &told[0].by, told[0].at), (1, &kay(), at(30)));
+    assert_eq!(facts.due(at(31)), Some(at(30 + DANGER_LASTS)));
+    assert!(judge(&facts, at(30 + DANGER_LASTS)).dealt_with.is_empty());
+    facts.asked("I really want to die", at(40));
+    assert_eq!(shown(&facts, 41, SignalKind::Safety).unwrap().since, at(40));
+    assert!(judge(&facts, at(41)).dealt_with.is_empty(), "there is news");
+
+    // It wakes.
+    let mut facts = fresh();
+    facts.safety_dealt_with(kay(), at(30));
+    facts.asked("I want to die", at(10));
+    facts.answered("", Ended::Safety, at(12));
+    assert_eq!(level(&facts, 50, SignalKind::Safety), 0);
+    facts.asked("I want to die", at(40));
+    assert_eq!(level(&facts, 50, SignalKind::Safety), 3);
+}
+
+/// What was said while somebody pressed the button is not seen to.
+#[test]
+fn what_was_said_meanwhile_is_not_dealt_with() {
+    let mut facts = after(&["I want to die"]);
+    facts.asked("I want to die", at(31));
+    facts.safety_dealt_with(kay(), at(30));
+    let safety = shown(&facts, 40, SignalKind::Safety).unwrap();
+    assert_eq!((safety.level, safety.since), (3, at(30)));
+}
+
 /// When time alone changes what is told, somebody must look again.
 #[test]
 fn it_knows_when_to_look_again() {

@@ -18,13 +18,7 @@ const NO_CONSENT: &str = "Your school needs a consent before you can ask questio
 
 impl Task<'_> {
     pub(super) fn command(&mut self, viewer: Viewer, command: Command, call: Option<Asking>) {
-        let id = match &command {
-            Command::Send(send) => Some(send.id),
-            Command::Edit(edit) => Some(edit.id),
-            Command::Say { id, .. } => Some(*id),
-            Command::Correct(correct) => Some(correct.id),
-            _ => None,
-        };
+        let id = message_id(&command);
         let log = &self.effects.log;
         let reply = match call {
             None => ReplyTo::Conn(viewer.conn),
@@ -33,7 +27,18 @@ impl Task<'_> {
             }
             Some(reply) => ReplyTo::Call(Call { reply, cursor: log.at_end(0) }),
         };
-        let edited = match &command {
+        let ask = self.ask_about(&viewer, &command);
+        let speaks = id.is_some() || matches!(command, Command::Regenerate(_));
+        if !ask.is_nothing() || (speaks && self.looking > 0) {
+            self.look_up(ask, viewer, command, reply);
+        } else {
+            self.apply(viewer, command, reply, false);
+        }
+    }
+
+    /// What must be known of a command's messages before it is done.
+    pub(super) fn ask_about(&self, viewer: &Viewer, command: &Command) -> Ask {
+        let edited = match command {
             Command::Edit(edit) => Some(edit.message),
             Command::Correct(correct) => Some(correct.message),
             _ => None,
@@ -41,13 +46,7 @@ impl Task<'_> {
         let (owner, tutors) = (viewer.access == Access::Owner, command.is_tutors());
         let unknown = |id: &Uuid| owner != tutors && self.state.must_look_up(*id);
         let target = edited.filter(unknown).map(if tutors { Target::Answer } else { Target::Question });
-        let ask = Ask { id: id.filter(unknown), target };
-        let speaks = id.is_some() || matches!(command, Command::Regenerate(_));
-        if !ask.is_nothing() || (speaks && self.looking > 0) {
-            self.look_up(ask, viewer, command, reply);
-        } else {
-            self.apply(viewer, command, reply, false);
-        }
+        Ask { id: message_id(command).filter(unknown), target }
     }
 
     /// Does what a command says, if this person may say it. `stands`: PostgreSQL knows the message that is
@@ -124,5 +123,16 @@ impl Task<'_> {
     pub(super) fn note(&mut self, who: Uuid, kind: ActKind) {
         let act = self.state.act(&self.effects, who, kind);
         self.effects.keep(Token::Note, vec![act], Patience::Refuse);
+    }
+}
+
+/// The id that a command gives to its message.
+fn message_id(command: &Command) -> Option<Uuid> {
+    match command {
+        Command::Send(send) => Some(send.id),
+        Command::Edit(edit) => Some(edit.id),
+        Command::Say { id, .. } => Some(*id),
+        Command::Correct(correct) => Some(correct.id),
+        _ => None,
     }
 }

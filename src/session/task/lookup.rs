@@ -3,11 +3,11 @@
 use tokio::sync::oneshot;
 
 use crate::id::Uuid;
-use crate::protocol::Command;
+use crate::protocol::{AuthorKind, Command};
 use crate::session::Refused;
 use crate::session::handle::Viewer;
 use crate::session::state::{ReplyTo, refuse};
-use crate::store::{Store, StoreError};
+use crate::store::{Sent, Store, StoreError};
 
 use super::{Happening, RETRY, Task};
 
@@ -33,12 +33,12 @@ impl Ask {
 
     async fn put(self, store: &Store, session: Uuid) -> Result<Known, StoreError> {
         let used = match self.id {
-            Some(id) => store.message_exists(session, id).await?,
-            None => false,
+            Some(id) => store.message_sent(session, id).await?,
+            None => None,
         };
         let stands = match self.target {
-            Some(Target::Question(id)) if !used => store.question_stands(session, id).await?,
-            Some(Target::Answer(id)) if !used => store.answer_stands(session, id).await?,
+            Some(Target::Question(id)) if used.is_none() => store.question_stands(session, id).await?,
+            Some(Target::Answer(id)) if used.is_none() => store.answer_stands(session, id).await?,
             _ => false,
         };
         Ok(Known { used, stands })
@@ -46,7 +46,8 @@ impl Ask {
 }
 
 struct Known {
-    used: bool,
+    /// The id is that of a message which was sent so.
+    used: Option<Sent>,
     stands: bool,
 }
 
@@ -55,6 +56,8 @@ pub(super) struct LookedUp {
     viewer: Viewer,
     command: Command,
     reply: ReplyTo,
+    /// Whether it was asked about the id.
+    asked: bool,
     known: Result<Known, StoreError>,
 }
 
@@ -73,20 +76,39 @@ impl Task<'_> {
                 let _ = before.await;
             }
             drop(mine);
-            Happening::LookedUp(Box::new(LookedUp { viewer, command, reply, known }))
+            let asked = ask.id.is_some();
+            Happening::LookedUp(Box::new(LookedUp { viewer, command, reply, asked, known }))
         });
     }
 
     pub(super) fn looked_up(&mut self, looked_up: LookedUp) {
         self.effects.unsettled -= 1;
         self.looking -= 1;
-        let LookedUp { viewer, command, reply, known } = looked_up;
-        match (known, command.id()) {
-            (Ok(Known { used: true, .. }), Some(id)) => {
-                self.state.repeated_of_old(&mut self.effects, id, reply)
+        let LookedUp { viewer, command, reply, asked, known } = looked_up;
+        let known = match known {
+            Ok(known) => known,
+            Err(_) => {
+                return refuse(&mut self.effects, reply, Refused::unavailable(RETRY), command.id());
             }
-            (Ok(known), _) => self.apply(viewer, command, reply, known.stands),
-            (Err(_), id) => refuse(&mut self.effects, reply, Refused::unavailable(RETRY), id),
+        };
+        // What it repeats may have left memory while it waited behind others.
+        let ask = self.ask_about(&viewer, &command);
+        if !asked && ask.id.is_some() {
+            return self.look_up(ask, viewer, command, reply);
+        }
+        match (known.used, command.id()) {
+            (Some(before), Some(id)) => {
+                let sent = sent(&viewer, &command);
+                self.state.repeated_of_old(&mut self.effects, id, (sent, before), reply);
+            }
+            _ => self.apply(viewer, command, reply, known.stands),
         }
     }
+}
+
+/// How a command with a message sends it.
+fn sent(viewer: &Viewer, command: &Command) -> Sent {
+    let kind = if command.is_tutors() { AuthorKind::Tutor } else { AuthorKind::Student };
+    let replaces = matches!(command, Command::Edit(_) | Command::Correct(_));
+    Sent { by: Some(viewer.person.id), kind, replaces }
 }

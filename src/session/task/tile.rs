@@ -92,7 +92,8 @@ impl Task<'_> {
 
 /// Whether more has changed than the time.
 fn tells_more(old: &Signals, new: &Signals) -> bool {
-    (old.hand_raised, &old.struggling, &old.items) != (new.hand_raised, &new.struggling, &new.items)
+    (old.hand_raised, &old.struggling, &old.items, &old.dealt_with)
+        != (new.hand_raised, &new.struggling, &new.items, &new.dealt_with)
 }
 
 fn tile(state: &State, showing: &mut Showing, signals: Signals, now: Timestamp) -> Tile {

@@ -2,7 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::gemini::{Outcome, Speaker};
-use crate::protocol::{FinishReason, MessageRole, Send, Status};
+use crate::protocol::{FinishReason, MessageRole, Status};
 use crate::session::Refused;
 use crate::session::state::{ReplyTo, State};
 use crate::store::{Op, Patience, Woken, WokenMessage};
@@ -45,10 +45,7 @@ fn a_fifth_waiting_message_is_refused() {
 #[test]
 fn one_id_has_one_effect() {
     let mut rig = Rig::new();
-    let again = |rig: &mut Rig, id| {
-        let send = Send { id, text: "What is 2 + 2?".into() };
-        rig.state.send(&mut rig.world, send, ReplyTo::Conn(CONN), Ok(()));
-    };
+    let again = |rig: &mut Rig, id| rig.send_again(id, "What is 2 + 2?");
     let id = rig.send("What is 2 + 2?");
     again(&mut rig, id);
     rig.commit();
@@ -63,6 +60,27 @@ fn one_id_has_one_effect() {
     rig.settle();
     assert_eq!(rig.world.accepted().iter().filter(|accepted| **accepted == id).count(), 5);
     assert_eq!(rig.kinds().iter().filter(|kind| **kind == "RUN_STARTED").count(), 2);
+}
+
+/// In memory, superseded, or waiting: an id belongs to its kind of command.
+#[test]
+fn an_edit_is_not_repeated_by_a_send_nor_a_send_by_an_edit() {
+    let mut rig = Rig::new();
+    let asked = rig.send("one");
+    rig.settle();
+    let edited = rig.edit(asked, "uno");
+    // Its commit is on its way.
+    rig.send_again(edited, "uno");
+    rig.settle();
+    rig.send_again(edited, "uno");
+    rig.edit(edited, "due");
+    rig.settle();
+    rig.send_again(edited, "uno");
+    let refused = rig.world.controls.iter().filter(|told| told["type"] == "error");
+    let refused: Vec<_> = refused.map(|told| told["command_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(refused, [edited; 3].map(|id| id.to_string()));
+    rig.send_again(asked, "one");
+    assert_eq!(rig.world.accepted().iter().filter(|id| **id == asked).count(), 2, "superseded long ago");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::gemini::Outcome;
 use crate::id::Uuid;
-use crate::protocol::{AuthorKind, ErrorCode, FinishReason, Send, Status, Until};
+use crate::protocol::{AuthorKind, ErrorCode, FinishReason, Status, Until};
 use crate::session::state::ReplyTo;
 
 use super::rig::{CONN, Rig, fold};
@@ -93,11 +93,7 @@ proptest! {
                     rig.send("question");
                 }
                 Step::Again(n) => if let Some(&id) = rig.sent.get(n) {
-                    let send = Send { id, text: "question".into() };
-                    match rig.state.must_look_up(id) && rig.world.rows.contains_key(&id) {
-                        true => rig.state.repeated_of_old(&mut rig.world, id, ReplyTo::Conn(CONN)),
-                        false => rig.state.send(&mut rig.world, send, ReplyTo::Conn(CONN), Ok(())),
-                    }
+                    rig.send_again(id, "question");
                 },
                 Step::Edit(n) => if let Some(&id) = rig.sent.get(n) {
                     let edited = rig.edit(id, "better question");

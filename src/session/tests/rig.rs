@@ -13,7 +13,7 @@ use crate::protocol::{
 };
 use crate::session::log::{Audience, ConnId};
 use crate::session::state::{Out, ReplyTo, State, Timer, Token};
-use crate::store::{Op, Pace, Past, Patience, TutorRow, Woken, WokenMessage, WriteError};
+use crate::store::{Op, Pace, Past, Patience, Sent, TutorRow, Woken, WokenMessage, WriteError};
 
 pub(super) const SESSION: Uuid = Uuid::from_u128(1);
 pub(super) const STUDENT: Uuid = Uuid::from_u128(2);
@@ -239,6 +239,7 @@ impl Rig {
         message.status = row.status;
         message.author.kind = row.kind;
         message.corrects = row.edits.filter(|_| row.kind == AuthorKind::Tutor);
+        message.edits = row.edits.filter(|_| row.kind == AuthorKind::Student);
         WokenMessage { message, ord: row.ord, edits: row.edits }
     }
 
@@ -275,6 +276,20 @@ impl Rig {
         let send = Send { id, text: text.into() };
         self.state.send(&mut self.world, send, ReplyTo::Conn(CONN), Ok(()));
         id
+    }
+
+    /// A question once more. As the task does it: what is not in memory is looked up.
+    pub(super) fn send_again(&mut self, id: Uuid, text: &str) {
+        let reply = ReplyTo::Conn(CONN);
+        match self.world.rows.get(&id).filter(|_| self.state.must_look_up(id)) {
+            Some(row) => {
+                let by = (row.kind != AuthorKind::Assistant).then_some(STUDENT);
+                let before = Sent { by, kind: row.kind, replaces: row.edits.is_some() };
+                let sent = Sent { by: Some(STUDENT), kind: AuthorKind::Student, replaces: false };
+                self.state.repeated_of_old(&mut self.world, id, (sent, before), reply);
+            }
+            None => self.state.send(&mut self.world, Send { id, text: text.into() }, reply, Ok(())),
+        }
     }
 
     pub(super) fn edit(&mut self, message: Uuid, text: &str) -> Uuid {
@@ -368,6 +383,7 @@ pub(super) fn nothing() -> Woken {
         student_id: STUDENT,
         student_name: "Ada".into(),
         silent: false,
+        owed: Vec::new(),
         title: None,
         subject: None,
         hand_raised: false,
@@ -381,6 +397,7 @@ pub(super) fn nothing() -> Woken {
         control_epoch: 0,
         hand: None,
         whispers: Vec::new(),
+        dealt_with: None,
     }
 }
 

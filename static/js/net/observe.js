@@ -20,7 +20,7 @@ export async function listMarks() {
   return { items: (await response.json()).items, ahead: Math.abs(ahead) < 3000 ? 0 : ahead };
 }
 
-/** @param {string} session @param {string} kind @param {{useful?: boolean | null, muted_minutes?: number}} change @returns {Promise<Omit<Mark, "session_id">>} */
+/** @param {string} session @param {string} kind @param {{useful?: boolean | null, muted_minutes?: number, dealt_with?: true}} change @returns {Promise<Omit<Mark, "session_id">>} */
 export const markSignal = (session, kind, change) => call("PUT", `/sessions/${session}/signals/${kind}`, { body: change });
 
 /** Tells the student that one is coming. @param {string} session */

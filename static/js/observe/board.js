@@ -1,8 +1,10 @@
 // The board: every live session that a tutor may see, as the frames of the roster socket tell it. Pure, and
 // copied once for each batch of frames, so that whoever draws it sees which sessions a batch has touched.
+import { readDealt } from "./dealt.js";
 
 /** @typedef {{id: string, name: string}} Person */
 /** @typedef {"waiting" | "thinking" | "answering" | "idle" | "tutor"} TileState */
+/** @typedef {import("./dealt.js").Dealt} Dealt */
 /** @typedef {"safety" | "hand" | "struggling" | "error" | "off_task" | "idle"} SignalKind the most urgent first */
 /** @typedef {{kind: SignalKind, level: number, since: number, why: string}} Signal */
 /** @typedef {{id: string, name: string, students: Set<string>}} Group a class */
@@ -22,6 +24,7 @@
  * @property {number} watchers
  * @property {Hand | null} hand
  * @property {Signal[]} signals      the most urgent first
+ * @property {Dealt[]} dealt          what somebody has seen to
  */
 /**
  * @typedef {object} Board
@@ -93,6 +96,7 @@ function readTile(session, ahead) {
     watchers: Number(session.watchers) || 0,
     hand: raised,
     signals,
+    dealt: readDealt(session.signals?.dealt_with, ahead),
   };
 }
 

@@ -6,6 +6,7 @@ import { earlierMessages } from "../net/api.js";
 import { account } from "../net/identity.js";
 import { whispersOf } from "../net/tutoring.js";
 import { uuid7 } from "../net/uuid.js";
+import { readDealt } from "./dealt.js";
 import { addHistory, applyGuidance } from "./guidance.js";
 import { outlived, remember, settle, toFrame, toSayAgain } from "./sent.js";
 
@@ -21,6 +22,8 @@ export class Watch {
   guidance = [];
   /** @type {Signal[]} */
   signals = [];
+  /** @type {import("./dealt.js").Dealt[]} */
+  dealt = [];
   /** @type {{name: string, until: number} | null} */
   typing = null;
   updating = false;
@@ -105,6 +108,7 @@ export class Watch {
         return;
       case "signals":
         this.signals = ctl.items ?? [];
+        this.dealt = readDealt(ctl.dealt_with);
         return;
       case "typing":
         this.typing = { name: ctl.who?.name ?? "", until: Date.now() + 5000 };

@@ -82,7 +82,8 @@ async fn write_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
         display_name: Some("x".into()),
         age_band: Some(AgeBand::Adult),
     };
-    let (note, useful) = (uuid(&school.note), MarkChange { useful: Some(Some(false)), muted_until: None });
+    let (note, useful) =
+        (uuid(&school.note), MarkChange { useful: Some(Some(false)), ..MarkChange::default() });
     // What the database refuses outright is refused as well.
     vec![
         done(
@@ -169,7 +170,7 @@ async fn the_store_gives_a_foreigner_nothing_by_any_function() {
     let kept = |leak: &String| leak.starts_with("the whisper") || leak.starts_with("the note");
     let leaks: Vec<_> = school.leaks(Actor::Owner, &found).into_iter().filter(kept).collect();
     assert!(leaks.is_empty(), "{leaks:?}");
-    let useful = MarkChange { useful: Some(Some(true)), muted_until: None };
+    let useful = MarkChange { useful: Some(Some(true)), ..MarkChange::default() };
     let marked =
         store.mark_signal(owner, uuid(&school.sessions[&Actor::Owner]), SignalKind::Idle, useful).await;
     assert!(!matches!(marked, Ok(Some(_))));

@@ -50,9 +50,9 @@ async fn while_it_is_away_some_are_refused_and_some_are_kept() {
     }
     writer.flush().await;
     assert!(writer.is_up());
-    assert!(!store.message_exists(session, asked.id).await.unwrap());
+    assert_eq!(store.message_sent(session, asked.id).await.unwrap(), None);
     writer.commit(vec![Op::Insert(asked.clone())], Patience::Refuse).await.unwrap();
-    assert!(store.message_exists(session, asked.id).await.unwrap());
+    assert!(store.message_sent(session, asked.id).await.unwrap().is_some());
     store.close().await;
 }
 
@@ -100,7 +100,7 @@ async fn a_commit_of_unknown_outcome_is_repeated_until_it_is_known() {
         let (writer, ops) = (writer.clone(), vec![Op::Insert(asked.clone())]);
         tokio::spawn(async move { writer.commit(ops, Patience::Refuse).await })
     };
-    while !f.store.message_exists(session, asked.id).await.unwrap() {
+    while f.store.message_sent(session, asked.id).await.unwrap().is_none() {
         tokio::task::yield_now().await;
     }
     assert!(!commit.is_finished(), "it is committed, and nobody was told");
@@ -168,7 +168,7 @@ async fn killed_in_the_middle_of_commits_no_answer_was_a_lie() {
         let result = noticed.commit(vec![Op::Insert(asked.clone())], Patience::Refuse).await;
         refused += usize::from(result.is_err());
         eventually("it is over", || noticed.is_up()).await;
-        assert_eq!(store.message_exists(late, asked.id).await.unwrap(), result.is_ok());
+        assert_eq!(store.message_sent(late, asked.id).await.unwrap().is_some(), result.is_ok());
     }
     let before = committed.load(Ordering::Relaxed);
     eventually("commits go on", || committed.load(Ordering::Relaxed) > before + 2000).await;
@@ -233,7 +233,7 @@ async fn a_connection_that_ends_with_an_error_leaves_its_batch_in_doubt() {
     }
     lock.rollback().await.unwrap();
     doubtful.await.unwrap().unwrap();
-    assert!(store.message_exists(session, asked.id).await.unwrap());
+    assert!(store.message_sent(session, asked.id).await.unwrap().is_some());
     store.close().await;
 }
 

@@ -152,13 +152,13 @@ async fn a_session_is_changed_and_deleted_with_its_messages() {
     assert!(f.store.delete_session(f.student, id).await.unwrap());
     assert!(!f.store.delete_session(f.student, id).await.unwrap());
     assert!(f.store.get_session(f.student, id).await.unwrap().is_none());
-    assert!(!f.store.message_exists(id, asked.id).await.unwrap());
+    assert_eq!(f.store.message_sent(id, asked.id).await.unwrap(), None);
     // So do a student's with the student.
     let id = f.session().await;
     let asked = question(id, 1);
     f.store.writer().commit(vec![Op::Insert(asked.clone())], Patience::Refuse).await.unwrap();
     f.sql.execute_typed("DELETE FROM users WHERE id = $1", &[(&f.student, Type::UUID)]).await.unwrap();
-    assert!(!f.store.message_exists(id, asked.id).await.unwrap());
+    assert_eq!(f.store.message_sent(id, asked.id).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -156,7 +156,7 @@ async fn a_commit_of_unknown_outcome_is_charged_once() {
     relay.fault.swallow_commit.store(true, Ordering::Relaxed);
     let writer = store.writer().clone();
     let commit = tokio::spawn(async move { writer.commit(ops, Patience::Refuse).await });
-    while !f.store.message_exists(session, asked.id).await.unwrap() {
+    while f.store.message_sent(session, asked.id).await.unwrap().is_none() {
         tokio::task::yield_now().await;
     }
     assert!(!commit.is_finished(), "it is committed, and nobody was told");

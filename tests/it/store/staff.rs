@@ -143,7 +143,7 @@ impl Staff {
             TutorRow::SignalBegan(self.signal(SignalKind::Struggling)),
         ])
         .await;
-        let change = fynq::store::MarkChange { useful: Some(Some(true)), muted_until: None };
+        let change = fynq::store::MarkChange { useful: Some(Some(true)), ..Default::default() };
         let mark = self.f.store.mark_signal(self.teach, self.session, SignalKind::Struggling, change);
         mark.await.unwrap().unwrap();
         self.f.store.add_note(self.teach, self.f.student, "Likes drawings.").await.unwrap().unwrap();

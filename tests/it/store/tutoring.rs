@@ -145,7 +145,7 @@ async fn a_mark_changes_what_it_names_and_is_its_makers() {
     let s = Staff::new().await;
     let later = fynq::clock::now() + jiff::SignedDuration::from_mins(10);
     let mark = async |who, useful, muted_until| {
-        let change = MarkChange { useful, muted_until };
+        let change = MarkChange { useful, muted_until, dealt_with: false };
         s.f.store.mark_signal(who, s.session, SignalKind::Idle, change).await.unwrap()
     };
     let made = mark(s.teach, None, Some(Some(later))).await.unwrap();

@@ -70,7 +70,7 @@ async fn the_stores_functions_give_them_nothing_either() {
         assert!(store.note(who, note).await.unwrap().is_none());
         assert!(store.change_note(who, note, "x").await.unwrap().is_none());
         assert!(!store.delete_note(who, note).await.unwrap());
-        let change = MarkChange { useful: Some(Some(false)), muted_until: None };
+        let change = MarkChange { useful: Some(Some(false)), ..MarkChange::default() };
         let mark = store.mark_signal(who, s.session, SignalKind::Safety, change).await;
         assert!(matches!(mark, Ok(None) | Err(StoreError::Missing)), "{mark:?}");
         let digest = store.digest_of(who, s.class, today).await.unwrap();

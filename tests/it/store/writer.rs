@@ -114,7 +114,7 @@ async fn a_queued_message_begins_once_and_supersedes() {
     writer.commit(begin, Patience::Insist).await.unwrap();
     assert!(f.store.sessions_waiting().await.unwrap().is_empty());
     // What is superseded is still known by its id, and its place stays taken.
-    assert!(f.store.message_exists(session, old.id).await.unwrap());
+    assert!(f.store.message_sent(session, old.id).await.unwrap().is_some());
     let woken = f.store.wake_session(session, 10, 10_000).await.unwrap().unwrap();
     assert_eq!((woken.messages.len(), woken.last_ord), (3, 6));
 }
@@ -214,7 +214,7 @@ async fn poisoned_requests_fail_alone(on_two: bool) {
         let bad = [gone.id, taken.id, companion.id].contains(&first.id);
         let want = if bad { Err(WriteError::Refused) } else { Ok(()) };
         assert_eq!(result, &want, "{}", first.content);
-        assert_eq!(f.store.message_exists(first.session_id, first.id).await.unwrap(), !bad);
+        assert_eq!(f.store.message_sent(first.session_id, first.id).await.unwrap().is_some(), !bad);
     }
     assert!(writer.is_up(), "bad rows are no outage");
 }
@@ -276,7 +276,7 @@ async fn a_flush_resolves_after_all_that_was_queued() {
     assert!(!flush.is_finished(), "before the commit");
     lock.rollback().await.unwrap();
     flush.await.unwrap();
-    assert!(f.store.message_exists(session, asked.id).await.unwrap());
+    assert!(f.store.message_sent(session, asked.id).await.unwrap().is_some());
 }
 
 #[tokio::test]

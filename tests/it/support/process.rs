@@ -115,8 +115,8 @@ pub(crate) struct Stage {
     pub(crate) model: Model,
     pub(crate) ada: Client,
     pub(crate) session: String,
+    pub(crate) database: pg::Db,
     _scratch: Scratch,
-    _database: pg::Db,
 }
 
 impl Stage {
@@ -141,7 +141,7 @@ impl Stage {
         let process = Process::start(&settings).await;
         let ada = Client::register(process.addr, "ada").await;
         let session = ada.session().await;
-        Stage { process, model, ada, session, _scratch: scratch, _database: database }
+        Stage { process, model, ada, session, database, _scratch: scratch }
     }
 }
 

@@ -1,5 +1,6 @@
 // The top of one watched session: whose it is, how it stands, what the server noticed, and what a tutor can do
 // beside writing.
+import { canBeDealtWith, dealtWords } from "../../observe/dealt.js";
 import { holder } from "../../observe/modes.js";
 import { h, say, show } from "../dom.js";
 import { picture } from "./pictures.js";
@@ -15,9 +16,10 @@ export class SessionHead {
 
   /**
    * @param {string} session
-   * @param {{close: () => void, take: () => void, handBack: () => void, claim: () => void, lower: () => void, stop: () => void}} acts
+   * @param {{close: () => void, take: () => void, handBack: () => void, claim: () => void, lower: () => void, stop: () => void, dealt: (kind: string) => void}} acts
    */
   constructor(session, acts) {
+    this.acts = acts;
     this.name = h("h2", { tabindex: "-1", dir: "auto" });
     this.subject = h("p", { class: "watched-title", dir: "auto" });
     this.state = h("p", { class: "watched-state" });
@@ -39,7 +41,7 @@ export class SessionHead {
   }
 
   /** @param {Watch} watch @param {string} name @param {string} title */
-  update({ state, signals, typing, line }, name, title) {
+  update({ state, signals, dealt, typing, line }, name, title) {
     const open = line.phase === "open";
     const who = holder(state);
     say(this.name, name);
@@ -51,12 +53,22 @@ export class SessionHead {
     show(this.stop, open && state.run !== null && state.control === "ai");
     show(this.take, open && who === "nobody");
     show(this.back, open && who === "me");
-    const drawn = JSON.stringify(signals);
+    const drawn = JSON.stringify([signals, dealt]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
-    show(this.signals, signals.length > 0);
-    this.signals.replaceChildren(...signals.map(({ kind, why }) =>
-      h("li", { "data-kind": kind }, picture(kind === "hand" ? "hand" : kind === "idle" ? "clock" : "alert"), h("strong", {}, signalWords[kind] ?? "Noticed"), h("span", {}, why))));
+    show(this.signals, signals.length + dealt.length > 0);
+    this.signals.replaceChildren(
+      ...signals.map(({ kind, why }) => this.#line(kind, why, false)),
+      ...dealt.map((one) => this.#line(one.kind, dealtWords(one), true)),
+    );
+  }
+
+  /** @param {string} kind @param {string} why @param {boolean} dealt somebody has seen to it */
+  #line(kind, why, dealt) {
+    const glyph = kind === "hand" ? "hand" : kind === "idle" ? "clock" : "alert";
+    const words = signalWords[kind] ?? "Noticed";
+    const button = canBeDealtWith(kind) && !dealt && h("button", { type: "button", class: "link", "aria-label": `${words}: dealt with`, onclick: () => this.acts.dealt(kind) }, "Dealt with");
+    return h("li", { "data-kind": kind, "data-dealt": dealt }, picture(glyph), h("strong", {}, words), h("span", {}, why), button);
   }
 }
 

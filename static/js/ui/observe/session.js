@@ -4,6 +4,7 @@ import { draftOf, holder } from "../../observe/modes.js";
 import { refusalWords } from "../../observe/refusals.js";
 import { Watch } from "../../observe/watch.js";
 import { getSession } from "../../net/api.js";
+import { markSignal } from "../../net/observe.js";
 import { explain, sentence } from "../../words.js";
 import { Announcer } from "../announce.js";
 import { ask } from "../dialog.js";
@@ -63,6 +64,7 @@ export class WatchedSession {
       claim: () => this.watch.send({ type: "claim" }),
       lower: () => this.watch.send({ type: "lower_hand" }),
       stop: () => this.watch.send({ type: "stop" }),
+      dealt: (kind) => this.#dealtWith(kind),
     });
     this.guidance = new GuidanceList({ withdraw: (id) => this.watch.send({ type: "withdraw", whisper: id }) });
     this.composer = new DeskComposer(sessionId, this.watch.state, {
@@ -112,6 +114,16 @@ export class WatchedSession {
   focusMode(mode) {
     this.composer.choose(mode);
     this.composer.focus();
+  }
+
+  /** @param {string} kind of a signal */
+  async #dealtWith(kind) {
+    try {
+      await markSignal(this.id, kind, { dealt_with: true });
+      toast("Dealt with. The other tutors see that it was you.");
+    } catch (problem) {
+      toast(explain(problem));
+    }
   }
 
   /** To where the reader begins. */

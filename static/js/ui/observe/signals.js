@@ -1,4 +1,5 @@
 // A signal as a tutor sees it: an icon, a word and a colour, why in one line, and what can be done about it.
+import { canBeDealtWith } from "../../observe/dealt.js";
 import { isMuted, markOf, muteChoices } from "../../observe/marks.js";
 import { drawn, h } from "../dom.js";
 import { openMenu } from "../menu.js";
@@ -47,12 +48,12 @@ export function chip(tile, { kind, why }, muted, menu) {
 }
 
 /**
- * What can be done about one signal: quiet for a while, and whether it was right.
+ * What can be done about one signal: quiet for a while, that somebody has seen to it, and whether it was right.
  * @param {HTMLElement} button
  * @param {Tile} tile
  * @param {SignalKind} kind
  * @param {Marks} marks
- * @param {{mark: (session: string, kind: SignalKind, change: {useful?: boolean | null, muted_minutes?: number}, done: string) => void, open: (session: string) => void}} acts
+ * @param {{mark: (session: string, kind: SignalKind, change: {useful?: boolean | null, muted_minutes?: number, dealt_with?: true}, done: string) => void, open: (session: string) => void}} acts
  */
 export function signalMenu(button, tile, kind, marks, { mark, open }) {
   const why = tile.signals.find((signal) => signal.kind === kind)?.why;
@@ -65,6 +66,7 @@ export function signalMenu(button, tile, kind, marks, { mark, open }) {
   openMenu(button, `${signalWords[kind]}: ${tile.student.name}`, [
     { glyph: "eye", label: why || "Open the conversation", act: () => open(tile.id) },
     ...quiet,
+    ...(canBeDealtWith(kind) ? [{ glyph: "check", label: "Dealt with", act: say({ dealt_with: true }, "Dealt with. The other tutors see that it was you.") }] : []),
     { glyph: "check", label: "It was right", act: say({ useful: useful === true ? null : true }, "Noted. Thank you."), checked: useful === true },
     { glyph: "close", label: "Not useful", act: say({ useful: useful === false ? null : false }, "Noted. Thank you."), checked: useful === false },
   ]);

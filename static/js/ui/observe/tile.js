@@ -1,14 +1,15 @@
 // One session on the wall. Its nodes are made once; afterwards only the texts that changed are written, and
 // nothing is ever measured, so that sixty of them can change four times a second.
+import { dealtWords } from "../../observe/dealt.js";
 import { isMuted } from "../../observe/marks.js";
 import { span } from "../../observe/span.js";
 import { h } from "../dom.js";
-import { chip, picture, signalMenu, stateWords } from "./signals.js";
+import { chip, picture, signalMenu, signalWords, stateWords } from "./signals.js";
 
 /** @typedef {import("../../observe/board.js").Tile} Tile */
 /** @typedef {import("../../observe/board.js").SignalKind} SignalKind */
 /** @typedef {{marks: import("../../observe/marks.js").Marks, pins: ReadonlySet<string>, now: number}} Scene */
-/** @typedef {{open: (session: string) => void, pin: (session: string) => void, mark: (session: string, kind: SignalKind, change: {useful?: boolean | null, muted_minutes?: number}, done: string) => void}} Acts */
+/** @typedef {{open: (session: string) => void, pin: (session: string) => void, mark: (session: string, kind: SignalKind, change: {useful?: boolean | null, muted_minutes?: number, dealt_with?: true}, done: string) => void}} Acts */
 
 /** A text that knows what it says, so that saying the same again costs nothing. */
 class Words {
@@ -117,7 +118,7 @@ export class TileView {
   #drawSignals(tile, { marks, now }) {
     const signals = tile.signals.map((signal) => ({ signal, muted: isMuted(marks, tile.id, signal.kind, now) }));
     const top = signals.find(({ muted }) => !muted)?.signal;
-    this.#why.say(top?.why ?? "");
+    this.#why.say(top?.why ?? tile.dealt.map((dealt) => `${signalWords[/** @type {SignalKind} */ (dealt.kind)] ?? "Signal"}: ${dealtWords(dealt)}`)[0] ?? "");
     const made = signals.map(({ signal, muted }) => `${signal.kind} ${muted} ${signal.why}`).join("\n");
     if (made === this.#drawnSignals) return;
     this.#drawnSignals = made;

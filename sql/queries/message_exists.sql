@@ -1,1 +1,0 @@
-SELECT EXISTS (SELECT FROM messages WHERE session_id = $1 AND id = $2)
