@@ -32,6 +32,8 @@ use effects::Effects;
 use lookup::LookedUp;
 use tile::Showing;
 
+/// So often the model is asked first; then it is everybody else's turn.
+const STRETCH: u8 = 8;
 /// How long a client should wait before it tries a refused command again.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -114,6 +116,7 @@ struct Task<'a> {
     alarm: Pin<Box<Sleep>>,
     alarm_is_checkpoint: bool,
     counted: bool,
+    stretch: u8,
     /// Lookups on their way, and the end of the last of them.
     looking: usize,
     last_lookup: Option<oneshot::Receiver<()>>,
@@ -129,6 +132,7 @@ impl<'a> Task<'a> {
             alarm: Box::pin(sleep_until(Instant::now() + inner.settings.idle_after)),
             alarm_is_checkpoint: false,
             counted: false,
+            stretch: 0,
             looking: 0,
             last_lookup: None,
             showing: Showing::default(),
@@ -175,8 +179,20 @@ impl<'a> Task<'a> {
         }
     }
 
+    /// What the model says comes first, as nearly everything that happens is that; but a long stretch of it
+    /// keeps nobody else waiting.
     async fn next(&mut self, requests: &mut mpsc::Receiver<Box<Request>>) -> Happening {
         let Effects { pending, answer, .. } = &mut self.effects;
+        self.stretch = if self.stretch < STRETCH { self.stretch + 1 } else { 0 };
+        if self.stretch > 0 {
+            return tokio::select! {
+                biased;
+                Some(event) = next_of(answer) => Happening::Model(event),
+                Some(request) = requests.recv() => Happening::Request(request),
+                Some(happening) = pending.next() => happening,
+                () = &mut self.alarm => Happening::Alarm,
+            };
+        }
         tokio::select! {
             biased;
             Some(request) = requests.recv() => Happening::Request(request),

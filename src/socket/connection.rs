@@ -27,6 +27,8 @@ use super::pace::{Pace, Spoken};
 
 /// At most about this much is taken from the log for one write.
 const BATCH: usize = 64 * 1024;
+/// So often the log is looked at before the peer; then the peer is.
+const STRETCH: u8 = 8;
 /// `auth_expiring` comes this long before the token's end.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
 /// Draining clients come back spread over this long.
@@ -82,6 +84,7 @@ struct Open {
     /// When the token's end is told, then when it is meant.
     expiry: Instant,
     told: bool,
+    stretch: u8,
 }
 
 /// What happened next.
@@ -117,6 +120,7 @@ impl Open {
             next_ping: now + app.settings.socket.ping_every.mul_f64(phase),
             expiry: now + remaining(who).saturating_sub(EXPIRY_NOTICE),
             told: false,
+            stretch: 0,
             connection,
             socket,
             cursor,
@@ -161,7 +165,18 @@ impl Open {
         }
     }
 
+    /// Rights come first, then what is to be told; but a log that never ends keeps nobody from being heard.
     async fn next(&mut self, timer: Pin<&mut Sleep>) -> Next {
+        self.stretch = if self.stretch < STRETCH { self.stretch + 1 } else { 0 };
+        if self.stretch > 0 {
+            return tokio::select! {
+                biased;
+                Some(outside) = self.outside.next() => Next::Outside(outside),
+                more = self.cursor.ready() => Next::Log(more),
+                frame = self.socket.recv() => Next::Frame(frame),
+                () = timer => Next::Timer,
+            };
+        }
         tokio::select! {
             biased;
             Some(outside) = self.outside.next() => Next::Outside(outside),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use metrics::counter;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::types::{Json, Type};
 
 use crate::id::Uuid;
@@ -20,6 +20,8 @@ const QUEUE: usize = 1024;
 /// Rows of one statement.
 const BATCH: usize = 128;
 const PAUSE: Duration = Duration::from_secs(1);
+/// Nobody waits for it, so that what comes within this goes in one statement.
+const GATHER: Duration = Duration::from_millis(500);
 /// How long the stop waits for what is still to be written.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -82,20 +84,31 @@ fn lost(paces: usize) {
 }
 
 async fn work(scopes: Scopes, mut asks: mpsc::Receiver<Ask>) {
-    let mut taken = Vec::with_capacity(BATCH);
-    while asks.recv_many(&mut taken, BATCH).await > 0 {
-        let mut noted = Vec::new();
-        for ask in taken.drain(..) {
-            match ask {
-                Ask::Write(pace) => noted.push(pace),
-                Ask::Flush(done) => {
+    let mut noted = Vec::new();
+    let mut due = Instant::now();
+    loop {
+        let ask = match noted.is_empty() {
+            true => Ok(asks.recv().await),
+            false => timeout_at(due, asks.recv()).await,
+        };
+        match ask {
+            Ok(Some(Ask::Write(pace))) => {
+                if noted.is_empty() {
+                    due = Instant::now() + GATHER;
+                }
+                noted.push(pace);
+                if noted.len() == BATCH {
                     keep(&scopes, &mut noted).await;
-                    // Whoever waited may have gone.
-                    let _ = done.send(());
                 }
             }
+            Ok(Some(Ask::Flush(done))) => {
+                keep(&scopes, &mut noted).await;
+                // Whoever waited may have gone.
+                let _ = done.send(());
+            }
+            Ok(None) => return keep(&scopes, &mut noted).await,
+            Err(_) => keep(&scopes, &mut noted).await,
         }
-        keep(&scopes, &mut noted).await;
     }
 }
 

@@ -26,7 +26,7 @@ const NO_SECOND_FOR: Duration = Duration::from_secs(30);
 const BATCH_BYTES: usize = 4 << 20;
 /// Batches begin at least this far apart, so that many sessions share a commit; an idle writer
 /// begins at once.
-const PACE: Duration = Duration::from_millis(5);
+const PACE: Duration = Duration::from_millis(10);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
