@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -45,7 +45,11 @@ impl Address {
             return Address::parse(url.expose_secret(), ca_file.as_deref()).map(Some);
         };
         let file = ("DATABASE_URL_FILE", file.clone());
-        let renewed = Renewed::of_secret(file, move |url| Link::parse(url, ca_file.as_deref()))?;
+        let renewed = Renewed::of_secret(file, move |url| {
+            // The driver would take it for another kind of address, and quote from it.
+            ensure!(url.starts_with("postgres"), "must start with postgres://");
+            Link::parse(url, ca_file.as_deref())
+        })?;
         Ok(Some(Address(Arc::new(renewed))))
     }
 
