@@ -1,16 +1,21 @@
 //! Secrets that lie in files: `NAME_FILE`.
 
-use std::process::{Command, Output};
+use std::process::Output;
+
+use tokio::process::Command;
 
 use crate::support::app::{Scene, Scratch, TestApp};
 use crate::support::client::Client;
 use crate::support::model::Model;
 use crate::support::pg;
 use crate::support::process::Process;
+use crate::support::socket::PATIENCE;
 
-fn started(dir: &Scratch, settings: &[(&str, &str)]) -> Output {
+/// A start that is to end by itself.
+async fn started(dir: &Scratch, settings: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fynq"));
-    command.env_clear().envs(settings.iter().copied()).current_dir(&dir.0).output().unwrap()
+    command.env_clear().envs(settings.iter().copied()).current_dir(&dir.0).kill_on_drop(true);
+    tokio::time::timeout(PATIENCE, command.output()).await.expect("it goes on").unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,8 +52,8 @@ async fn every_secret_may_lie_in_a_file() {
     assert!(!dir.0.join("token-secret").exists(), "the secret is the file's");
 }
 
-#[test]
-fn a_secret_that_is_set_twice_or_cannot_be_read_stops_the_start_with_one_line() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_set_twice_or_cannot_be_read_stops_the_start_with_one_line() {
     let dir = Scratch::new();
     std::fs::write(dir.0.join("empty"), "\n").unwrap();
     std::fs::write(dir.0.join("key"), "hunter2").unwrap();
@@ -59,7 +64,7 @@ fn a_secret_that_is_set_twice_or_cannot_be_read_stops_the_start_with_one_line() 
         (&[("FYNQ_TOKEN_SECRET_FILE", "empty")], "FYNQ_TOKEN_SECRET_FILE: empty is empty"),
         (&[("FYNQ_TOKEN_SECRET_FILE", "key")], "FYNQ_TOKEN_SECRET: shorter than 32 bytes"),
     ] {
-        let out = started(&dir, settings);
+        let out = started(&dir, settings).await;
         let said = String::from_utf8(out.stderr).unwrap();
         assert_eq!((out.status.code(), said.lines().count()), (Some(2), 1), "{said}");
         assert!(said.contains(told) && said.contains("example: ") && !said.contains("hunter2"), "{said}");
