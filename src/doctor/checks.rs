@@ -31,7 +31,8 @@ const ENOUGH_FILES: u64 = 4096;
 
 pub(super) fn settings(vars: &Vars, settings: &Settings) -> Vec<Check> {
     let is_set = |name: &str| vars.get(name).is_some_and(|value| !value.trim().is_empty());
-    let set: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).filter(|name| is_set(name)).collect();
+    let names = SETTINGS.iter().flat_map(|setting| [Some(setting.name.to_owned()), setting.file()]);
+    let set: Vec<String> = names.flatten().filter(|name| is_set(name)).collect();
     let found =
         if set.is_empty() { "all at their defaults".to_owned() } else { format!("set: {}", set.join(", ")) };
     let mut checks = vec![Check::new("settings", Good, found)];

@@ -22,7 +22,12 @@ pub(super) fn check(settings: &Settings) -> anyhow::Result<()> {
         None => private_database(settings)?,
     }
     if let Some(tls) = &settings.tls {
-        Identity::read(tls)?;
+        // Says by itself which of the two it is.
+        Identity::read(tls).map_err(|error| {
+            anyhow::anyhow!(
+                "{error:#}; example: FYNQ_TLS_CERT=/etc/fynq/fullchain.pem FYNQ_TLS_KEY=/etc/fynq/privkey.pem"
+            )
+        })?;
     }
     if let Some(file) = &settings.model.instruction_file {
         let text = read("FYNQ_INSTRUCTION_FILE", file, "FYNQ_INSTRUCTION_FILE=/etc/fynq/tutor.md")?;

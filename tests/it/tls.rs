@@ -31,6 +31,26 @@ impl Stage {
     }
 }
 
+#[test]
+fn a_certificate_that_cannot_be_used_stops_the_start_with_one_line() {
+    let (files, authority) = (Scratch::new(), Authority::new());
+    let tls = authority.certify(&[NAME]).lay(&files.0);
+    std::fs::write(files.0.join("other.pem"), authority.certify(&[NAME]).key).unwrap();
+    let (cert, key, other) = (tls.cert, tls.key, files.0.join("other.pem"));
+    for (cert, key, told) in [
+        (&files.0.join("nowhere.pem"), &key, "FYNQ_TLS_CERT: "),
+        (&cert, &cert, "FYNQ_TLS_KEY: holds no key"),
+        (&cert, &other, "FYNQ_TLS_KEY: is not the key"),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fynq"));
+        command.env_clear().env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none").current_dir(&files.0);
+        let out = command.env("FYNQ_TLS_CERT", cert).env("FYNQ_TLS_KEY", key).output().unwrap();
+        let said = String::from_utf8(out.stderr).unwrap();
+        assert_eq!((out.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+        assert!(said.contains(told) && said.contains("; example: FYNQ_TLS_CERT="), "{said}");
+    }
+}
+
 /// What comes back for these bytes until the server hangs up.
 async fn heard(addr: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(addr).await.unwrap();
