@@ -9,6 +9,7 @@ use tokio_postgres::Client;
 use crate::support::app::TestApp;
 use crate::support::pg::{self, PrivatePg};
 use crate::support::proxy::{Proxy, Target};
+use crate::support::socket::PATIENCE;
 use crate::support::tls::Authority;
 
 /// Linux takes this address for the machine itself, and fynq for another one.
@@ -110,10 +111,15 @@ async fn another_machine_is_spoken_to_by_tls_and_its_certificate_is_checked() {
     // A server that has no TLS gets nothing.
     stage.sql.batch_execute("ALTER SYSTEM SET ssl = off").await.unwrap();
     stage.sql.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-    let mut refused = String::new();
-    while !refused.contains("TLS") {
-        refused = stage.by_tls(&stage.url(ELSEWHERE, "fynq", &ca)).await.err().unwrap_or_default();
-    }
+    let refused = async {
+        loop {
+            // Until the server has heard of it there is TLS.
+            if let Err(refused) = stage.by_tls(&stage.url(ELSEWHERE, "fynq", &ca)).await {
+                return refused;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(PATIENCE, refused).await.expect("there is TLS still");
     assert!(refused.contains("server does not support TLS"), "{refused}");
 }
 
@@ -152,13 +158,13 @@ async fn a_new_password_in_the_file_counts_for_the_next_connection() {
     stage.file("url", &format!("{}\n", url("second")));
     // All that were let in by the old one, the writer's too.
     stage.proxy.cut();
-    let reply = loop {
-        let reply = ada.get("/users/me").await;
-        if reply.status != 503 {
-            break reply;
+    let back = async {
+        while ada.get("/users/me").await.status == 503 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
-    reply.ok(200);
+    tokio::time::timeout(PATIENCE, back).await.expect("nobody gets in with the new password");
+    ada.get("/users/me").await.ok(200);
     socket.ask("Still there?").await;
     app.model.call().await.answer("Yes.").await;
     assert_eq!(socket.run_end().await["type"], "RUN_FINISHED");
