@@ -21,9 +21,14 @@ const HOPS: usize = 32;
 pub struct Caller {
     /// An IPv4 address is always written as one.
     pub address: IpAddr,
-    /// Whether the client speaks TLS, if a trusted proxy told: fynq itself never sees it.
+    /// Whether the client speaks TLS, if a trusted proxy told or fynq sees it: behind a proxy that is not named
+    /// it cannot know.
     pub secure: Option<bool>,
 }
+
+/// In the extensions of a request that came by fynq's own TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct ByTls;
 
 impl Caller {
     pub fn of(extensions: &Extensions) -> Caller {
@@ -54,13 +59,13 @@ impl Proxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Whoever sends the request that came from `peer` with these headers.
-    fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> Caller {
-        let peer = peer.to_canonical();
+    /// Whoever sends the request that came from `peer` with these headers; `tls`: by our own.
+    fn caller(&self, peer: IpAddr, headers: &HeaderMap, tls: bool) -> Caller {
+        let (peer, seen) = (peer.to_canonical(), tls.then_some(true));
         if !self.trust(peer) {
-            return Caller { address: peer, secure: None };
+            return Caller { address: peer, secure: seen };
         }
-        Caller { address: self.first_stranger(peer, headers), secure: secure(headers) }
+        Caller { address: self.first_stranger(peer, headers), secure: secure(headers).or(seen) }
     }
 
     /// Each proxy writes to the right whom it heard. So from the right, while it is proxies of ours
@@ -117,7 +122,8 @@ fn address(hop: &str) -> Option<IpAddr> {
 pub async fn identify(State(proxies): State<Proxies>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     if let Some(ConnectInfo(peer)) = peer {
-        let caller = proxies.caller(peer.ip(), request.headers());
+        let tls = request.extensions().get::<ByTls>().is_some();
+        let caller = proxies.caller(peer.ip(), request.headers(), tls);
         request.extensions_mut().insert(caller);
     }
     next.run(request).await
@@ -144,7 +150,7 @@ mod tests {
         for line in lines {
             headers.append(FORWARDED_FOR, line.parse().unwrap());
         }
-        proxies().caller(ip(peer), &headers).address
+        proxies().caller(ip(peer), &headers, false).address
     }
 
     #[test]
@@ -193,7 +199,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(FORWARDED_FOR, HeaderValue::from_static("198.51.100.1"));
         headers.append(FORWARDED_FOR, HeaderValue::from_bytes(b"\xff").unwrap());
-        assert_eq!(proxies().caller(ip("10.0.0.1"), &headers).address, ip("10.0.0.1"));
+        assert_eq!(proxies().caller(ip("10.0.0.1"), &headers, false).address, ip("10.0.0.1"));
         let endless = vec!["10.0.0.2"; HOPS * 2].join(",");
         assert_eq!(from("10.0.0.1", &["198.51.100.1", &endless]), ip("10.0.0.2"));
     }
@@ -205,7 +211,7 @@ mod tests {
             for line in lines {
                 headers.append(FORWARDED_PROTO, line.parse().unwrap());
             }
-            proxies().caller(ip(peer), &headers).secure
+            proxies().caller(ip(peer), &headers, false).secure
         };
         assert_eq!(scheme("192.0.2.9", &["https"]), None);
         assert_eq!(scheme("10.0.0.1", &[]), None);
@@ -213,6 +219,12 @@ mod tests {
         assert_eq!(scheme("10.0.0.1", &["https, http"]), Some(false));
         assert_eq!(scheme("10.0.0.1", &["http", "https"]), Some(true));
         assert_eq!(scheme("10.0.0.1", &["gopher"]), None);
+        // What fynq sees itself counts where no proxy says what is in front of it.
+        let proto = |word: &str| HeaderMap::from_iter([(FORWARDED_PROTO, word.parse().unwrap())]);
+        let seen = |peer: &str, headers: &HeaderMap| proxies().caller(ip(peer), headers, true).secure;
+        assert_eq!(seen("192.0.2.9", &proto("http")), Some(true));
+        assert_eq!(seen("10.0.0.1", &proto("http")), Some(false));
+        assert_eq!(seen("10.0.0.1", &HeaderMap::new()), Some(true));
     }
 
     /// What an attacker may write into a header: addresses, separators, junk.
@@ -228,15 +240,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_of_a_stranger_changes_anything(peer: IpAddr, lines in proptest::collection::vec(hostile(), 0..4)) {
+        fn no_header_of_a_stranger_changes_anything(peer: IpAddr, tls: bool, lines in proptest::collection::vec(hostile(), 0..4)) {
             prop_assume!(!proxies().trust(peer));
             let mut headers = HeaderMap::new();
             for line in &lines {
                 headers.append(FORWARDED_FOR, line.parse().unwrap());
                 headers.append(FORWARDED_PROTO, "https".parse().unwrap());
             }
-            let caller = proxies().caller(peer, &headers);
-            prop_assert_eq!(caller, Caller { address: peer.to_canonical(), secure: None });
+            let caller = proxies().caller(peer, &headers, tls);
+            prop_assert_eq!(caller, Caller { address: peer.to_canonical(), secure: tls.then_some(true) });
         }
 
         #[test]

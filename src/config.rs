@@ -1,5 +1,6 @@
 //! Every setting, as plain values. Reading them from the environment is `Settings::from_env`.
 
+mod files;
 mod limits;
 mod list;
 mod read;
@@ -13,13 +14,16 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+pub use files::with_files;
 pub use limits::{Limits, Rate};
-pub use list::{ABSENT, SETTINGS, Setting, help_text, markdown};
+pub use list::{ABSENT, SETTINGS, Setting, help_text, is_known, markdown};
 pub use read::{SettingError, Vars, warnings};
 
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub listen: SocketAddr,
+    /// `None`: plain HTTP, for a proxy or for this machine alone.
+    pub tls: Option<Tls>,
     pub data_dir: PathBuf,
     /// Where the page lies; `None`: `static/` beside the working directory or the checkout.
     pub static_dir: Option<PathBuf>,
@@ -50,10 +54,20 @@ pub struct Settings {
     pub drain: Duration,
 }
 
+/// PEM files.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The server's certificate, then those between it and its authority.
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
 #[derive(Clone, Debug)]
 pub struct Database {
     /// `None`: a private PostgreSQL under `data_dir`.
     pub url: Option<SecretString>,
+    /// Where `url` came from: read again before each new connection.
+    pub url_file: Option<PathBuf>,
     pub pool_size: usize,
     /// A PEM file with the certificate authority of the server (Supabase's, say).
     pub ca_file: Option<PathBuf>,
@@ -65,6 +79,8 @@ pub struct Database {
 pub struct Model {
     /// No key and no base URL: the practice model.
     pub api_key: Option<SecretString>,
+    /// Where `api_key` came from: read again before each call.
+    pub api_key_file: Option<PathBuf>,
     pub base_url: Option<String>,
     pub name: String,
     pub connect_timeout: Duration,
@@ -102,6 +118,8 @@ pub struct Supabase {
     pub anon_key: SecretString,
     /// Set: tokens that are signed with the project's shared secret (HS256) are believed too.
     pub jwt_secret: Option<SecretString>,
+    /// Whom the project's tokens are for.
+    pub audience: String,
     pub keys: SigningKeys,
 }
 
@@ -194,11 +212,13 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls: None,
             data_dir: PathBuf::from("./.fynq"),
             static_dir: None,
-            database: Database { url: None, pool_size: 8, ca_file: None, bin_dir: None },
+            database: Database { url: None, url_file: None, pool_size: 8, ca_file: None, bin_dir: None },
             model: Model {
                 api_key: None,
+                api_key_file: None,
                 base_url: None,
                 name: "gemini-3.8-flash".into(),
                 connect_timeout: Duration::from_secs(10),

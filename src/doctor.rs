@@ -57,6 +57,7 @@ pub async fn examine(vars: &Vars, settings: Result<Settings, SettingError>) -> R
         Ok(settings) => {
             checks.extend(checks::settings(vars, &settings));
             checks.push(checks::address(&settings).await);
+            checks.extend(checks::tls(&settings));
             checks.push(checks::data_dir(&settings));
             checks.extend(checks::database(&settings).await);
             checks.extend(checks::accounts(&settings).await);

@@ -14,6 +14,7 @@
 // Floor 0: the ground.
 pub mod clock;
 pub mod id;
+pub mod renewed;
 pub mod shutdown;
 pub mod telemetry;
 
@@ -28,6 +29,7 @@ pub mod protocol;
 pub mod gemini;
 pub mod practice;
 pub mod store;
+pub mod tls;
 
 // Floor 3: what fynq is.
 pub mod session;

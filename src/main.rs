@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use fynq::config::{LogFormat, Settings, Vars, help_text, warnings};
-use fynq::{admin, doctor, server, telemetry};
+use fynq::config::{LogFormat, Settings, Vars, help_text, is_known, warnings, with_files};
+use fynq::{admin, doctor, renewed, server, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
         Ok(vars) => vars,
         Err(line) => return fail(&line, BAD_SETTING),
     };
-    let settings = Settings::from_env(&vars);
+    let settings = with_files(vars.clone(), &secret).and_then(|vars| Settings::from_env(&vars));
     if let Command::Doctor { json } = command {
         return run(async move {
             let report = doctor::examine(&vars, settings).await;
@@ -134,13 +134,20 @@ fn vars(file: &Path) -> Result<Vars, String> {
             Ok(value) => {
                 vars.insert(name.to_owned(), value);
             }
-            Err(_) if fynq::config::SETTINGS.iter().any(|setting| setting.name == name) => {
+            Err(_) if is_known(name) => {
                 return Err(format!("{name}: holds bytes that are not UTF-8; example: {name}=text"));
             }
             Err(_) => {}
         }
     }
     Ok(vars)
+}
+
+/// What a secret's file holds.
+fn secret(file: &Path) -> Result<String, String> {
+    let bytes = renewed::read(file)?;
+    let text = renewed::secret(&bytes).map_err(|wrong| format!("{} {wrong}", file.display()))?;
+    Ok(text.to_owned())
 }
 
 fn env_file(file: &Path) -> Result<Vars, String> {

@@ -1,6 +1,7 @@
 //! Put the parts together, start, drain, stop.
 
 mod answers;
+mod handshakes;
 mod listen;
 mod preflight;
 
@@ -21,6 +22,7 @@ use crate::gemini::Model;
 use crate::session::Registry;
 use crate::shutdown::{self, Phase, Trigger};
 use crate::store::Store;
+use crate::tls::Identity;
 use crate::{jobs, pages, practice, rest, socket, telemetry};
 
 /// After the drain: how long interrupted runs have to be written and the writer to finish, sockets to
@@ -47,6 +49,7 @@ impl Server {
             format!("FYNQ_LISTEN: {} cannot be used; example: FYNQ_LISTEN=127.0.0.1:8081", settings.listen)
         })?;
         let address = listener.local_addr()?;
+        let tls = settings.tls.as_ref().map(Identity::read).transpose()?;
         let store = Store::connect(&settings.database, &settings.data_dir).await?;
         let interrupted = store.close_interrupted().await?;
         if interrupted > 0 {
@@ -81,7 +84,7 @@ impl Server {
         wake_waiting(&app).await?;
         tokio::spawn(jobs::retention(app.clone()));
         let metrics = tokio::spawn(telemetry::fold_metrics(telemetry::metrics()?));
-        let http = tokio::spawn(listen::serve(listener, router(&app), Arc::clone(&app)));
+        let http = tokio::spawn(listen::serve(listener, tls, router(&app), Arc::clone(&app)));
         Ok(Server { address, app, trigger: Arc::new(trigger), http, metrics, practice })
     }
 
@@ -243,7 +246,8 @@ fn greeting(server: &Server) -> String {
     } else {
         format!("{} answers", app.model.name())
     };
-    format!("fynq is at http://{} · sign up on the page · {answers}", server.address)
+    let scheme = if app.settings.tls.is_some() { "https" } else { "http" };
+    format!("fynq is at {scheme}://{} · sign up on the page · {answers}", server.address)
 }
 
 /// Ten thousand sockets need ten thousand descriptors: take what the system allows.

@@ -22,6 +22,7 @@ mod roster;
 mod scope;
 mod sessions;
 pub mod sign_ins;
+mod tls;
 mod tutoring;
 mod writer;
 
@@ -30,7 +31,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -157,8 +157,8 @@ impl Store {
         settings: &config::Database,
         data_dir: &Path,
     ) -> anyhow::Result<(Address, Option<LocalPostgres>)> {
-        if let Some(url) = &settings.url {
-            return Ok((Address::parse(url.expose_secret(), settings.ca_file.as_deref())?, None));
+        if let Some(address) = Address::given(settings)? {
+            return Ok((address, None));
         }
         let local = LocalPostgres::start(data_dir, settings.bin_dir.as_deref())
             .await
@@ -237,7 +237,7 @@ async fn when_it_is_up(address: &Address) -> anyhow::Result<usize> {
         };
         if !starting || begun.elapsed() > PATIENCE_AT_START {
             let hint = if distrusted {
-                "; FYNQ_DATABASE_CA=/path/to/ca.pem names the authority that signed it"
+                "; sslrootcert=/path/to/ca.pem there, or FYNQ_DATABASE_CA, names the authority that signed it"
             } else {
                 ""
             };

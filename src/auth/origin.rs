@@ -31,7 +31,8 @@ impl Origins {
 }
 
 /// Without a public address our own pages are those of whatever host the browser believes to talk to,
-/// and of the scheme that a trusted proxy tells; none tells: of either, for fynq does not see TLS.
+/// and of the scheme that a trusted proxy tells, or fynq's own TLS; none tells: of either, for a proxy that is
+/// not named may stand in front.
 fn is_of_host(origin: &str, host: Option<&str>, caller: Caller) -> bool {
     let (authority, secure) = match (origin.strip_prefix("https://"), origin.strip_prefix("http://")) {
         (Some(authority), _) => (authority, true),

@@ -69,7 +69,7 @@ impl Verifier {
         let secret = settings.jwt_secret.as_ref().map(|secret| secret.expose_secret().as_bytes());
         let legacy = secret.map(hmac).transpose()?;
         let keys = Arc::new(Jwks::new(settings)?);
-        let rules = Rules::supabase(&settings.url);
+        let rules = Rules::supabase(&settings.url, &settings.audience);
         Ok(Verifier { issuer: Issuer::Supabase { keys, legacy }, rules, longest: MAX_SUPABASE })
     }
 

@@ -13,6 +13,19 @@ pub struct Setting {
     pub secret: bool,
 }
 
+impl Setting {
+    /// What a secret may be instead: the name of a file that holds it.
+    pub fn file(&self) -> Option<String> {
+        self.secret.then(|| format!("{}_FILE", self.name))
+    }
+}
+
+/// Whether this is a setting, or a secret's file.
+pub fn is_known(name: &str) -> bool {
+    let of_a_secret = name.strip_suffix("_FILE");
+    SETTINGS.iter().any(|one| one.name == name || (one.secret && of_a_secret == Some(one.name)))
+}
+
 const fn set(
     name: &'static str,
     default: &'static str,
@@ -33,6 +46,16 @@ const fn secret(name: &'static str, example: &'static str, about: &'static str) 
 /// Every setting, in the order of the manual.
 pub const SETTINGS: &[Setting] = &[
     set("FYNQ_LISTEN", "127.0.0.1:8080", "0.0.0.0:8080", "address and port to listen on"),
+    open(
+        "FYNQ_TLS_CERT",
+        "/etc/letsencrypt/live/fynq.school.example/fullchain.pem",
+        "PEM file with the server's certificate and its chain: fynq speaks TLS itself, and nothing else; read anew when it changes. Unset: plain HTTP, for a proxy",
+    ),
+    open(
+        "FYNQ_TLS_KEY",
+        "/etc/letsencrypt/live/fynq.school.example/privkey.pem",
+        "PEM file with that certificate's key; both of the two or none",
+    ),
     set("FYNQ_DATA_DIR", "./.fynq", "/var/lib/fynq", "the private PostgreSQL and the generated token secret"),
     open(
         "FYNQ_STATIC_DIR",
@@ -51,10 +74,14 @@ pub const SETTINGS: &[Setting] = &[
     secret(
         "DATABASE_URL",
         "postgres://user:password@host:5432/fynq",
-        "the PostgreSQL to use (15 or later); unset: a private one under FYNQ_DATA_DIR",
+        "the PostgreSQL to use (15 or later); on another machine by TLS unless it says sslmode=disable; sslrootcert=, sslcert= and sslkey= name PEM files. Unset: a private one under FYNQ_DATA_DIR",
     ),
     set("FYNQ_DATABASE_POOL", "8", "16", "database connections besides the writer's"),
-    open("FYNQ_DATABASE_CA", "/etc/fynq/ca.pem", "PEM file with the database's certificate authority"),
+    open(
+        "FYNQ_DATABASE_CA",
+        "/etc/fynq/ca.pem",
+        "PEM file with the database's certificate authority, where DATABASE_URL has no sslrootcert=",
+    ),
     open(
         "FYNQ_PG_BIN",
         "/usr/lib/postgresql/15/bin",
@@ -129,6 +156,12 @@ pub const SETTINGS: &[Setting] = &[
         "SUPABASE_JWT_SECRET",
         "the-project's-legacy-jwt-secret-…",
         "believe tokens signed with this shared secret (HS256) too; for projects without signing keys",
+    ),
+    set(
+        "SUPABASE_JWT_AUDIENCE",
+        "authenticated",
+        "fynq",
+        "the audience that the project's tokens must name; for one that serves other programs too and tells them apart",
     ),
     // The doors.
     open(
@@ -278,6 +311,9 @@ pub fn help_text() -> String {
         // Writing into a String cannot fail.
         let _ = writeln!(out, "  {:<32} {} [{default}]", setting.name, setting.about);
     }
+    out.push_str("\nA secret NAME may lie in a file instead, which NAME_FILE names: ");
+    let files: Vec<String> = SETTINGS.iter().filter_map(Setting::file).collect();
+    out.push_str(&files.join(", "));
     out
 }
 
@@ -287,8 +323,9 @@ pub fn markdown() -> String {
     let mut out = String::from("| name | default | example | what |\n|---|---|---|---|\n");
     for setting in SETTINGS {
         let default = setting.default.map_or_else(|| "unset".to_owned(), |value| format!("`{value}`"));
-        let _ =
-            writeln!(out, "| `{}` | {default} | `{}` | {} |", setting.name, setting.example, setting.about);
+        let Setting { name, example, about, .. } = setting;
+        let file = setting.file().map(|file| format!("; or `{file}`")).unwrap_or_default();
+        let _ = writeln!(out, "| `{name}` | {default} | `{example}` | {about}{file} |");
     }
     out
 }

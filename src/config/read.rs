@@ -13,10 +13,10 @@ use secrecy::SecretString;
 
 use crate::password_rules::{self, Weak};
 
-use super::list::{ABSENT, SETTINGS};
+use super::list::{ABSENT, SETTINGS, is_known};
 use super::{
     Accounts, Database, Limits, LogFormat, Model, Quota, Quotas, Rate, Retention, Session, Settings,
-    SigningKeys, Socket, Supabase,
+    SigningKeys, Socket, Supabase, Tls,
 };
 
 /// Names and texts: the process environment over a `.env` file, or what a test supplies.
@@ -29,6 +29,8 @@ pub enum SettingError {
     Bad { name: &'static str, wrong: String, example: &'static str },
     #[error("{name}: this version does not do {feature}; unset it to start, for example: unset {name}")]
     Absent { name: &'static str, feature: &'static str },
+    #[error("{name}_FILE: {wrong}; example: {name}_FILE=/run/secrets/fynq")]
+    File { name: &'static str, wrong: String },
 }
 
 impl Settings {
@@ -46,6 +48,7 @@ pub fn warnings(vars: &Vars, settings: &Settings) -> Vec<String> {
             "FYNQ_RATE_LIMIT=off: every request, sign-in, socket and command limit is lifted".to_owned(),
         );
     }
+    out.extend(in_clear(settings).map(str::to_owned));
     if let Some(supabase) = &settings.supabase {
         if settings.accounts.admin.is_some() {
             out.push(
@@ -61,14 +64,26 @@ pub fn warnings(vars: &Vars, settings: &Settings) -> Vec<String> {
             "GEMINI_BASE_URL: http:// sends key and conversations over the network as they are".to_owned(),
         );
     }
-    let known = |name: &str| {
-        SETTINGS.iter().any(|setting| setting.name == name)
-            || ABSENT.iter().any(|(absent, _)| *absent == name)
-    };
+    let known = |name: &str| is_known(name) || ABSENT.iter().any(|(absent, _)| *absent == name);
     for name in vars.keys().filter(|name| name.starts_with("FYNQ_") && !known(name)) {
         out.push(format!("{name}: no setting of this name, ignored (see fynq --help)"));
     }
     out
+}
+
+/// What is wrong with the way browsers come in.
+fn in_clear(settings: &Settings) -> Option<&'static str> {
+    let public = settings.public_url.as_deref().unwrap_or_default();
+    let at_home = settings.listen.ip().to_canonical().is_loopback();
+    match &settings.tls {
+        Some(_) if public.starts_with("http://") => {
+            Some("FYNQ_PUBLIC_URL: http://, although FYNQ_TLS_CERT is set: no page gets a socket by https")
+        }
+        None if !at_home && settings.trusted_proxies.is_empty() => Some(
+            "FYNQ_LISTEN: other machines are spoken to without TLS; set FYNQ_TLS_CERT and FYNQ_TLS_KEY, or put a proxy in front and name it in FYNQ_TRUSTED_PROXIES",
+        ),
+        _ => None,
+    }
 }
 
 /// Whether an address is of another machine, and spoken to without TLS.
@@ -91,6 +106,7 @@ pub(super) fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Se
         listen: from.or("FYNQ_LISTEN", defaults.listen, |text| {
             text.parse().map_err(|_| "not an IP address and a port".to_owned())
         })?,
+        tls: tls(&from)?,
         data_dir: from.path("FYNQ_DATA_DIR")?.unwrap_or(defaults.data_dir),
         static_dir: from.path("FYNQ_STATIC_DIR")?,
         database: database(&from, defaults.database)?,
@@ -121,6 +137,15 @@ pub(super) fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Se
     })
 }
 
+fn tls(from: &Reader<'_>) -> Result<Option<Tls>, SettingError> {
+    match (from.path("FYNQ_TLS_CERT")?, from.path("FYNQ_TLS_KEY")?) {
+        (Some(cert), Some(key)) => Ok(Some(Tls { cert, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(bad("FYNQ_TLS_KEY", "missing, although FYNQ_TLS_CERT is set")),
+        (None, Some(_)) => Err(bad("FYNQ_TLS_CERT", "missing, although FYNQ_TLS_KEY is set")),
+    }
+}
+
 fn database(from: &Reader<'_>, defaults: Database) -> Result<Database, SettingError> {
     Ok(Database {
         url: from.secret("DATABASE_URL", |text| {
@@ -132,6 +157,7 @@ fn database(from: &Reader<'_>, defaults: Database) -> Result<Database, SettingEr
                 Some(_) => Ok(()),
             }
         })?,
+        url_file: from.text("DATABASE_URL_FILE").map(PathBuf::from),
         pool_size: from.number("FYNQ_DATABASE_POOL", defaults.pool_size, 1, 1000)?,
         ca_file: from.path("FYNQ_DATABASE_CA")?,
         bin_dir: from.path("FYNQ_PG_BIN")?,
@@ -148,6 +174,7 @@ fn model(from: &Reader<'_>, defaults: Model) -> Result<Model, SettingError> {
                 Err("holds a character that no key has")
             }
         })?,
+        api_key_file: from.text("GEMINI_API_KEY_FILE").map(PathBuf::from),
         base_url: from.or("GEMINI_BASE_URL", defaults.base_url, |text| base_url(text).map(Some))?,
         name: from.or("GEMINI_MODEL", defaults.name, |text| {
             let name = text.strip_prefix("models/").unwrap_or(text);
@@ -260,6 +287,8 @@ fn supabase(from: &Reader<'_>) -> Result<Option<Supabase>, SettingError> {
     let jwt_secret = from.secret("SUPABASE_JWT_SECRET", |text| {
         if text.len() >= 32 { Ok(()) } else { Err("shorter than 32 bytes") }
     })?;
+    let audience =
+        from.or("SUPABASE_JWT_AUDIENCE", "authenticated".to_owned(), |text| Ok(text.to_owned()))?;
     let set = match (&anon_key, &jwt_secret) {
         (Some(_), _) => "SUPABASE_ANON_KEY",
         (None, Some(_)) => "SUPABASE_JWT_SECRET",
@@ -267,7 +296,7 @@ fn supabase(from: &Reader<'_>) -> Result<Option<Supabase>, SettingError> {
     };
     match (url, anon_key) {
         (Some(url), Some(anon_key)) => {
-            Ok(Some(Supabase { url, anon_key, jwt_secret, keys: SigningKeys::default() }))
+            Ok(Some(Supabase { url, anon_key, jwt_secret, audience, keys: SigningKeys::default() }))
         }
         (Some(_), None) => Err(bad("SUPABASE_ANON_KEY", "missing, although SUPABASE_URL is set")),
         (None, _) if set.is_empty() => Ok(None),
@@ -415,7 +444,7 @@ impl Reader<'_> {
     }
 }
 
-fn bad(name: &'static str, wrong: &str) -> SettingError {
+pub(super) fn bad(name: &'static str, wrong: &str) -> SettingError {
     let example = SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.example);
     SettingError::Bad { name, wrong: wrong.to_owned(), example }
 }

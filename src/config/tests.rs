@@ -5,7 +5,8 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 
 use super::{
-    ABSENT, LogFormat, Rate, SETTINGS, Setting, Settings, Vars, help_text, markdown, read, warnings,
+    ABSENT, LogFormat, Rate, SETTINGS, Setting, Settings, Vars, help_text, is_known, markdown, read,
+    warnings, with_files,
 };
 
 fn vars(pairs: &[(&str, &str)]) -> Vars {
@@ -56,6 +57,8 @@ fn the_list_names_exactly_what_is_read() {
         .iter()
         .map(|setting| setting.name)
         .chain(ABSENT.iter().map(|(name, _)| *name))
+        // These are read again later; of other secrets only the text is wanted.
+        .chain(["DATABASE_URL_FILE", "GEMINI_API_KEY_FILE"])
         .map(str::to_owned)
         .collect();
     assert_eq!(asked.into_inner(), listed);
@@ -179,6 +182,70 @@ fn the_admin_needs_both_halves() {
     assert!(refused(&[("FYNQ_ADMIN_EMAIL", "a@b.example")]).starts_with("FYNQ_ADMIN_PASSWORD: missing"));
     let line = refused(&[("FYNQ_ADMIN_PASSWORD", "hunter2-hunter2")]);
     assert!(line.starts_with("FYNQ_ADMIN_EMAIL: missing") && !line.contains("hunter2"), "{line}");
+}
+
+#[test]
+fn a_certificate_and_its_key_go_together() {
+    const CERT: (&str, &str) = ("FYNQ_TLS_CERT", "/a.pem");
+    const KEY: (&str, &str) = ("FYNQ_TLS_KEY", "/b.pem");
+    let tls = Settings::from_env(&vars(&[CERT, KEY])).unwrap().tls.unwrap();
+    assert_eq!((tls.cert.as_path(), tls.key.as_path()), ("/a.pem".as_ref(), "/b.pem".as_ref()));
+    assert!(refused(&[CERT]).starts_with("FYNQ_TLS_KEY: missing, although FYNQ_TLS_CERT is set; example: "));
+    assert!(refused(&[KEY]).starts_with("FYNQ_TLS_CERT: missing, although FYNQ_TLS_KEY is set; example: "));
+}
+
+#[test]
+fn other_machines_are_served_by_tls_or_warned_of() {
+    const OPEN: (&str, &str) = ("FYNQ_LISTEN", "0.0.0.0:8080");
+    let lines = |pairs: &[(&str, &str)]| {
+        let set = vars(pairs);
+        warnings(&set, &Settings::from_env(&set).unwrap())
+    };
+    let tls = [OPEN, ("FYNQ_TLS_CERT", "/a"), ("FYNQ_TLS_KEY", "/b")];
+    for good in [
+        &[][..],
+        &[("FYNQ_LISTEN", "127.0.0.2:1")],
+        &[("FYNQ_LISTEN", "[::1]:1")],
+        &tls,
+        &[OPEN, ("FYNQ_TRUSTED_PROXIES", "10.0.0.0/8")],
+    ] {
+        assert!(lines(good).is_empty(), "{good:?}");
+    }
+    for open in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:80"] {
+        let lines = lines(&[("FYNQ_LISTEN", open)]);
+        assert!(matches!(&lines[..], [line] if line.starts_with("FYNQ_LISTEN: other machines")), "{lines:?}");
+    }
+    let lines = lines(&[&tls[..], &[("FYNQ_PUBLIC_URL", "http://school.example")]].concat());
+    assert!(matches!(&lines[..], [line] if line.starts_with("FYNQ_PUBLIC_URL: http://")), "{lines:?}");
+}
+
+#[test]
+fn a_secret_may_lie_in_a_file_and_nothing_else_may() {
+    let read = |file: &std::path::Path| match file.to_str() {
+        Some("/run/key") => Ok("hunter2".to_owned()),
+        _ => Err("is not there".to_owned()),
+    };
+    let set =
+        vars(&[("GEMINI_API_KEY_FILE", " /run/key "), ("FYNQ_LISTEN_FILE", "/x"), ("DATABASE_URL_FILE", "")]);
+    let filled = with_files(set, &read).unwrap();
+    let settings = Settings::from_env(&filled).unwrap();
+    assert_eq!(settings.model.api_key.as_ref().unwrap().expose_secret(), "hunter2");
+    assert_eq!(settings.model.api_key_file.as_deref(), Some("/run/key".as_ref()));
+    assert!(settings.database.url.is_none() && settings.database.url_file.is_none());
+    let lines = warnings(&filled, &settings);
+    assert!(matches!(&lines[..], [line] if line.starts_with("FYNQ_LISTEN_FILE: no setting")), "{lines:?}");
+    for setting in SETTINGS {
+        let file = format!("{}_FILE", setting.name);
+        assert_eq!(is_known(&file), setting.secret, "{file}");
+        if setting.secret {
+            let twice = vars(&[(setting.name, "hunter2"), (&file, "/run/key")]);
+            let line = with_files(twice, &read).unwrap_err().to_string();
+            assert!(line.starts_with(&format!("{}: is set, and {file} too", setting.name)), "{line}");
+            let gone = with_files(vars(&[(&file, "/nowhere")]), &read).unwrap_err().to_string();
+            assert!(gone.starts_with(&format!("{file}: is not there; example: {file}=")), "{gone}");
+            assert!(!line.contains("hunter2") && help_text().contains(&file) && markdown().contains(&file));
+        }
+    }
 }
 
 #[test]

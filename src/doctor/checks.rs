@@ -15,6 +15,7 @@ use crate::pages;
 use crate::store::Address;
 use crate::store::local::installed;
 use crate::store::migrate::{self, Schema};
+use crate::tls::Identity;
 
 use super::Check;
 use super::Verdict::{Bad, Doubt, Good, Note};
@@ -22,12 +23,16 @@ use super::Verdict::{Bad, Doubt, Good, Note};
 /// How long a look at another machine may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A certificate that ends so soon has been forgotten: certbot renews it 30 days before.
+const NEAR_DAYS: i64 = 14;
+
 /// With fewer open files than this, a few thousand sockets find the limit.
 const ENOUGH_FILES: u64 = 4096;
 
 pub(super) fn settings(vars: &Vars, settings: &Settings) -> Vec<Check> {
     let is_set = |name: &str| vars.get(name).is_some_and(|value| !value.trim().is_empty());
-    let set: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).filter(|name| is_set(name)).collect();
+    let names = SETTINGS.iter().flat_map(|setting| [Some(setting.name.to_owned()), setting.file()]);
+    let set: Vec<String> = names.flatten().filter(|name| is_set(name)).collect();
     let found =
         if set.is_empty() { "all at their defaults".to_owned() } else { format!("set: {}", set.join(", ")) };
     let mut checks = vec![Check::new("settings", Good, found)];
@@ -46,6 +51,37 @@ pub(super) async fn address(settings: &Settings) -> Check {
         Err(error) => Check::new("address", Bad, format!("{listen} cannot be used: {error}"))
             .next("choose another FYNQ_LISTEN"),
     }
+}
+
+/// The certificate as a browser would find it, and how long it lasts.
+pub(super) fn tls(settings: &Settings) -> Vec<Check> {
+    let Some(tls) = &settings.tls else { return Vec::new() };
+    let name = settings.public_url.as_deref().and_then(|url| url.parse::<http::Uri>().ok());
+    let name = name.as_ref().and_then(http::Uri::host).map(|host| host.trim_matches(['[', ']']));
+    // The key has to fit, too.
+    let look = match Identity::read(tls).and_then(|_| crate::tls::look(tls, name)) {
+        Ok(look) => look,
+        Err(error) => return vec![Check::new("tls", Bad, format!("{error:#}"))],
+    };
+    let left = look.ends.as_second() - crate::clock::now().as_second();
+    let (days, day) = (left.div_euclid(86_400), look.ends.strftime("%Y-%m-%d"));
+    let mut checks = vec![match days {
+        ..0 => Check::new("tls", Bad, format!("the certificate ended on {day}")).next("renew it"),
+        0..NEAR_DAYS => Check::new("tls", Doubt, format!("the certificate ends on {day}, in {days} days"))
+            .next("renew it; fynq reads the new one by itself"),
+        _ => Check::new("tls", Good, format!("the certificate ends on {day}, in {days} days")),
+    }];
+    checks.push(match (name, look.distrusted) {
+        (None, _) => {
+            Check::new("tls", Note, "no FYNQ_PUBLIC_URL: not known for which name the certificate is")
+        }
+        (Some(name), None) => Check::new("tls", Good, format!("this machine's authorities stand for {name}")),
+        (Some(name), Some(why)) => {
+            Check::new("tls", Doubt, format!("this machine's authorities do not stand for {name}: {why}"))
+                .next("browsers will warn; use a certificate that they believe")
+        }
+    });
+    checks
 }
 
 pub(super) fn data_dir(settings: &Settings) -> Check {
@@ -70,12 +106,18 @@ fn existing(dir: &Path) -> PathBuf {
 }
 
 pub(super) async fn database(settings: &Settings) -> Vec<Check> {
-    let Some(url) = &settings.database.url else { return vec![private_database(settings)] };
-    let parsed = Address::parse(url.expose_secret(), settings.database.ca_file.as_deref());
-    let address = match parsed {
-        Ok(address) => address,
+    let address = match Address::given(&settings.database) {
+        Ok(Some(address)) => address,
+        Ok(None) => return vec![private_database(settings)],
         Err(error) => return vec![Check::new("database", Bad, format!("{error:#}"))],
     };
+    let mut checks: Vec<_> =
+        address.doubt().into_iter().map(|line| Check::new("database", Doubt, line)).collect();
+    checks.extend(reachable_database(&address, settings).await);
+    checks
+}
+
+async fn reachable_database(address: &Address, settings: &Settings) -> Vec<Check> {
     let shown = address.shown();
     let unreachable = |why: String| {
         vec![

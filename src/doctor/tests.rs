@@ -106,6 +106,7 @@ async fn project(settings: serde_json::Value, keys: serde_json::Value, secret: O
         url,
         anon_key: "hunter2".to_owned().into(),
         jwt_secret: secret.map(|secret| secret.to_owned().into()),
+        audience: "authenticated".to_owned(),
         keys: crate::config::SigningKeys::default(),
     };
     let report = report(Settings { supabase: Some(supabase), ..quiet() }).await;
@@ -141,6 +142,7 @@ async fn a_project_that_is_away_is_a_doubt() {
         url: "http://127.0.0.1:1".to_owned(),
         anon_key: "hunter2".to_owned().into(),
         jwt_secret: None,
+        audience: "authenticated".to_owned(),
         keys: crate::config::SigningKeys::default(),
     };
     let report = report(Settings { supabase: Some(supabase), ..quiet() }).await;
@@ -191,6 +193,43 @@ async fn a_redirect_is_not_followed_with_the_key() {
     let check = only(&report, "model");
     assert!(check.verdict == Verdict::Doubt && check.found.ends_with("answered 307"), "{}", report.text());
     serving.abort();
+}
+
+/// A certificate that ends in so many days.
+fn laid(dir: &std::path::Path, days: i64) -> crate::config::Tls {
+    let ends = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days + 12);
+    let ends = ends.to_zoned(jiff::tz::TimeZone::UTC);
+    let (month, day) = (ends.month().try_into().unwrap(), ends.day().try_into().unwrap());
+    let mut params = rcgen::CertificateParams::new(vec!["school.example".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(ends.year().into(), month, day);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let tls = crate::config::Tls { cert: dir.join("cert.pem"), key: dir.join("key.pem") };
+    std::fs::write(&tls.cert, params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(&tls.key, key.serialize_pem()).unwrap();
+    tls
+}
+
+#[tokio::test]
+async fn it_says_when_the_certificate_ends_and_who_stands_for_it() {
+    let dir = std::env::temp_dir().join(format!("fynq-doctor-{}", crate::id::new()));
+    std::fs::create_dir_all(&dir).unwrap();
+    for (days, verdict) in [(60, Verdict::Good), (5, Verdict::Doubt), (-3, Verdict::Bad)] {
+        let report = report(Settings { tls: Some(laid(&dir, days)), ..quiet() }).await;
+        let tls: Vec<&Check> = report.checks.iter().filter(|check| check.what == "tls").collect();
+        assert_eq!((tls[0].verdict, tls[1].verdict), (verdict, Verdict::Note), "{}", report.text());
+        assert!(tls[0].found.contains("the certificate end"), "{}", report.text());
+    }
+    // Signed by itself: nobody stands for it, whatever its name.
+    let named = Settings { public_url: Some("https://school.example".to_owned()), ..quiet() };
+    let told = report(Settings { tls: Some(laid(&dir, 60)), ..named.clone() }).await;
+    let distrusted = told.checks.iter().any(|check| check.verdict == Verdict::Doubt && check.what == "tls");
+    assert!(distrusted && told.text().contains("do not stand for school.example"), "{}", told.text());
+    let mut tls = laid(&dir, 60);
+    tls.key = tls.cert.clone();
+    let wrong = report(Settings { tls: Some(tls), ..named }).await;
+    assert_eq!(only(&wrong, "tls").verdict, Verdict::Bad);
+    assert!(only(&wrong, "tls").found.starts_with("FYNQ_TLS_KEY: "), "{}", wrong.text());
+    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 #[tokio::test]

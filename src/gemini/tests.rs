@@ -20,6 +20,7 @@ use crate::practice;
 fn settings(base_url: &str) -> config::Model {
     config::Model {
         api_key: Some("secret-key-in-no-log".into()),
+        api_key_file: None,
         base_url: Some(base_url.to_owned()),
         name: "gemini-test".into(),
         connect_timeout: Duration::from_secs(2),

@@ -20,6 +20,7 @@ use tokio::sync::OnceCell;
 use super::retry::{Refusal, Trouble};
 use super::wire::{self, Messages};
 use crate::config;
+use crate::renewed::Renewed;
 
 /// Answers over one HTTP/2 connection. Servers let in 100 (Google) or 200 (hyper) at once, and
 /// what goes beyond would wait without a word.
@@ -29,6 +30,7 @@ const LANE_SEATS: usize = 64;
 const LANES: usize = 64;
 /// An error is a few lines of JSON; what goes beyond this is not read.
 const MAX_ERROR: usize = 64 * 1024;
+const KEY: &str = "x-goog-api-key";
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) type ByteStream = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, reqwest::Error>> + Send>>;
@@ -42,6 +44,8 @@ pub(super) struct Reply {
 pub(super) struct Transport {
     url: Url,
     headers: HeaderMap,
+    /// The key, where a file holds it.
+    key: Option<Renewed<HeaderValue>>,
     maker: ClientMaker,
     http1: Client,
     lanes: Arc<[Lane]>,
@@ -91,24 +95,28 @@ impl Transport {
         let maker = ClientMaker { tls: tls(is_tls)?, is_tls, connect_timeout: settings.connect_timeout };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(key) = &settings.api_key {
-            let mut value = HeaderValue::from_str(key.expose_secret().trim())
-                .map_err(|_| anyhow::anyhow!("GEMINI_API_KEY has characters that no header may carry"))?;
-            value.set_sensitive(true);
-            headers.insert("x-goog-api-key", value);
+        let mut key = None;
+        if let Some(file) = &settings.api_key_file {
+            key = Some(Renewed::of_secret(("GEMINI_API_KEY_FILE", file.clone()), key_header)?);
+        } else if let Some(key) = &settings.api_key {
+            headers.insert(KEY, key_header(key.expose_secret())?);
         }
         let lanes: Arc<[Lane]> = (0..LANES).map(|_| Lane::default()).collect();
         // The first one now, so that a machine on which none can be made says so at the start.
         let first = maker.make(Version::Http2)?;
         lanes[0].client.get_or_init(|| first);
         let http1 = maker.make(Version::Http1)?;
-        Ok(Transport { url, headers, maker, http1, lanes, speaks_http2: OnceCell::new() })
+        Ok(Transport { url, headers, key, maker, http1, lanes, speaks_http2: OnceCell::new() })
     }
 
     /// One call. Comes back when the head of the answer is there, or an error's whole body.
     pub(super) async fn call(self: Arc<Self>, body: Bytes) -> Result<Reply, Trouble> {
         let (client, seat) = self.client().await?;
-        let request = client.post(self.url.clone()).headers(self.headers.clone()).body(body);
+        let mut headers = self.headers.clone();
+        if let Some(key) = &self.key {
+            headers.insert(KEY, key.now().await);
+        }
+        let request = client.post(self.url.clone()).headers(headers).body(body);
         let response = request.send().await.map_err(|error| trouble(&error))?;
         if !response.status().is_success() {
             return Err(Trouble::Refused(refusal(response).await));
@@ -165,6 +173,13 @@ async fn greets_back(mut socket: TcpStream) -> bool {
         && head[0] == 0
         && head[3] == SETTINGS
         && head[5..] == [0; 4]
+}
+
+fn key_header(key: &str) -> anyhow::Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(key.trim())
+        .map_err(|_| anyhow::anyhow!("GEMINI_API_KEY has characters that no header may carry"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn endpoint(base: &str, model: &str) -> anyhow::Result<Url> {

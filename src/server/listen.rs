@@ -1,4 +1,4 @@
-//! Takes connections and serves HTTP on them. What `axum::serve` does, and two things besides: a
+//! Takes connections and serves HTTP on them, behind TLS where it is fynq's own. What `axum::serve` does, and two things besides: a
 //! connection that asks for nothing, or takes for ever over a request's head, is closed; and one
 //! address has only so many.
 
@@ -16,17 +16,22 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::app::App;
-use crate::caller::Proxies;
+use crate::caller::{ByTls, Proxies};
 use crate::shutdown::{Phase, Shutdown};
+use crate::tls::Identity;
+
+use super::handshakes::Handshakes;
 
 /// Serves until the server has stopped, then until every request has its answer.
-pub(super) async fn serve(listener: TcpListener, router: Router, app: App) {
+pub(super) async fn serve(listener: TcpListener, tls: Option<Identity>, router: Router, app: App) {
     let proxies = Proxies::new(&app.settings.trusted_proxies);
+    let tls = tls.map(|identity| Handshakes::new(identity, app.settings.header_timeout));
     let mut listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY was not set");
@@ -51,14 +56,23 @@ pub(super) async fn serve(listener: TcpListener, router: Router, app: App) {
         };
         let connection = Connection {
             peer,
+            tls: tls.is_some(),
             router: router.clone(),
             patience: app.settings.header_timeout,
             shutdown: app.shutdown.clone(),
         };
-        connections.spawn(async move {
-            connection.serve(stream).await;
-            drop(place);
-        });
+        match tls.clone() {
+            None => connections.spawn(async move {
+                connection.serve(stream).await;
+                drop(place);
+            }),
+            Some(tls) => connections.spawn(async move {
+                if let Some(stream) = tls.shake(stream, connection.shutdown.clone()).await {
+                    connection.serve(stream).await;
+                }
+                drop(place);
+            }),
+        };
     }
     drop(listener);
     connections.close();
@@ -67,6 +81,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, app: App) {
 
 struct Connection {
     peer: SocketAddr,
+    tls: bool,
     router: Router,
     patience: Duration,
     shutdown: Shutdown,
@@ -74,8 +89,8 @@ struct Connection {
 
 impl Connection {
     /// Ends with the connection, or when it has become a socket: then it is the socket's task's.
-    async fn serve(self, stream: TcpStream) {
-        let Connection { peer, router, patience, mut shutdown } = self;
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Connection { peer, tls, router, patience, mut shutdown } = self;
         let asked = Arc::new(AtomicBool::new(false));
         let service = hyper::service::service_fn({
             let asked = Arc::clone(&asked);
@@ -83,6 +98,9 @@ impl Connection {
                 asked.store(true, Ordering::Relaxed);
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
+                if tls {
+                    request.extensions_mut().insert(ByTls);
+                }
                 router.clone().oneshot(request)
             }
         });

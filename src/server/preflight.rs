@@ -4,24 +4,30 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use secrecy::ExposeSecret;
-
 use crate::config::Settings;
 use crate::gemini::Model;
 use crate::store::Address;
+use crate::tls::Identity;
 
 pub(super) fn check(settings: &Settings) -> anyhow::Result<()> {
     let database = &settings.database;
     if let Some(file) = &database.ca_file {
         read("FYNQ_DATABASE_CA", file, "FYNQ_DATABASE_CA=/etc/fynq/ca.pem")?;
     }
-    match &database.url {
-        Some(url) => {
-            Address::parse(url.expose_secret(), database.ca_file.as_deref()).map(drop).map_err(|error| {
-                bad("DATABASE_URL", error, "DATABASE_URL=postgres://user:password@host:5432/fynq")
-            })?
-        }
+    let address = Address::given(database).map_err(|error| {
+        bad("DATABASE_URL", format!("{error:#}"), "DATABASE_URL=postgres://user:password@host:5432/fynq")
+    })?;
+    match address {
+        Some(address) => address.doubt().into_iter().for_each(|line| tracing::warn!("{line}")),
         None => private_database(settings)?,
+    }
+    if let Some(tls) = &settings.tls {
+        // Says by itself which of the two it is.
+        Identity::read(tls).map_err(|error| {
+            anyhow::anyhow!(
+                "{error:#}; example: FYNQ_TLS_CERT=/etc/fynq/fullchain.pem FYNQ_TLS_KEY=/etc/fynq/privkey.pem"
+            )
+        })?;
     }
     if let Some(file) = &settings.model.instruction_file {
         let text = read("FYNQ_INSTRUCTION_FILE", file, "FYNQ_INSTRUCTION_FILE=/etc/fynq/tutor.md")?;

@@ -8,6 +8,12 @@ Environment variables, or lines of a `.env` file in the working directory; the e
 value counts as unset. Times are in seconds, fractions allowed. A bad value stops the start with one line
 that names the variable, what was wrong and an example; secrets are never printed.
 
+A secret may lie in a file instead, which `NAME_FILE` names: what Docker, Kubernetes, systemd's credentials and
+the agents of vaults do. The newline at the file's end is no part of it; both of the two are an error. The files of
+`DATABASE_URL_FILE` and `GEMINI_API_KEY_FILE` are read again before each new connection and each call, so a
+password or a key that lives for an hour needs no restart; while such a file says nothing good, what it said before
+goes on, and one line says so. The others are read at the start.
+
 The private PostgreSQL that runs when `DATABASE_URL` is unset keeps its data under `FYNQ_DATA_DIR` (as root
 in a directory that the user `postgres` can reach; the log's first lines say where, with a `psql` command).
 
@@ -46,7 +52,7 @@ fn the_papers_name_only_settings_that_exist() {
         let Ok(text) = std::fs::read_to_string(path(paper)) else { continue };
         let words = text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
         for word in words.filter(|word| word.starts_with("FYNQ_") || word.starts_with("GEMINI_")) {
-            let known = fynq::config::SETTINGS.iter().any(|setting| setting.name == word);
+            let known = fynq::config::is_known(word);
             assert!(known || others.contains(&word), "{paper} names {word}, which is no setting");
         }
     }

@@ -585,6 +585,21 @@ async fn a_thousand_unknown_keys_at_once_are_one_question() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_names_fynq_gets_in_and_its_other_programs_do_not() {
+    let gotrue = GoTrue::start().await;
+    let ours = fynq::config::Supabase { audience: "fynq".to_owned(), ..gotrue.settings() };
+    let strict = TestApp::builder().settings(|s| s.supabase = Some(ours)).start().await;
+    let usual = with(&gotrue).start().await;
+    // For whom a project's tokens are is a setting of the project's; the same key signs them all.
+    let ada = usual.student("ada").await;
+    ada.at(strict.addr).get("/users/me").await.assert_problem(401, "unauthorized");
+    gotrue.world().audience = "fynq".to_owned();
+    let bo = strict.student("bo").await;
+    bo.get("/users/me").await.ok(200);
+    bo.at(usual.addr).get("/users/me").await.assert_problem(401, "unauthorized");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shared_secret_is_believed_only_when_it_is_set() {
     const SECRET: &str = "the legacy secret of a test's own project";
     let gotrue = GoTrue::signing_with(SigningKey::hs256(SECRET.as_bytes())).await;

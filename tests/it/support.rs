@@ -14,3 +14,4 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod school;
 pub(crate) mod socket;
+pub(crate) mod tls;

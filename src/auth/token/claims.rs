@@ -75,6 +75,7 @@ impl Claims {
 /// What the tokens of one issuer must say.
 pub(super) struct Rules {
     issuer: String,
+    audience: String,
     /// How long after its end, and before its beginning, a token still counts.
     leeway: i64,
     /// Whether `aud` may be a list (of exactly the one audience), as Go's libraries write it.
@@ -86,18 +87,20 @@ pub(super) struct Rules {
 impl Rules {
     /// A life's end is meant as it is said: the clock that set it is ours.
     pub(super) fn local() -> Rules {
-        Rules { issuer: LOCAL_ISSUER.into(), leeway: 0, list_of_one: false, role_needed: true }
+        let (issuer, audience) = (LOCAL_ISSUER.into(), AUTHENTICATED.into());
+        Rules { issuer, audience, leeway: 0, list_of_one: false, role_needed: true }
     }
 
-    pub(super) fn supabase(url: &str) -> Rules {
-        Rules { issuer: issuer_of(url), leeway: LEEWAY_S, list_of_one: true, role_needed: false }
+    pub(super) fn supabase(url: &str, audience: &str) -> Rules {
+        let (issuer, audience) = (issuer_of(url), audience.to_owned());
+        Rules { issuer, audience, leeway: LEEWAY_S, list_of_one: true, role_needed: false }
     }
 
     pub(super) fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), &'static str> {
         let now = now.as_second();
         let audience = match &claims.aud {
-            Audience::One(aud) => aud == AUTHENTICATED,
-            Audience::Many(all) => self.list_of_one && matches!(&all[..], [aud] if aud == AUTHENTICATED),
+            Audience::One(aud) => *aud == self.audience,
+            Audience::Many(all) => self.list_of_one && matches!(&all[..], [aud] if *aud == self.audience),
         };
         let faults = [
             (claims.iss != self.issuer, "foreign issuer"),

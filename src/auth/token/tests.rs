@@ -193,7 +193,7 @@ fn a_token_counts_from_its_beginning_on() {
 
 #[test]
 fn supabases_clock_may_differ_by_half_a_minute() {
-    let rules = Rules::supabase("https://abc.supabase.co");
+    let rules = Rules::supabase("https://abc.supabase.co", "authenticated");
     let mut claims = claims();
     claims["iss"] = "https://abc.supabase.co/auth/v1".into();
     claims["aud"] = json!(["authenticated"]);

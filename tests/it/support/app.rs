@@ -148,7 +148,7 @@ impl Builder {
         if !self.practice && self.settings.model.base_url.is_none() {
             self.settings.model.base_url = Some(model.url());
         }
-        let server = Server::start(self.settings.clone()).await.expect("the server starts");
+        let server = Box::pin(Server::start(self.settings.clone())).await.expect("the server starts");
         let addr = server.address();
         TestApp {
             addr,

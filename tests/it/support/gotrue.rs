@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(crate) signup_open: bool,
     /// Access tokens' life in seconds.
     pub(crate) life: i64,
+    /// Whom they are for.
+    pub(crate) audience: String,
     pub(crate) users: HashMap<String, User>,
     sessions: HashMap<String, Sitting>,
     refresh: HashMap<String, Refresh>,
@@ -101,6 +103,7 @@ impl GoTrue {
             autoconfirm: true,
             signup_open: true,
             life: 3600,
+            audience: "authenticated".to_owned(),
             users: HashMap::new(),
             sessions: HashMap::new(),
             refresh: HashMap::new(),
@@ -132,7 +135,13 @@ impl GoTrue {
 
     pub(crate) fn settings(&self) -> Supabase {
         let keys = SigningKeys::default();
-        Supabase { url: self.url(), anon_key: ANON_KEY.to_owned().into(), jwt_secret: None, keys }
+        Supabase {
+            url: self.url(),
+            anon_key: ANON_KEY.to_owned().into(),
+            jwt_secret: None,
+            audience: "authenticated".to_owned(),
+            keys,
+        }
     }
 
     /// Everything in it, to be looked at and changed.
@@ -193,7 +202,7 @@ impl World {
         let user = &self.users[email];
         let now = fynq::clock::now().as_second();
         json!({
-            "iss": format!("{}/auth/v1", self.url), "sub": user.id, "aud": "authenticated",
+            "iss": format!("{}/auth/v1", self.url), "sub": user.id, "aud": self.audience,
             "exp": now + self.life, "iat": now, "email": email, "phone": "",
             "app_metadata": user.app_metadata, "user_metadata": user.user_metadata,
             "role": "authenticated", "aal": "aal1", "amr": [{"method": "password", "timestamp": now}],

@@ -22,6 +22,8 @@ pub(crate) struct Model {
 pub(crate) struct Call {
     /// What fynq asked, as it came.
     pub(crate) request: Value,
+    /// Who it says that it is.
+    pub(crate) key: Option<String>,
     answer: Option<oneshot::Sender<Response>>,
     body: mpsc::Sender<Result<Bytes, Infallible>>,
     rest: Option<mpsc::Receiver<Result<Bytes, Infallible>>>,
@@ -64,10 +66,15 @@ impl Model {
     }
 }
 
-async fn called(State(calls): State<mpsc::Sender<Call>>, Json(request): Json<Value>) -> Response {
+async fn called(
+    State(calls): State<mpsc::Sender<Call>>,
+    headers: http::HeaderMap,
+    Json(request): Json<Value>,
+) -> Response {
+    let key = headers.get("x-goog-api-key").map(|key| key.to_str().unwrap().to_owned());
     let (answer, answered) = oneshot::channel();
     let (body, rest) = mpsc::channel(64);
-    let call = Call { request, answer: Some(answer), body, rest: Some(rest) };
+    let call = Call { request, key, answer: Some(answer), body, rest: Some(rest) };
     if calls.try_send(call).is_err() {
         return http::StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }

@@ -8,6 +8,7 @@
 use std::fs::{File, TryLockError};
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -104,6 +105,7 @@ pub(crate) struct PrivatePg {
     dir: PathBuf,
     local: Option<LocalPostgres>,
     url: String,
+    listens: Option<IpAddr>,
 }
 
 impl PrivatePg {
@@ -111,7 +113,23 @@ impl PrivatePg {
         let dir = scratch("own");
         let local = LocalPostgres::start(&dir, None).await.unwrap();
         let url = local.url().to_owned();
-        PrivatePg { dir, local: Some(local), url }
+        PrivatePg { dir, local: Some(local), url, listens: None }
+    }
+
+    /// One that can be reached by TCP, at PostgreSQL's port of a loopback address of its own.
+    pub(crate) async fn on_the_network() -> PrivatePg {
+        let dir = scratch("own");
+        let [.., a, b, c] = id::new().into_bytes();
+        let listens = Ipv4Addr::new(127, a, b, c.clamp(1, 254));
+        let settings: &'static [&'static str] =
+            vec![format!("listen_addresses={listens}").leak() as &'static str].leak();
+        let local = LocalPostgres::start_with(&dir, None, settings).await.unwrap();
+        let url = local.url().to_owned();
+        PrivatePg { dir, local: Some(local), url, listens: Some(listens.into()) }
+    }
+
+    pub(crate) fn listens(&self) -> Option<IpAddr> {
+        self.listens
     }
 
     /// Where its data lies, as `FYNQ_DATA_DIR` names it.
@@ -154,6 +172,15 @@ impl Drop for PrivatePg {
         }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// Writes a file beside a server's data, as its own.
+pub(crate) fn lay(path: &Path, text: &str) {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+    std::fs::write(path, text).unwrap();
+    let owner = std::fs::metadata(path.parent().unwrap()).unwrap();
+    chown(path, Some(owner.uid()), Some(owner.gid())).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// A new directory on the memory disk, if there is one.
