@@ -126,6 +126,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(admin::users, admin::create_user))
         .routes(routes!(admin::change_user))
         .routes(routes!(admin::sign_out))
+        .routes(routes!(admin::sign_out_all))
         .routes(routes!(admin::organisation, admin::rename_organisation))
         .routes(routes!(records::audit))
         .routes(routes!(records::consent))

@@ -280,6 +280,27 @@ pub(super) async fn sign_out(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What an end of all sign-ins ended.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct SignedOut {
+    /// How many sign-ins that were; one's own is among them.
+    sign_ins: i64,
+}
+
+/// Ends every sign-in of the organisation, one's own too: no token of theirs means anything any more, and open
+/// sockets close within five seconds. By its admins.
+#[utoipa::path(
+    post, path = "/admin/sign-out", tag = "administration",
+    responses((status = 200, body = SignedOut), (status = 403, description = "`forbidden`"))
+)]
+pub(super) async fn sign_out_all(State(app): State<App>, who: Principal) -> Result<Json<SignedOut>, Problem> {
+    auth::admin(&who)?;
+    let sign_ins = app.store.sign_everybody_out(who.user_id).await?;
+    let sign_ins = sign_ins.ok_or_else(|| auth::forbidden(&who, "organisation"))?;
+    app.audit.record(&who, &Event::EverybodySignedOut { organisation: who.org_id, sign_ins });
+    Ok(Json(SignedOut { sign_ins }))
+}
+
 /// The organisation. By its admins.
 #[utoipa::path(
     get, path = "/admin/organisation", tag = "administration",

@@ -236,6 +236,7 @@ mod tests {
             "post /api/v1/admin/users",
             "patch /api/v1/admin/users/{id}",
             "post /api/v1/admin/users/{id}/sign-out",
+            "post /api/v1/admin/sign-out",
             "get /api/v1/admin/organisation",
             "patch /api/v1/admin/organisation",
             "get /api/v1/audit",

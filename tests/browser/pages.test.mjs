@@ -378,6 +378,21 @@ test("the school's name and rules are kept, and what happened is listed", async 
   await page.getByRole("list", { name: "What happened, newest first" }).getByRole("listitem").first().waitFor();
 });
 
+test("an admin signs everybody out, and is signed out as well", async () => {
+  const { page: pupil } = await student();
+  const page = await admin();
+  await go(page, "admin/school");
+  await press(page, "Sign everybody out");
+  await dialog(page).getByText("you too").waitFor();
+  await dialog(page).getByRole("button", { name: "Sign everybody out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await pupil.reload();
+  await pupil.getByRole("heading", { name: "Sign in" }).waitFor();
+  await signIn(page, tutor);
+  await go(page, "admin/audit");
+  await page.getByText("Signed everybody out").first().waitFor();
+});
+
 test("one takes a copy of one's data, and deletes the account", async () => {
   const { page, who } = await student();
   await ask(page, `Remember me ${emu({ say: "I do." })}`);

@@ -58,6 +58,9 @@ export const changeUser = (id, change) => call("PATCH", `/admin/users/${id}`, { 
 /** @param {string} id */
 export const signOutUser = (id) => call("POST", `/admin/users/${id}/sign-out`);
 
+/** Oneself too. @returns {Promise<{sign_ins: number}>} */
+export const signEverybodyOut = () => call("POST", "/admin/sign-out");
+
 /** @param {string} id @returns {Promise<{code: string, expires_at: string}>} */
 export const resetCode = (id) => call("POST", `/admin/users/${id}/reset-code`);
 
