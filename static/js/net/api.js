@@ -76,10 +76,10 @@ export const profile = () => call("GET", "/users/me");
 /** @param {object} change */
 export const saveProfile = (change) => call("PUT", "/users/me", { body: change });
 
-/** @param {{q?: string, cursor?: string}} [options] */
+/** What is searched for is in no address. @param {{q?: string, cursor?: string}} [options] */
 export function listSessions({ q, cursor } = {}) {
-  const query = new URLSearchParams({ limit: "50", ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) });
-  return call("GET", `/sessions?${query}`);
+  if (q) return call("POST", "/sessions/search", { body: { q, limit: 50, ...(cursor ? { cursor } : {}) } });
+  return call("GET", `/sessions?${new URLSearchParams({ limit: "50", ...(cursor ? { cursor } : {}) })}`);
 }
 
 /** @param {string} title */

@@ -44,8 +44,11 @@ export const addMember = (id, user, as) => call("POST", `/classes/${id}/members`
 /** @param {string} id @param {string} user */
 export const removeMember = (id, user) => call("DELETE", `/classes/${id}/members/${user}`);
 
-/** @param {{search?: string, cursor?: string | null}} [options] @returns {Promise<Page<Person>>} */
-export const listUsers = async ({ search, cursor } = {}) => page(await call("GET", `/admin/users?${query({ limit: "50", search, cursor })}`));
+/** Nobody's name or address is in an address of ours. @param {{search?: string, cursor?: string | null}} [options] @returns {Promise<Page<Person>>} */
+export async function listUsers({ search, cursor } = {}) {
+  if (!search) return page(await call("GET", `/admin/users?${query({ limit: "50", cursor })}`));
+  return page(await call("POST", "/admin/users/search", { body: { q: search, limit: 50, ...(cursor ? { cursor } : {}) } }));
+}
 
 /** @typedef {Person & {reset_code?: {code: string, expires_at: string}}} MadePerson one without a password comes with a code */
 
