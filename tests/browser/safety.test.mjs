@@ -51,6 +51,19 @@ test("hostile text does nothing and loads nothing", async () => {
   await context.close();
 });
 
+test("code that was made to stop the highlighter stays plain, and the page goes on", async () => {
+  const { page, context } = await openPage(browser, server.url);
+  await signUp(page);
+  const code = "a b<c> ".repeat(2100);
+  await ask(page, `Code ${emu({ say: `\`\`\`csharp\n${code}\n\`\`\`\n\n\`\`\`csharp\nint a = 1;\n\`\`\`` })}`);
+  await finished(page, 1);
+  const blocks = answers(page).first().locator("pre code");
+  await blocks.nth(1).locator("[class^='hl-']").first().waitFor();
+  assert.equal(await blocks.first().locator("span").count(), 0);
+  assert.equal((await blocks.first().textContent()).trim(), code.trim());
+  await context.close();
+});
+
 test("the page's policy lets no string become markup or script", async () => {
   const { page, context } = await openPage(browser, server.url);
   const outcome = await page.evaluate(() => {
