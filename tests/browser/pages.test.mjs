@@ -149,6 +149,7 @@ test("a new password ends every sign-in, and neither tab of this browser notices
   await dialog(page).getByLabel("New password").fill("quite another sentence");
   await press(page, "Change");
   await toast(page, "Your new password works");
+  await elsewhere.reload();
   await elsewhere.getByRole("heading", { name: "Sign in" }).waitFor();
   const after = JSON.parse(await kept());
   assert.deepEqual([after.access === before.access, after.refresh === before.refresh], [false, false]);

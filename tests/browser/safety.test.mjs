@@ -54,7 +54,7 @@ test("hostile text does nothing and loads nothing", async () => {
 test("code that was made to stop the highlighter stays plain, and the page goes on", async () => {
   const { page, context } = await openPage(browser, server.url);
   await signUp(page);
-  const code = "a b<c> ".repeat(2100);
+  const code = "a b<c> ".repeat(1600);
   await ask(page, `Code ${emu({ say: `\`\`\`csharp\n${code}\n\`\`\`\n\n\`\`\`csharp\nint a = 1;\n\`\`\`` })}`);
   await finished(page, 1);
   const blocks = answers(page).first().locator("pre code");
