@@ -51,10 +51,11 @@ test("hostile text does nothing and loads nothing", async () => {
   await context.close();
 });
 
-test("code that was made to stop the highlighter stays plain, and the page goes on", async () => {
+test("code that was made to stop the highlighter stays plain", async () => {
   const { page, context } = await openPage(browser, server.url);
   await signUp(page);
-  const code = "a b<c> ".repeat(1600);
+  // Its first words would be coloured, were the rest not as long as it is.
+  const code = `int x = 1; ${"a b<c> ".repeat(400)}`;
   await ask(page, `Code ${emu({ say: `\`\`\`csharp\n${code}\n\`\`\`\n\n\`\`\`csharp\nint a = 1;\n\`\`\`` })}`);
   await finished(page, 1);
   const blocks = answers(page).first().locator("pre code");
