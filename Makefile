@@ -1,6 +1,6 @@
 # Two commands are all that most people need: `make run` and `make test`.
 
-.PHONY: run test bench web lint
+.PHONY: run test bench web lint audit
 
 run: ## fetch what is missing, build, start
 	@scripts/setup.sh run
@@ -18,3 +18,6 @@ web: ## build static/vendor anew
 
 lint: ## what `make test` checks before it tests
 	@scripts/lint.sh
+
+audit: ## known flaws of the components; needs the network
+	@scripts/audit.sh

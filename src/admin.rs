@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::audit::{By, Event};
 use crate::auth;
 use crate::config::Settings;
 use crate::id::{self, Uuid};
@@ -45,6 +46,12 @@ pub enum Order {
         /// `student` or `tutor`
         #[arg(long = "to", default_value = "student", value_parser = ["student", "tutor"])]
         to: String,
+    },
+    /// End all sign-ins, everybody's: who was signed in signs in again, and open sockets close within seconds
+    SignOutAll {
+        /// Name or id; without one: of all organisations
+        #[arg(long = "org", alias = "organisation")]
+        organisation: Option<String>,
     },
     /// Print the admins of all organisations
     List,
@@ -86,6 +93,7 @@ async fn obey(store: &Store, order: Order) -> anyhow::Result<String> {
             let role = Role::parse(&to).context("--to: student or tutor")?;
             set_role(store, &address(&email)?, role).await
         }
+        Order::SignOutAll { organisation } => sign_out_all(store, organisation.as_deref()).await,
         Order::List => list(store).await,
         Order::Organisation { order: OrganisationOrder::Add { name } } => {
             add_organisation(store, &name).await
@@ -142,6 +150,24 @@ async fn set_role(store: &Store, email: &str, role: Role) -> anyhow::Result<Stri
         }
         Raised::Unknown => bail!("there is no account {email}; fynq admin create makes an admin's"),
     }
+}
+
+async fn sign_out_all(store: &Store, organisation: Option<&str>) -> anyhow::Result<String> {
+    let organisation = match organisation {
+        Some(name) => Some(find_organisation(store, name).await?),
+        None => None,
+    };
+    let ended = store.sign_all_out(organisation).await?;
+    for &(organisation, sign_ins) in &ended {
+        let event = Event::EverybodySignedOut { organisation, sign_ins };
+        store.audit().record(By::operator(organisation), &event);
+    }
+    let all: i64 = ended.iter().map(|(_, sign_ins)| sign_ins).sum();
+    Ok(match (all, ended.len()) {
+        (1, _) => "1 sign-in is ended".into(),
+        (all, 0 | 1) => format!("{all} sign-ins are ended"),
+        (all, organisations) => format!("{all} sign-ins of {organisations} organisations are ended"),
+    })
 }
 
 async fn list(store: &Store) -> anyhow::Result<String> {

@@ -66,6 +66,11 @@ pub enum Event {
     SignedOutByAdmin {
         user: Uuid,
     },
+    /// Every sign-in of an organisation was ended, by its admin or by whoever runs the server.
+    EverybodySignedOut {
+        organisation: Uuid,
+        sign_ins: i64,
+    },
     AccountDeleted {
         user: Uuid,
     },
@@ -245,6 +250,7 @@ impl Event {
             Event::AccountDisabled { .. } => "account_disabled",
             Event::AccountEnabled { .. } => "account_enabled",
             Event::SignedOutByAdmin { .. } => "signed_out_by_admin",
+            Event::EverybodySignedOut { .. } => "everybody_signed_out",
             Event::AccountDeleted { .. } => "account_deleted",
             Event::Exported { .. } => "exported",
             Event::ClassCreated { .. } => "class_created",
@@ -294,6 +300,9 @@ impl Event {
             | Event::SignedOutByAdmin { user: id }
             | Event::AccountDeleted { user: id }
             | Event::Exported { user: id } => user(id, Value::Null),
+            Event::EverybodySignedOut { organisation, sign_ins } => {
+                facts("organisation", organisation, None, json!({"sign_ins": sign_ins}))
+            }
             Event::TokenRefused { reason } => {
                 Facts { detail: map(json!({"reason": reason})), ..Facts::default() }
             }
@@ -403,6 +412,11 @@ pub struct By {
 impl By {
     /// Nobody that is known.
     pub const NOBODY: By = By { user: None, org: None };
+
+    /// Whoever runs the server, in this organisation.
+    pub fn operator(org: Uuid) -> By {
+        By { user: None, org: Some(org) }
+    }
 }
 
 impl From<&Principal> for By {

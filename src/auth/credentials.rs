@@ -1,4 +1,5 @@
-//! The password shown once more, and changed; the address changed.
+//! The password shown once more, and changed; the address changed. What is done with it ends every sign-in,
+//! the one that asks too: it goes on under a new one, so that nobody who held its tokens holds these.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -12,10 +13,10 @@ use crate::identity::Principal;
 use crate::password_rules;
 use crate::problem::Problem;
 use crate::store::StoreError;
-use crate::store::accounts::Account;
-use crate::store::credentials::Change;
+use crate::store::credentials::{Anew, Begun};
 
 use super::Auth;
+use super::sign_in::{Fresh, SignedIn};
 
 impl Auth {
     /// Whether a password may be chosen: the same rules at every door. `pointer`: the field that it came
@@ -82,45 +83,92 @@ impl Auth {
         self.prove(who, from, password, "/password").await.map(drop)
     }
 
-    /// A new password in the place of the old one; every other sign-in ends.
+    /// A new password in the place of the old one. Every sign-in ends, and another one begins here.
     pub async fn change_password(
         &self,
         who: &Principal,
         from: IpAddr,
         current: SecretString,
         new: SecretString,
-    ) -> Result<(), Problem> {
+        device: &str,
+    ) -> Result<SignedIn, Problem> {
         self.kept_here()?;
         let proof = self.prove(who, from, current, "/current_password").await?;
         self.check_password_of(who.user_id, "/new_password", &new).await?;
         let hash = self.0.passwords.hash(new).await?;
-        let change = Change { user: who.user_id, sign_in: who.family, proof: &proof, now: clock::now() };
-        let ended = self.0.store.change_password(&change, &hash).await?;
-        self.ended(&ended.ok_or_else(|| wrong("/current_password"))?);
+        let fresh = self.fresh(clock::now());
+        let begun = self.0.store.change_password(&fresh.after(who, &proof, device), &hash).await?;
+        let begun = begun.ok_or_else(|| wrong("/current_password"))?;
         self.0.store.audit().record(who, &Event::PasswordChanged);
-        Ok(())
+        self.go_on(who, fresh, begun)
     }
 
-    /// Another address; every other sign-in ends.
+    /// Another address. Every sign-in ends, and another one begins here.
     pub async fn change_email(
         &self,
         who: &Principal,
         from: IpAddr,
         password: SecretString,
         email: &str,
-    ) -> Result<Account, Problem> {
+        device: &str,
+    ) -> Result<SignedIn, Problem> {
         self.kept_here()?;
         let proof = self.prove(who, from, password, "/password").await?;
         let email = email.to_lowercase();
-        let change = Change { user: who.user_id, sign_in: who.family, proof: &proof, now: clock::now() };
-        let changed = self.0.store.change_email(&change, &email).await.map_err(|error| match error {
+        let fresh = self.fresh(clock::now());
+        let begun = self.0.store.change_email(&fresh.after(who, &proof, device), &email).await;
+        let begun = begun.map_err(|error| match error {
             StoreError::Exists => Problem::email_taken(),
             other => other.into(),
         })?;
-        let (account, ended) = changed.ok_or_else(|| wrong("/password"))?;
-        self.ended(&ended);
+        let begun = begun.ok_or_else(|| wrong("/password"))?;
         self.0.store.audit().record(who, &Event::EmailChanged);
-        Ok(account)
+        self.go_on(who, fresh, begun)
+    }
+
+    /// Every sign-in ends, for whoever shows the password once more, and another one begins here. `None`: with
+    /// Supabase's accounts, whose sign-ins fynq does not make, this one goes on and the others end.
+    pub async fn logout_others(
+        &self,
+        who: &Principal,
+        from: IpAddr,
+        password: SecretString,
+        device: &str,
+    ) -> Result<Option<SignedIn>, Problem> {
+        let proof = self.prove(who, from, password, "/password").await?;
+        let now = clock::now();
+        if self.is_supabase() {
+            let ended = self.0.store.end_other_sign_ins(who.user_id, who.family, now).await?;
+            self.ended(&ended);
+            self.0.store.audit().record(who, &Event::SignInsEnded);
+            return Ok(None);
+        }
+        let fresh = self.fresh(now);
+        let begun = self.0.store.renew_sign_in(&fresh.after(who, &proof, device)).await?;
+        let begun = begun.ok_or_else(|| wrong("/password"))?;
+        self.0.store.audit().record(who, &Event::SignInsEnded);
+        self.go_on(who, fresh, begun).map(Some)
+    }
+
+    /// Those that ended are over at once; the one that began is shown to whoever proved who they are.
+    fn go_on(&self, who: &Principal, fresh: Fresh, begun: Begun) -> Result<SignedIn, Problem> {
+        self.ended(&begun.ended);
+        self.signed_in(who.user_id, begun.email, begun.role, fresh.id, fresh.refresh)
+    }
+}
+
+impl Fresh {
+    /// As the sign-in that is left when all others end.
+    fn after<'a>(&'a self, who: &Principal, proof: &'a str, label: &'a str) -> Anew<'a> {
+        Anew {
+            user: who.user_id,
+            proof,
+            now: self.now,
+            sign_in: self.id,
+            refresh: &self.hash,
+            expires_at: self.expires_at,
+            label,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::audit::{By, Event};
-use crate::clock;
+use crate::clock::{self, Timestamp};
 use crate::id::{self, Uuid};
 use crate::identity::{Principal, Role, Standing};
 use crate::problem::Problem;
@@ -35,6 +35,16 @@ struct Known {
     role: Role,
     /// Of the credentials, as they were when they were looked at.
     number: i32,
+}
+
+/// A sign-in that is about to begin.
+pub(super) struct Fresh {
+    pub(super) id: Uuid,
+    pub(super) refresh: Secret,
+    /// Of the refresh token.
+    pub(super) hash: secret::Hash,
+    pub(super) now: Timestamp,
+    pub(super) expires_at: Timestamp,
 }
 
 /// What a client holds after signing in.
@@ -143,25 +153,30 @@ impl Auth {
     }
 
     async fn begin(&self, known: Known, device: &str) -> Result<SignedIn, Problem> {
-        let now = clock::now();
-        let refresh = Secret::new();
+        let fresh = self.fresh(clock::now());
         let new = NewSignIn {
-            id: id::new(),
+            id: fresh.id,
             user: known.user,
             number: known.number,
             label: device,
-            refresh: &refresh.hash(),
-            now,
-            expires_at: later(now, self.0.refresh_ttl.min(self.0.sign_in_ttl)),
+            refresh: &fresh.hash,
+            now: fresh.now,
+            expires_at: fresh.expires_at,
         };
         // The password was changed, or the account disabled, while it was compared.
         if !self.0.store.start_sign_in(&new).await? {
             return Err(Problem::invalid_credentials());
         }
-        self.signed_in(known.user, known.email, known.role, new.id, refresh)
+        self.signed_in(known.user, known.email, known.role, fresh.id, fresh.refresh)
     }
 
-    fn signed_in(
+    pub(super) fn fresh(&self, now: Timestamp) -> Fresh {
+        let refresh = Secret::new();
+        let expires_at = later(now, self.0.refresh_ttl.min(self.0.sign_in_ttl));
+        Fresh { id: id::new(), hash: refresh.hash(), refresh, now, expires_at }
+    }
+
+    pub(super) fn signed_in(
         &self,
         user: Uuid,
         email: String,

@@ -1,8 +1,6 @@
 //! One's own sign-ins: seen and ended.
 
-use std::net::IpAddr;
-
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::audit::Event;
 use crate::clock::{self, Timestamp};
@@ -12,7 +10,7 @@ use crate::problem::Problem;
 use crate::store::Page;
 use crate::store::sign_ins::OwnSignIn;
 
-use super::{Auth, device};
+use super::{Auth, device, secret};
 
 /// The place where a page of the list ended.
 pub type SignInsAfter = (Timestamp, Uuid);
@@ -63,17 +61,16 @@ impl Auth {
         Ok(())
     }
 
-    /// Ends all of one's own but the one that asks, which shows the password once more.
-    pub async fn logout_others(
-        &self,
-        who: &Principal,
-        from: IpAddr,
-        password: SecretString,
-    ) -> Result<(), Problem> {
-        self.prove(who, from, password, "/password").await?;
-        let ended = self.0.store.end_other_sign_ins(who.user_id, who.family, clock::now()).await?;
-        self.ended(&ended);
-        self.0.store.audit().record(who, &Event::SignInsEnded);
+    /// Ends the sign-in that a device still holds when it begins another; what is no refresh token means nothing.
+    /// Whoever shows it could end it by signing out.
+    pub async fn end_held(&self, refresh_token: &SecretString) -> Result<(), Problem> {
+        let token = refresh_token.expose_secret();
+        let hash = if self.is_supabase() { Some(secret::digest(token)) } else { secret::hash_of(token) };
+        let Some(hash) = hash else { return Ok(()) };
+        if let Some((sign_in, user)) = self.0.store.end_held(&hash, clock::now()).await? {
+            self.ended(&[sign_in]);
+            self.0.store.audit().record(user, &Event::SignedOut);
+        }
         Ok(())
     }
 

@@ -33,7 +33,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
 }
 
 /// What the owner of a sign-in will know it by.
-pub(super) struct Device(String);
+pub(super) struct Device(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Device {
     type Rejection = std::convert::Infallible;
@@ -64,6 +64,11 @@ pub(super) struct Register {
     #[garde(length(chars, min = 1, max = 64), custom(optional_line))]
     #[schema(min_length = 1, max_length = 64)]
     join_code: Option<String>,
+    /// Of a sign-in that this device still holds: it ends.
+    #[serde(default)]
+    #[garde(skip)]
+    #[schema(value_type = Option<String>)]
+    refresh_token: Option<SecretString>,
 }
 
 #[derive(Deserialize, Validate, utoipa::ToSchema)]
@@ -75,6 +80,11 @@ pub(super) struct Login {
     #[garde(custom(some_password))]
     #[schema(value_type = String, format = Password, min_length = 1, max_length = 128)]
     password: SecretString,
+    /// Of a sign-in that this device still holds: it ends.
+    #[serde(default)]
+    #[garde(skip)]
+    #[schema(value_type = Option<String>)]
+    refresh_token: Option<SecretString>,
 }
 
 #[derive(Deserialize, Validate, utoipa::ToSchema)]
@@ -155,6 +165,7 @@ pub(super) async fn register(
     Valid(new): Valid<Register>,
 ) -> Result<(StatusCode, Json<Tokens>), Problem> {
     app.auth.limits().sign_up(peer)?;
+    let held = new.refresh_token;
     let new = NewStudent {
         email: &new.email,
         password: new.password,
@@ -163,6 +174,7 @@ pub(super) async fn register(
         device: &device,
     };
     let signed_in = app.auth.register(new).await?;
+    leave(&app, held).await?;
     Ok((StatusCode::CREATED, Json(signed_in.into())))
 }
 
@@ -183,7 +195,16 @@ pub(super) async fn login(
 ) -> Result<Json<Tokens>, Problem> {
     app.auth.limits().sign_in(peer)?;
     let signed_in = app.auth.login(login.email.trim(), login.password, peer, &device).await?;
+    leave(&app, login.refresh_token).await?;
     Ok(Json(signed_in.into()))
+}
+
+/// One sign-in on a device at a time: what it held before ends with the next one.
+async fn leave(app: &App, held: Option<SecretString>) -> Result<(), Problem> {
+    match held {
+        Some(token) => app.auth.end_held(&token).await,
+        None => Ok(()),
+    }
 }
 
 /// Trades a refresh token for a new pair. It works once; used again it ends the whole sign-in.

@@ -19,7 +19,7 @@ use crate::store::people::{self, Changed, NewPerson, PersonChange};
 use super::accounts::{good_password, optional_line};
 use super::credentials::IssuedCode;
 use super::input::{Id, Valid, ValidQuery, no_nul, not_blank, one_line};
-use super::page::{ListQuery, Page};
+use super::page::{ListQuery, Page, Search};
 
 /// Somebody of the organisation.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -48,26 +48,6 @@ impl From<people::Person> for Person {
             created_at: row.created_at,
         }
     }
-}
-
-#[derive(Debug, Deserialize, Validate, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct PeopleQuery {
-    #[garde(range(min = 1, max = 100))]
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[garde(skip)]
-    #[param(min_length = 1, max_length = 256, pattern = "^[A-Za-z0-9_-]+$")]
-    cursor: Option<String>,
-    /// Only those whose address or name holds this text.
-    #[garde(length(chars, max = 200), custom(optional_no_nul))]
-    #[param(max_length = 200)]
-    search: Option<String>,
-}
-
-fn optional_no_nul(text: &Option<String>, context: &()) -> garde::Result {
-    text.as_ref().map_or(Ok(()), |text| no_nul(text, context))
 }
 
 #[derive(Deserialize, Validate, utoipa::ToSchema)]
@@ -148,19 +128,33 @@ pub(super) struct OrganisationInput {
 
 /// The people of the organisation, the newest first. By its admins.
 #[utoipa::path(
-    get, path = "/admin/users", tag = "administration", params(PeopleQuery),
+    get, path = "/admin/users", tag = "administration", params(ListQuery),
     responses((status = 200, body = Page<Person>), (status = 403, description = "`forbidden`"))
 )]
 pub(super) async fn users(
     State(app): State<App>,
     who: Principal,
-    ValidQuery(query): ValidQuery<PeopleQuery>,
+    ValidQuery(query): ValidQuery<ListQuery>,
 ) -> Result<Json<Page<Person>>, Problem> {
     auth::admin(&who)?;
-    let list = ListQuery { limit: query.limit, cursor: query.cursor };
-    let after: Option<Uuid> = list.after()?;
-    let search = query.search.as_deref().map(str::trim).filter(|search| !search.is_empty());
-    let page = app.store.list_people(who.user_id, search, after, list.limit()).await?;
+    let after: Option<Uuid> = query.after()?;
+    let page = app.store.list_people(who.user_id, None, after, query.limit()).await?;
+    Ok(Json(Page::of(page, Person::from)))
+}
+
+/// Those of the organisation whose address or name holds some words, the newest first. By its admins.
+#[utoipa::path(
+    post, path = "/admin/users/search", tag = "administration", request_body = Search,
+    responses((status = 200, body = Page<Person>), (status = 403, description = "`forbidden`"))
+)]
+pub(super) async fn find_users(
+    State(app): State<App>,
+    who: Principal,
+    Valid(search): Valid<Search>,
+) -> Result<Json<Page<Person>>, Problem> {
+    auth::admin(&who)?;
+    let after: Option<Uuid> = search.after()?;
+    let page = app.store.list_people(who.user_id, Some(search.words()), after, search.limit()).await?;
     Ok(Json(Page::of(page, Person::from)))
 }
 
@@ -278,6 +272,27 @@ pub(super) async fn sign_out(
     }
     app.audit.record(&who, &Event::SignedOutByAdmin { user });
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What an end of all sign-ins ended.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct SignedOut {
+    /// How many sign-ins that were; one's own is among them.
+    sign_ins: i64,
+}
+
+/// Ends every sign-in of the organisation, one's own too: no token of theirs means anything any more, and open
+/// sockets close within five seconds. By its admins.
+#[utoipa::path(
+    post, path = "/admin/sign-out", tag = "administration",
+    responses((status = 200, body = SignedOut), (status = 403, description = "`forbidden`"))
+)]
+pub(super) async fn sign_out_all(State(app): State<App>, who: Principal) -> Result<Json<SignedOut>, Problem> {
+    auth::admin(&who)?;
+    let sign_ins = app.store.sign_everybody_out(who.user_id).await?;
+    let sign_ins = sign_ins.ok_or_else(|| auth::forbidden(&who, "organisation"))?;
+    app.audit.record(&who, &Event::EverybodySignedOut { organisation: who.org_id, sign_ins });
+    Ok(Json(SignedOut { sign_ins }))
 }
 
 /// The organisation. By its admins.

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::identity::Principal;
 use crate::problem::Problem;
 
-use super::accounts::{Peer, Profile, good_password, some_password};
+use super::accounts::{Device, Peer, Tokens, good_password, some_password};
 use super::input::{Id, Valid, no_nul};
 
 /// Longer than any code with its hyphens and blanks.
@@ -74,30 +74,32 @@ fn short(code: &SecretString, (): &()) -> garde::Result {
     }
 }
 
-/// Changes the password. Every other sign-in ends, and so do its sockets.
+/// Changes the password. Every sign-in ends, and so do its sockets; the answer begins another one for whoever asked.
 #[utoipa::path(
     post, path = "/auth/password", tag = "accounts", request_body = PasswordChange,
     responses(
-        (status = 204),
+        (status = 200, body = Tokens),
         (status = 422, description = "A field is invalid; `errors` points at it. `wrong_password`, `weak_password`")
     )
 )]
 pub(super) async fn change_password(
     State(app): State<App>,
     Peer(peer): Peer,
+    Device(device): Device,
     who: Principal,
     Valid(change): Valid<PasswordChange>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Json<Tokens>, Problem> {
     app.auth.limits().sign_in(peer)?;
-    app.auth.change_password(&who, peer, change.current_password, change.new_password).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let (current, new) = (change.current_password, change.new_password);
+    Ok(Json(app.auth.change_password(&who, peer, current, new, &device).await?.into()))
 }
 
-/// Changes the address that one signs in with. Every other sign-in ends, and so do its sockets.
+/// Changes the address that one signs in with. Every sign-in ends, and so do its sockets; the answer begins another
+/// one for whoever asked.
 #[utoipa::path(
     post, path = "/auth/email", tag = "accounts", request_body = EmailChange,
     responses(
-        (status = 200, body = Profile),
+        (status = 200, body = Tokens),
         (status = 409, description = "`email_taken`"),
         (status = 422, description = "A field is invalid; `errors` points at it. `wrong_password`")
     )
@@ -105,11 +107,13 @@ pub(super) async fn change_password(
 pub(super) async fn change_email(
     State(app): State<App>,
     Peer(peer): Peer,
+    Device(device): Device,
     who: Principal,
     Valid(change): Valid<EmailChange>,
-) -> Result<Json<Profile>, Problem> {
+) -> Result<Json<Tokens>, Problem> {
     app.auth.limits().sign_in(peer)?;
-    Ok(Json(app.auth.change_email(&who, peer, change.password, &change.new_email).await?.into()))
+    let (password, email) = (change.password, change.new_email);
+    Ok(Json(app.auth.change_email(&who, peer, password, &email, &device).await?.into()))
 }
 
 /// How somebody who forgot the password goes on.

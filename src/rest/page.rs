@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::problem::Problem;
 use crate::store;
 
+use super::input::{no_nul, not_blank};
+
 const DEFAULT_LIMIT: u32 = 50;
 /// The longest of ours has about 210 bytes.
 const MAX_CURSOR: usize = 256;
@@ -34,7 +36,43 @@ impl ListQuery {
     /// Where the page before ended. The cursor is read as hostile input: it carries no rights, only
     /// a position among what the caller may see anyway.
     pub(super) fn after<K: DeserializeOwned>(&self) -> Result<Option<K>, Problem> {
-        self.cursor.as_deref().map(decode).transpose()
+        self.cursor.as_deref().map(|cursor| decode(cursor, "?cursor")).transpose()
+    }
+}
+
+/// A list asked for by words. They are in the body: an address is written down on its way, and a name or an
+/// e-mail address does not belong there.
+#[derive(Deserialize, Validate, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Search {
+    /// Only what holds this text, in any case.
+    #[garde(length(chars, min = 1, max = 200), custom(not_blank), custom(no_nul))]
+    #[schema(min_length = 1, max_length = 200)]
+    q: String,
+    /// Items per page.
+    #[serde(default)]
+    #[garde(range(min = 1, max = 100))]
+    #[schema(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[serde(default)]
+    #[garde(skip)]
+    #[schema(min_length = 1, max_length = 256, pattern = "^[A-Za-z0-9_-]+$")]
+    cursor: Option<String>,
+}
+
+impl Search {
+    pub(super) fn words(&self) -> &str {
+        self.q.trim()
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        limit(self.limit)
+    }
+
+    /// As of a `ListQuery`.
+    pub(super) fn after<K: DeserializeOwned>(&self) -> Result<Option<K>, Problem> {
+        self.cursor.as_deref().map(|cursor| decode(cursor, "/cursor")).transpose()
     }
 }
 
@@ -42,8 +80,9 @@ pub(super) fn limit(asked: Option<u32>) -> usize {
     usize::try_from(asked.unwrap_or(DEFAULT_LIMIT)).unwrap_or(usize::MAX)
 }
 
-fn decode<K: DeserializeOwned>(cursor: &str) -> Result<K, Problem> {
-    let bad = || Problem::field("?cursor", "is not a cursor of this list");
+/// `pointer`: where it came in.
+fn decode<K: DeserializeOwned>(cursor: &str, pointer: &str) -> Result<K, Problem> {
+    let bad = || Problem::field(pointer, "is not a cursor of this list");
     if cursor.len() > MAX_CURSOR {
         return Err(bad());
     }
@@ -87,6 +126,29 @@ mod tests {
         let next = page.next_cursor.unwrap();
         assert!(next.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')), "{next}");
         assert_eq!(query(&next).after::<(i32, String)>().unwrap(), Some((2, "key".into())));
+    }
+
+    #[test]
+    fn a_search_is_checked() {
+        let read = |body: serde_json::Value| super::super::input::read::<Search>(body.to_string().as_bytes());
+        let good = read(serde_json::json!({"q": " Ada ", "limit": 100, "cursor": null})).ok().unwrap();
+        assert_eq!((good.words(), good.limit()), ("Ada", 100));
+        assert_eq!(read(serde_json::json!({"q": "%"})).ok().unwrap().limit(), 50);
+        for bad in [
+            serde_json::json!({}),
+            serde_json::json!({"q": ""}),
+            serde_json::json!({"q": " "}),
+            serde_json::json!({"q": "\0"}),
+            serde_json::json!({"q": "x".repeat(201)}),
+            serde_json::json!({"q": "x", "limit": 0}),
+            serde_json::json!({"q": "x", "limit": 101}),
+            serde_json::json!({"q": "x", "student_id": "x"}),
+            serde_json::json!({"search": "x"}),
+        ] {
+            assert!(read(bad.clone()).is_err(), "{bad}");
+        }
+        let foreign = read(serde_json::json!({"q": "x", "cursor": "!"})).ok().unwrap();
+        assert_eq!(foreign.after::<crate::id::Uuid>().unwrap_err().errors()[0].pointer, "/cursor");
     }
 
     #[test]

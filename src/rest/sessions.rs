@@ -16,8 +16,8 @@ use crate::protocol::Message;
 use crate::session::Names;
 use crate::store::{self, Listed, MessagesFrom, NewSession, SessionChange};
 
-use super::input::{Id, Valid, ValidQuery, given, no_nul, one_line};
-use super::page::{ListQuery, Page};
+use super::input::{Id, Valid, ValidQuery, given, one_line};
+use super::page::{ListQuery, Page, Search};
 
 /// One tutoring conversation of one student.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -84,26 +84,6 @@ fn line(text: &Option<Option<String>>, most: usize, context: &()) -> garde::Resu
     one_line(text, context)
 }
 
-#[derive(Debug, Deserialize, Validate, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct SessionsQuery {
-    #[garde(range(min = 1, max = 100))]
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[garde(skip)]
-    #[param(min_length = 1, max_length = 256, pattern = "^[A-Za-z0-9_-]+$")]
-    cursor: Option<String>,
-    /// Only those whose title or subject holds this text.
-    #[garde(length(chars, max = 200), custom(optional_no_nul))]
-    #[param(max_length = 200)]
-    q: Option<String>,
-}
-
-fn optional_no_nul(text: &Option<String>, context: &()) -> garde::Result {
-    text.as_ref().map_or(Ok(()), |text| no_nul(text, context))
-}
-
 /// The sessions that one may see, the last changed first: one's own, a tutor's students', and to an admin
 /// the organisation's.
 ///
@@ -112,19 +92,34 @@ fn optional_no_nul(text: &Option<String>, context: &()) -> garde::Result {
 /// missed, and one that an earlier page had comes once more, as it is now. A client keeps the later of
 /// the two and sorts by `updated_at`.
 #[utoipa::path(
-    get, path = "/sessions", tag = "sessions", params(SessionsQuery),
+    get, path = "/sessions", tag = "sessions", params(ListQuery),
     responses((status = 200, body = Page<Session>))
 )]
 pub(super) async fn list(
     State(app): State<App>,
     who: Principal,
-    ValidQuery(query): ValidQuery<SessionsQuery>,
+    ValidQuery(query): ValidQuery<ListQuery>,
 ) -> Result<Json<Page<Session>>, Problem> {
-    let list = ListQuery { limit: query.limit, cursor: query.cursor };
-    let after: Option<Listed> = list.after()?;
+    let after: Option<Listed> = query.after()?;
     let of = app.auth.sessions_of(&who);
-    let search = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
-    let page = app.store.list_sessions(who.user_id, of, search, after, list.limit()).await?;
+    let page = app.store.list_sessions(who.user_id, of, None, after, query.limit()).await?;
+    Ok(Json(Page::of(page, Session::from)))
+}
+
+/// Those of the sessions that one may see whose title or subject holds some words, in the order and the pages
+/// of `GET /sessions`.
+#[utoipa::path(
+    post, path = "/sessions/search", tag = "sessions", request_body = Search,
+    responses((status = 200, body = Page<Session>))
+)]
+pub(super) async fn search(
+    State(app): State<App>,
+    who: Principal,
+    Valid(search): Valid<Search>,
+) -> Result<Json<Page<Session>>, Problem> {
+    let after: Option<Listed> = search.after()?;
+    let of = app.auth.sessions_of(&who);
+    let page = app.store.list_sessions(who.user_id, of, Some(search.words()), after, search.limit()).await?;
     Ok(Json(Page::of(page, Session::from)))
 }
 

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use http::StatusCode;
 use secrecy::SecretString;
@@ -14,7 +15,7 @@ use crate::id::Uuid;
 use crate::identity::Principal;
 use crate::problem::Problem;
 
-use super::accounts::{Peer, some_password};
+use super::accounts::{Device, Peer, Tokens, some_password};
 use super::input::{Id, Valid, ValidQuery};
 use super::page::{ListQuery, Page};
 
@@ -77,21 +78,25 @@ pub(super) async fn end(State(app): State<App>, who: Principal, Id(id): Id) -> R
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ends all of one's own sign-ins but this one.
+/// Ends all of one's own sign-ins; the answer begins another one for whoever asked.
 #[utoipa::path(
     post, path = "/auth/logout-others", tag = "accounts", request_body = LogoutOthers,
     responses(
-        (status = 204),
+        (status = 200, body = Tokens),
+        (status = 204, description = "With Supabase Auth: this sign-in goes on, all others are ended"),
         (status = 422, description = "A field is invalid; `errors` points at it. `wrong_password`")
     )
 )]
 pub(super) async fn end_others(
     State(app): State<App>,
     Peer(peer): Peer,
+    Device(device): Device,
     who: Principal,
     Valid(proof): Valid<LogoutOthers>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     app.auth.limits().sign_in(peer)?;
-    app.auth.logout_others(&who, peer, proof.password).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(match app.auth.logout_others(&who, peer, proof.password, &device).await? {
+        Some(signed_in) => Json(Tokens::from(signed_in)).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
 }

@@ -437,7 +437,7 @@ pub(super) fn read_age_band(row: &Row) -> Result<AgeBand, StoreError> {
     AgeBand::parse(text).ok_or_else(|| StoreError::Refused(format!("unknown age band {text:?}")))
 }
 
-fn read_role(row: &Row) -> Result<Role, StoreError> {
+pub(super) fn read_role(row: &Row) -> Result<Role, StoreError> {
     let text: &str = row.try_get("role")?;
     Role::parse(text).ok_or_else(|| StoreError::Refused(format!("unknown role {text:?}")))
 }

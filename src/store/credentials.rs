@@ -1,12 +1,14 @@
 //! What somebody signs in with: shown again, changed, forgotten. Secrets arrive hashed.
 
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::clock::Timestamp;
 use crate::id::Uuid;
 
-use super::accounts::{Account, read_account};
+use crate::identity::Role;
+
+use super::accounts::read_role;
 use super::{Store, StoreError};
 
 /// What the password of somebody who is signed in is checked against.
@@ -15,15 +17,27 @@ pub struct Proof {
     pub password_hash: Option<String>,
 }
 
-/// A change by somebody whose password was just checked.
+/// An act of somebody whose password was just checked: all their sign-ins end with it, and one begins.
 #[derive(Debug)]
-pub struct Change<'a> {
+pub struct Anew<'a> {
     pub user: Uuid,
-    /// The sign-in that makes it, and that alone goes on.
-    pub sign_in: Uuid,
     /// The hash that the password was checked against.
     pub proof: &'a str,
     pub now: Timestamp,
+    /// The sign-in that begins.
+    pub sign_in: Uuid,
+    /// The hash of its refresh token.
+    pub refresh: &'a [u8],
+    pub expires_at: Timestamp,
+    pub label: &'a str,
+}
+
+/// Whose sign-in began, and those that ended.
+#[derive(Debug)]
+pub struct Begun {
+    pub email: String,
+    pub role: Role,
+    pub ended: Vec<Uuid>,
 }
 
 /// What others know of somebody, and a password should not be made of.
@@ -74,49 +88,56 @@ impl Store {
         Ok(())
     }
 
-    /// The sign-ins that it ended. `None`: the old password is none any more.
-    pub async fn change_password(
-        &self,
-        change: &Change<'_>,
-        hash: &str,
-    ) -> Result<Option<Vec<Uuid>>, StoreError> {
+    /// `None`: the old password is none any more.
+    pub async fn change_password(&self, anew: &Anew<'_>, hash: &str) -> Result<Option<Begun>, StoreError> {
         let sql = include_str!("../../sql/queries/accounts_password.sql");
-        let row = self.change_credentials(sql, change, hash).await?;
-        row.map(|row| Ok(row.try_get("ended")?)).transpose()
+        self.begin_anew(sql, anew, Some(hash)).await
     }
 
-    /// The account as it is now, and the sign-ins that it ended. `None`: the password is none any more;
-    /// `StoreError::Exists`: the address is taken.
-    pub async fn change_email(
-        &self,
-        change: &Change<'_>,
-        email: &str,
-    ) -> Result<Option<(Account, Vec<Uuid>)>, StoreError> {
+    /// `None`: the password is none any more; `StoreError::Exists`: the address is taken.
+    pub async fn change_email(&self, anew: &Anew<'_>, email: &str) -> Result<Option<Begun>, StoreError> {
         let sql = include_str!("../../sql/queries/accounts_email.sql");
-        let row = self.change_credentials(sql, change, email).await?;
-        row.map(|row| Ok((read_account(&row)?, row.try_get("ended")?))).transpose()
+        self.begin_anew(sql, anew, Some(email)).await
     }
 
-    async fn change_credentials(
+    /// Ends all sign-ins and begins one. `None`: the password is none any more.
+    pub async fn renew_sign_in(&self, anew: &Anew<'_>) -> Result<Option<Begun>, StoreError> {
+        let sql = include_str!("../../sql/queries/accounts_renew.sql");
+        self.begin_anew(sql, anew, None).await
+    }
+
+    /// `to`: what is changed, where something is.
+    async fn begin_anew(
         &self,
         sql: &str,
-        change: &Change<'_>,
-        to: &str,
-    ) -> Result<Option<Row>, StoreError> {
-        let rows = self
-            .at_the_door()
-            .change(
-                sql,
-                &[
-                    (&change.user, Type::UUID),
-                    (&change.proof, Type::TEXT),
-                    (&to, Type::TEXT),
-                    (&change.now, Type::TIMESTAMPTZ),
-                    (&change.sign_in, Type::UUID),
-                ],
-            )
-            .await?;
-        Ok(rows.into_iter().next())
+        anew: &Anew<'_>,
+        to: Option<&str>,
+    ) -> Result<Option<Begun>, StoreError> {
+        let mut params: Vec<(&(dyn ToSql + Sync), Type)> = vec![
+            (&anew.user, Type::UUID),
+            (&anew.proof, Type::TEXT),
+            (&anew.now, Type::TIMESTAMPTZ),
+            (&anew.sign_in, Type::UUID),
+            (&anew.refresh, Type::BYTEA),
+            (&anew.expires_at, Type::TIMESTAMPTZ),
+            (&anew.label, Type::TEXT),
+        ];
+        if let Some(to) = &to {
+            params.push((to, Type::TEXT));
+        }
+        let rows = self.at_the_door().change(sql, &params).await?;
+        let begun = |row: &Row| {
+            Ok(Begun { email: row.try_get("email")?, role: read_role(row)?, ended: row.try_get("ended")? })
+        };
+        rows.first().map(begun).transpose()
+    }
+
+    /// Ends the sign-in of this refresh token: which, and whose. `None`: there is none, or it has ended.
+    pub async fn end_held(&self, refresh: &[u8], now: Timestamp) -> Result<Option<(Uuid, Uuid)>, StoreError> {
+        let sql = include_str!("../../sql/queries/accounts_end_held.sql");
+        let params = [(&refresh as _, Type::BYTEA), (&now as _, Type::TIMESTAMPTZ)];
+        let rows = self.at_the_door().change(sql, &params).await?;
+        rows.first().map(|row| Ok((row.try_get("id")?, row.try_get("user_id")?))).transpose()
     }
 
     pub async fn words(&self, user: Uuid) -> Result<Option<Words>, StoreError> {

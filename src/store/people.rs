@@ -162,6 +162,15 @@ impl Store {
         Ok(!rows.is_empty())
     }
 
+    /// Ends every sign-in of the organisation that `who` is the admin of, theirs too, and gives their number.
+    /// `None`: `who` is the admin of none.
+    pub async fn sign_everybody_out(&self, who: Uuid) -> Result<Option<i64>, StoreError> {
+        let sql = include_str!("../../sql/queries/admin_sign_out_all.sql");
+        let params = [(&who as _, Type::UUID), (&clock::now() as _, Type::TIMESTAMPTZ)];
+        let rows = self.as_admin(who).change(sql, &params).await?;
+        rows.first().map(|row| Ok(row.try_get("ended")?)).transpose()
+    }
+
     pub async fn organisation(&self, who: Uuid) -> Result<Option<Organisation>, StoreError> {
         let sql = include_str!("../../sql/queries/organisation_get.sql");
         let row = self.as_user(who).read_opt(sql, &[(&who, Type::UUID)]).await?;
@@ -231,6 +240,14 @@ impl Store {
             )
             .await?;
         Ok(made > 0)
+    }
+
+    /// Ends every sign-in of this organisation, or of all: how many of which.
+    pub async fn sign_all_out(&self, organisation: Option<Uuid>) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        let sql = include_str!("../../sql/queries/operator_sign_out_all.sql");
+        let params = [(&organisation as _, Type::UUID), (&clock::now() as _, Type::TIMESTAMPTZ)];
+        let rows = self.at_the_door().change(sql, &params).await?;
+        rows.iter().map(|row| Ok((row.try_get("org_id")?, row.try_get("ended")?))).collect()
     }
 
     pub async fn set_role(&self, email: &str, role: Role) -> Result<Raised, StoreError> {

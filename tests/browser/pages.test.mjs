@@ -133,6 +133,35 @@ test("password and email change with the password of now, and a wrong one is tol
   await signIn(await visitor(), { email, password: "quite another sentence" });
 });
 
+test("a new password ends every sign-in, and neither tab of this browser notices", async () => {
+  const { page, who } = await student();
+  await ask(page, `Hello ${emu({ say: "Hi." })}`);
+  await finished(page, 1);
+  const talk = await anotherPage(open.at(-1).context, page.url());
+  await finished(talk.page, 1);
+  const elsewhere = await visitor();
+  await signIn(elsewhere, who);
+  const kept = () => page.evaluate(() => localStorage.getItem("fynq.account"));
+  const before = JSON.parse(await kept());
+  await go(page, "settings");
+  await press(page, "Change your password");
+  await dialog(page).getByLabel("Your password now").fill(who.password);
+  await dialog(page).getByLabel("New password").fill("quite another sentence");
+  await press(page, "Change");
+  await toast(page, "Your new password works");
+  await elsewhere.reload();
+  await elsewhere.getByRole("heading", { name: "Sign in" }).waitFor();
+  const after = JSON.parse(await kept());
+  assert.deepEqual([after.access === before.access, after.refresh === before.refresh], [false, false]);
+  assert.deepEqual(Object.keys(after.user).sort(), ["id", "role"]);
+  // Its line was cut with the sign-in before, and is there again by the new one.
+  await ask(talk.page, `Again ${emu({ say: "Still here." })}`);
+  await finished(talk.page, 2);
+  await page.reload();
+  await pane(page).getByText(who.email).first().waitFor();
+  assert.equal(await page.locator("#welcome").isVisible(), false);
+});
+
 test("devices are listed, one is ended, then all others", async () => {
   const { page, who } = await student();
   const elsewhere = await visitor();
@@ -376,6 +405,21 @@ test("the school's name and rules are kept, and what happened is listed", async 
   assert.equal(await whose.inputValue(), "all");
   await page.getByRole("link", { name: "What happened" }).click();
   await page.getByRole("list", { name: "What happened, newest first" }).getByRole("listitem").first().waitFor();
+});
+
+test("an admin signs everybody out, and is signed out as well", async () => {
+  const { page: pupil } = await student();
+  const page = await admin();
+  await go(page, "admin/school");
+  await press(page, "Sign everybody out");
+  await dialog(page).getByText("you too").waitFor();
+  await dialog(page).getByRole("button", { name: "Sign everybody out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await pupil.reload();
+  await pupil.getByRole("heading", { name: "Sign in" }).waitFor();
+  await signIn(page, tutor);
+  await go(page, "admin/audit");
+  await page.getByText("Signed everybody out").first().waitFor();
 });
 
 test("one takes a copy of one's data, and deletes the account", async () => {

@@ -51,6 +51,20 @@ test("hostile text does nothing and loads nothing", async () => {
   await context.close();
 });
 
+test("code that was made to stop the highlighter stays plain", async () => {
+  const { page, context } = await openPage(browser, server.url);
+  await signUp(page);
+  // Its first words would be coloured, were the rest not as long as it is.
+  const code = `int x = 1; ${"a b<c> ".repeat(400)}`;
+  await ask(page, `Code ${emu({ say: `\`\`\`csharp\n${code}\n\`\`\`\n\n\`\`\`csharp\nint a = 1;\n\`\`\`` })}`);
+  await finished(page, 1);
+  const blocks = answers(page).first().locator("pre code");
+  await blocks.nth(1).locator("[class^='hl-']").first().waitFor();
+  assert.equal(await blocks.first().locator("span").count(), 0);
+  assert.equal((await blocks.first().textContent()).trim(), code.trim());
+  await context.close();
+});
+
 test("the page's policy lets no string become markup or script", async () => {
   const { page, context } = await openPage(browser, server.url);
   const outcome = await page.evaluate(() => {

@@ -66,9 +66,15 @@ async fn an_account_without_a_password_comes_with_a_code_that_sets_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_are_found_and_paged() {
     let s = School::start().await;
-    assert_eq!(listed(&s.root, "/admin/users?search=ADA", "id").await, [&*s.ada.user_id]);
-    assert_eq!(listed(&s.root, "/admin/users?search=school.example", "id").await.len(), 6);
-    assert!(listed(&s.root, "/admin/users?search=%25", "id").await.is_empty(), "its own letters only");
+    let found = async |q: &str| {
+        let page = s.root.post("/admin/users/search", json!({"q": q})).await.ok(200);
+        let ids =
+            page["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(found("ADA").await, [&*s.ada.user_id]);
+    assert_eq!(found("school.example").await.len(), 6);
+    assert!(found("%").await.is_empty(), "its own letters only");
     let mut seen = Vec::new();
     let mut path = "/admin/users?limit=4".to_owned();
     loop {
@@ -120,6 +126,86 @@ async fn an_admin_signs_somebody_out_everywhere() {
     assert!(since.elapsed().as_secs() < 5, "{:?}", since.elapsed());
     s.bob.get("/users/me").await.ok(200);
     s.ada.login().await.get("/users/me").await.ok(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_signs_everybody_out() {
+    let s = School::start().await;
+    let elsewhere = s.ada.login().await;
+    let mut sockets = [s.ada.socket(&s.session).await, s.tia.socket(&s.session).await];
+    let mut foreign = s.eve.socket(&s.other_session).await;
+    for who in [&s.ada, &s.tia] {
+        who.post("/admin/sign-out", json!({})).await.assert_problem(403, "forbidden");
+    }
+    let alive = format!(
+        "SELECT count(*) FROM sign_ins s JOIN users u ON u.id = s.user_id JOIN users a ON a.org_id = u.org_id \
+         WHERE a.id = '{}' AND s.ended_at IS NULL",
+        s.root.user_id
+    );
+    let before = s.app.count(&alive).await;
+    assert_eq!(s.root.post("/admin/sign-out", json!({})).await.ok(200), json!({"sign_ins": before}));
+    for who in [&s.ada, &elsewhere, &s.bob, &s.cy, &s.tia, &s.uwe, &s.root] {
+        who.get("/users/me").await.assert_problem(401, "unauthorized");
+        let refresh = json!({"refresh_token": who.refresh_token});
+        Client::stranger(s.app.addr).post("/auth/refresh", refresh).await.assert_problem(401, "unauthorized");
+    }
+    let since = std::time::Instant::now();
+    for socket in &mut sockets {
+        assert_eq!(socket.closed().await, 4401);
+    }
+    assert!(since.elapsed().as_secs() < 5, "{:?}", since.elapsed());
+    foreign.round_trip().await;
+    for who in [&s.eve, &s.tom, &s.rex] {
+        who.get("/users/me").await.ok(200);
+    }
+    let root = s.root.login().await;
+    s.app.server().app().audit.flush().await;
+    let row = &root.get("/audit").await.ok(200)["items"];
+    let row = row.as_array().unwrap().iter().find(|row| row["event"] == "everybody_signed_out").unwrap();
+    assert_eq!((&row["actor"]["id"], &row["detail"]["sign_ins"]), (&json!(s.root.user_id), &json!(before)));
+    assert_eq!(root.post("/admin/sign-out", json!({})).await.ok(200), json!({"sign_ins": 1}));
+}
+
+/// Beside a running server, in the database that both have.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_signs_everybody_out() {
+    let s = School::start().await;
+    let mut sockets = [s.ada.socket(&s.session).await, s.eve.socket(&s.other_session).await];
+    let name = s.rex.get("/admin/organisation").await.ok(200)["name"].as_str().unwrap().to_owned();
+    let order = async |arguments: &[&str]| {
+        let url = s.app.database.url().to_owned();
+        let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+        let run = tokio::task::spawn_blocking(move || {
+            let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            fynq(&url, &Scratch::new(), &words, "")
+        });
+        run.await.unwrap()
+    };
+    assert!(refused(&order(&["sign-out-all", "--org", "Nowhere"]).await).contains("no organisation"));
+    let alive = async |who: &Client| {
+        let sql = "SELECT count(*) FROM sign_ins s JOIN users u ON u.id = s.user_id JOIN users a ON a.org_id = u.org_id";
+        s.app.count(&format!("{sql} WHERE a.id = '{}' AND s.ended_at IS NULL", who.user_id)).await
+    };
+    let (here, there) = (alive(&s.root).await, alive(&s.rex).await);
+    let told = said(&order(&["sign-out-all", "--org", &name]).await);
+    assert_eq!(told, format!("{there} sign-ins are ended\n"));
+    s.eve.get("/users/me").await.assert_problem(401, "unauthorized");
+    let since = std::time::Instant::now();
+    assert_eq!(sockets[1].closed().await, 4401);
+    assert!(since.elapsed().as_secs() < 5, "{:?}", since.elapsed());
+    sockets[0].round_trip().await;
+
+    let rex = s.rex.login().await;
+    let told = said(&order(&["sign-out-all"]).await);
+    assert_eq!(told, format!("{} sign-ins of 2 organisations are ended\n", here + 1));
+    assert_eq!(sockets[0].closed().await, 4401);
+    for who in [&s.root, &rex] {
+        who.get("/users/me").await.assert_problem(401, "unauthorized");
+    }
+    assert_eq!(said(&order(&["sign-out-all"]).await), "0 sign-ins are ended\n");
+    let written = "SELECT count(*) FROM audit WHERE event = 'everybody_signed_out' AND actor_id IS NULL \
+                   AND org_id = subject_id";
+    assert_eq!(s.app.count(written).await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -154,22 +154,79 @@ async fn all_others_are_signed_out_with_the_password_alone() {
         async |password: &str| scene.ada.post("/auth/logout-others", json!({"password": password})).await;
     assert_field(&end("not this one").await, "wrong_password", "/password");
     other.round_trip().await;
-    end(&scene.ada.password).await.ok(204);
+    let body = end(&scene.ada.password).await.ok(200);
     let since = Instant::now();
-    assert_eq!(other.closed().await, 4401);
+    assert_eq!((other.closed().await, scene.socket.closed().await), (4401, 4401));
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
-    elsewhere.get("/users/me").await.assert_problem(401, "unauthorized");
-    refresh(&elsewhere).await.assert_problem(401, "unauthorized");
-    scene.socket.round_trip().await;
-    assert_eq!(sign_ins(&scene.ada).await.len(), 1);
-    refresh(&scene.ada).await.ok(200);
+    for ended in [&scene.ada, &elsewhere] {
+        assert_is_over(ended).await;
+    }
+    let ada = goes_on(&scene.ada, &body).await;
+    ada.socket(&scene.session).await.round_trip().await;
     eve.get("/users/me").await.ok(200);
+}
+
+/// Neither of its tokens opens anything any more.
+async fn assert_is_over(ended: &Client) {
+    ended.get("/users/me").await.assert_problem(401, "unauthorized");
+    refresh(ended).await.assert_problem(401, "unauthorized");
+}
+
+/// Whoever showed the password is signed in by new tokens, and nowhere else.
+async fn goes_on(before: &Client, body: &Value) -> Client {
+    let mut after = before.clone();
+    after.take_tokens(body);
+    assert_eq!(after.user_id, before.user_id);
+    assert!(after.token != before.token && after.refresh_token != before.refresh_token);
+    let rows = sign_ins(&after).await;
+    assert_eq!((rows.len(), &rows[0]["current"]), (1, &json!(true)), "{rows:?}");
+    after.take_tokens(&refresh(&after).await.ok(200));
+    after
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_in_ends_the_sign_in_that_the_device_held() {
+    let mut scene = Scene::start().await;
+    let (app, ada) = (&scene.app, &scene.ada);
+    let (elsewhere, eve) = (ada.login().await, app.student("eve").await);
+    let stranger = Client::stranger(app.addr);
+    let enter = async |who: &Client, password: &str, held: &str| {
+        let body = json!({"email": who.email, "password": password, "refresh_token": held});
+        stranger.post("/auth/login", body).await
+    };
+    enter(ada, "not this one", &ada.refresh_token).await.assert_problem(401, "invalid_credentials");
+    scene.socket.round_trip().await;
+    for nothing in ["", "x", &"x".repeat(43), &ada.token] {
+        enter(ada, &ada.password, nothing).await.ok(200);
+    }
+    scene.socket.round_trip().await;
+
+    enter(ada, &ada.password, &ada.refresh_token).await.ok(200);
+    let since = Instant::now();
+    assert_eq!(scene.socket.closed().await, 4401);
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert_is_over(ada).await;
+    elsewhere.get("/users/me").await.ok(200);
+    app.server().app().audit.flush().await;
+    let written = "SELECT count(*) FROM audit WHERE event = 'signed_out' AND actor_id = about_id";
+    assert_eq!(app.count(written).await, 1);
+
+    // On a computer that others use, whoever comes next ends what was left there, by a token that was used up, too.
+    let mut renewed = elsewhere.clone();
+    renewed.take_tokens(&refresh(&elsewhere).await.ok(200));
+    enter(&eve, &eve.password, &elsewhere.refresh_token).await.ok(200);
+    assert_is_over(&renewed).await;
+    let new = json!({
+        "email": "new@school.example", "password": "correct horse battery", "refresh_token": eve.refresh_token,
+    });
+    stranger.post("/auth/register", new).await.ok(201);
+    assert_is_over(&eve).await;
 }
 
 // ---- Password and address --------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_password_needs_the_old_one_and_ends_every_other_sign_in() {
+async fn a_new_password_needs_the_old_one_and_begins_a_new_sign_in() {
     let mut scene = Scene::start().await;
     let ada = scene.ada.clone();
     let elsewhere = ada.login().await;
@@ -184,21 +241,21 @@ async fn a_new_password_needs_the_old_one_and_ends_every_other_sign_in() {
     other.round_trip().await;
     login(&scene.app, &ada.email, &ada.password).await.ok(200);
 
-    change(&ada.password, NEW).await.ok(204);
+    let body = change(&ada.password, NEW).await.ok(200);
     let since = Instant::now();
-    assert_eq!(other.closed().await, 4401);
+    assert_eq!((other.closed().await, scene.socket.closed().await), (4401, 4401));
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
-    elsewhere.get("/users/me").await.assert_problem(401, "unauthorized");
-    refresh(&elsewhere).await.assert_problem(401, "unauthorized");
-    scene.socket.round_trip().await;
-    ada.get("/users/me").await.ok(200);
-    refresh(&ada).await.ok(200);
+    for ended in [&ada, &elsewhere] {
+        assert_is_over(ended).await;
+    }
+    let again = goes_on(&ada, &body).await;
+    again.socket(&scene.session).await.round_trip().await;
     login(&scene.app, &ada.email, &ada.password).await.assert_problem(401, "invalid_credentials");
     login(&scene.app, &ada.email, NEW).await.ok(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_address_needs_the_password_and_ends_every_other_sign_in() {
+async fn a_new_address_needs_the_password_and_begins_a_new_sign_in() {
     let mut scene = Scene::start().await;
     let ada = scene.ada.clone();
     let (elsewhere, eve) = (ada.login().await, scene.app.student("eve").await);
@@ -211,14 +268,17 @@ async fn a_new_address_needs_the_password_and_ends_every_other_sign_in() {
     change(&ada.password, &eve.email.to_uppercase()).await.assert_problem(409, "email_taken");
     other.round_trip().await;
 
-    let profile = change(&ada.password, "New@School.example").await.ok(200);
-    assert_eq!((&profile["email"], &profile["id"]), (&json!("new@school.example"), &json!(ada.user_id)));
+    let body = change(&ada.password, "New@School.example").await.ok(200);
+    let user = &body["user"];
+    assert_eq!((&user["email"], &user["id"]), (&json!("new@school.example"), &json!(ada.user_id)));
     let since = Instant::now();
-    assert_eq!(other.closed().await, 4401);
+    assert_eq!((other.closed().await, scene.socket.closed().await), (4401, 4401));
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
-    elsewhere.get("/users/me").await.assert_problem(401, "unauthorized");
-    scene.socket.round_trip().await;
-    refresh(&ada).await.ok(200);
+    for ended in [&ada, &elsewhere] {
+        assert_is_over(ended).await;
+    }
+    let again = goes_on(&ada, &body).await;
+    assert_eq!(again.get("/users/me").await.ok(200)["email"], "new@school.example");
     login(&scene.app, &ada.email, &ada.password).await.assert_problem(401, "invalid_credentials");
     login(&scene.app, "new@school.example", &ada.password).await.ok(200);
 }
@@ -239,18 +299,20 @@ async fn two_changes_at_once_from_the_same_password_are_one() {
         vec![Box::pin(change(&ada, NEW)) as Waiting, Box::pin(change(&elsewhere, "a third horse, then"))],
     );
     let replies = replies.await;
-    let won = replies.iter().filter(|reply| reply.status == 204).count();
+    let won = replies.iter().filter(|reply| reply.status == 200).count();
     assert_eq!(won, 1, "{replies:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_that_was_on_its_way_never_comes_alive() {
     let app = TestApp::builder().start().await;
-    let ada = app.student("ada").await;
+    let mut ada = app.student("ada").await;
     let store = &app.server().app().store;
     let number = store.credentials(&ada.email).await.unwrap().unwrap().number;
     let body = json!({"current_password": ada.password, "new_password": NEW});
-    ada.post("/auth/password", body).await.ok(204);
+    let body = ada.post("/auth/password", body).await.ok(200);
+    ada.take_tokens(&body);
+    ada.get("/users/me").await.ok(200);
     let now = fynq::clock::now();
     let late = fynq::store::accounts::NewSignIn {
         id: fynq::id::new(),
@@ -404,7 +466,7 @@ async fn a_code_ends_with_its_time_with_the_account_and_with_a_change() {
     assert_field(&reset(&app, &ada.email, &code, NEW).await, "invalid_code", "/code");
     app.execute("UPDATE users SET disabled_at = NULL").await;
     let body = json!({"current_password": ada.password, "new_password": NEW});
-    ada.post("/auth/password", body).await.ok(204);
+    ada.post("/auth/password", body).await.ok(200);
     assert_field(&reset(&app, &ada.email, &code, "a third horse, then").await, "invalid_code", "/code");
 }
 
@@ -578,25 +640,34 @@ async fn the_log_tells_what_happened_and_no_secret() {
     let nobody = Client::stranger(process.addr);
     let ada = Client::register(process.addr, "hunter2-ada").await;
     let other = login_with(&ada, "hunter2-browser Firefox/1 Windows").await;
+    let registered = ada.password.clone();
     let mut said = vec![ada.password.clone(), "hunter2".to_owned(), "School.example".to_owned()];
     let words = ["wrong-hunter2-word", "first-hunter2-word", "second-hunter2-word", "password1"];
     let [wrong, first, second, weak] = words;
     let change = |old: &str, new: &str| json!({"current_password": old, "new_password": new});
     ada.post("/auth/password", change(wrong, first)).await.assert_problem(422, "wrong_password");
     ada.post("/auth/password", change(&ada.password, weak)).await.assert_problem(422, "weak_password");
-    ada.post("/auth/password", change(&ada.password, first)).await.ok(204);
-    ada.post("/auth/logout-others", json!({"password": first})).await.ok(204);
+    let mut ada = vec![ada];
+    let mut anew = async |path: &str, body: Value| {
+        let mut again = ada.last().unwrap().clone();
+        let body = again.post(path, body).await.ok(200);
+        again.take_tokens(&body);
+        ada.push(again);
+        body
+    };
+    anew("/auth/password", change(&registered, first)).await;
+    anew("/auth/logout-others", json!({"password": first})).await;
     let moved = json!({"password": first, "new_email": "hunter2-new@School.example"});
-    let email = ada.post("/auth/email", moved).await.ok(200)["email"].as_str().unwrap().to_owned();
+    let email = anew("/auth/email", moved).await["user"]["email"].as_str().unwrap().to_owned();
     nobody.post("/auth/forgot", json!({"email": email})).await.ok(202);
     nobody.post("/auth/login", json!({"email": email, "password": wrong})).await;
-    let code = reset_code(&root, &ada.user_id).await;
+    let code = reset_code(&root, &ada[0].user_id).await;
     let reset = json!({"email": email, "code": code, "new_password": second});
     nobody.post("/auth/reset", reset.clone()).await.ok(204);
     nobody.post("/auth/reset", reset).await.assert_problem(422, "invalid_code");
     said.extend(words.map(str::to_owned));
     said.extend([email, code.replace('-', ""), code]);
-    for who in [&ada, &other, &root] {
+    for who in ada.iter().chain([&other, &root]) {
         said.extend([who.token.clone(), who.refresh_token.clone()]);
     }
     // The last line comes through a pipe.

@@ -692,4 +692,14 @@ async fn a_password_is_proven_by_its_owner_alone() {
     delete.assert_problem(422, "wrong_password");
     eve.post("/auth/logout-others", proof).await.assert_problem(422, "wrong_password");
     eve.get("/users/me").await.ok(200);
+    // Whoever does prove it goes on as they are: the sign-in is Supabase's, the others end.
+    let ada = app.student("ada").await;
+    let elsewhere = ada.login().await;
+    ada.post("/auth/logout-others", json!({"password": ada.password})).await.ok(204);
+    ada.get("/users/me").await.ok(200);
+    elsewhere.get("/users/me").await.assert_problem(401, "unauthorized");
+    // A device that signs in again leaves what it held, here as well.
+    let again = json!({"email": ada.email, "password": ada.password, "refresh_token": ada.refresh_token});
+    Client::stranger(app.addr).post("/auth/login", again).await.ok(200);
+    ada.get("/users/me").await.assert_problem(401, "unauthorized");
 }

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Marked } from "marked";
+import highlighter from "highlight.js/lib/common";
 import remend from "remend";
+import { longestCode } from "../../static/js/markdown/enrich.js";
 import { mathAt } from "../../static/js/markdown/math.js";
 import { MarkdownStream } from "../../static/js/markdown/stream.js";
 import { makeSyntax } from "../../static/js/markdown/syntax.js";
@@ -119,4 +121,9 @@ test("what is math, and what is money", () => {
   for (const source of money) assert.equal(mathAt(source, { before: source[0] === "U" ? "S" : "" }), null, `${source} is not math`);
   assert.equal(mathAt("$x$", { before: "S" }), null, "a dollar inside of a word");
   assert.deepEqual(mathAt("$$\\frac{a}{b", { streaming: true })?.open, true, "a displayed formula being written");
+});
+
+test("only short code gets colours, C# the shortest, by whichever name it comes", () => {
+  for (const name of ["cs", "csharp", "c#"]) assert.equal(longestCode(highlighter.getLanguage(name).name), 2000, name);
+  for (const name of ["java", "py", "html"]) assert.equal(longestCode(highlighter.getLanguage(name).name), 8000, name);
 });

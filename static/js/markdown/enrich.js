@@ -21,14 +21,22 @@ export async function drawMath(element, tex, display) {
   }
 }
 
+/**
+ * The longest code that gets colours. The highlighter's time may grow with the square of the length, for C# with its
+ * cube (16,000 characters that were made for it stop a page for a minute): beyond this, code stays plain.
+ * @param {string} name of the language, as the highlighter calls it
+ */
+export const longestCode = (name) => (name === "C#" ? 2_000 : 8_000);
+
 /** @param {HTMLElement} figure @param {string} language */
 export async function highlight(figure, language) {
   if (!language) return;
   const library = highlighter.now() ?? (await highlighter.load());
   const code = figure.querySelector("code");
-  if (!library || !code || !library.getLanguage(language)) return;
+  const known = library?.getLanguage(language);
+  if (!code || !known) return;
   const text = code.textContent ?? "";
-  if (text.length > 50_000) return;
+  if (text.length > longestCode(known.name)) return;
   // The tree that the highlighter makes before it would print HTML: colours without a string of markup.
   const { root } = library.highlight(text, { language, ignoreIllegals: true })._emitter;
   code.replaceChildren(...root.children.map(span));

@@ -1,5 +1,5 @@
 // The REST calls that the page makes. A token that has run out is renewed and the call made once more.
-import { accessToken, account, forget, remember } from "./identity.js";
+import { accessToken, account, anew, forget, held, remember } from "./identity.js";
 import { Problem } from "./problem.js";
 
 /**
@@ -45,16 +45,33 @@ async function request(method, path, body, token) {
   }
 }
 
+/**
+ * A call that ends every sign-in of whoever makes it and answers with another one, which this browser goes on with.
+ * @param {string} path
+ * @param {object} body
+ */
+export async function callAnew(path, body) {
+  const token = await accessToken();
+  return anew(async () => {
+    const response = await request("POST", path, body, token);
+    if (!response.ok) throw await Problem.from(response);
+    return response.status === 204 ? null : response.json();
+  });
+}
+
+/** What a sign-in takes the place of, if anything. */
+const instead = () => (held() ? { refresh_token: held() } : {});
+
 export const about = () => call("GET", "", { open: true });
 
 /** @param {{email: string, password: string, keep: boolean}} form */
 export async function signIn({ email, password, keep }) {
-  remember(await call("POST", "/auth/login", { body: { email, password }, open: true }), keep);
+  remember(await call("POST", "/auth/login", { body: { email, password, ...instead() }, open: true }), keep);
 }
 
 /** @param {{email: string, password: string, name: string, code: string, keep: boolean}} form */
 export async function signUp({ email, password, name, code, keep }) {
-  const body = { email, password, ...(name ? { display_name: name } : {}), ...(code ? { join_code: code } : {}) };
+  const body = { email, password, ...(name ? { display_name: name } : {}), ...(code ? { join_code: code } : {}), ...instead() };
   remember(await call("POST", "/auth/register", { body, open: true }), keep);
 }
 
@@ -76,10 +93,10 @@ export const profile = () => call("GET", "/users/me");
 /** @param {object} change */
 export const saveProfile = (change) => call("PUT", "/users/me", { body: change });
 
-/** @param {{q?: string, cursor?: string}} [options] */
+/** What is searched for is in no address. @param {{q?: string, cursor?: string}} [options] */
 export function listSessions({ q, cursor } = {}) {
-  const query = new URLSearchParams({ limit: "50", ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) });
-  return call("GET", `/sessions?${query}`);
+  if (q) return call("POST", "/sessions/search", { body: { q, limit: 50, ...(cursor ? { cursor } : {}) } });
+  return call("GET", `/sessions?${new URLSearchParams({ limit: "50", ...(cursor ? { cursor } : {}) })}`);
 }
 
 /** @param {string} title */

@@ -1,18 +1,23 @@
-// Who is signed in. Both tokens are one record in localStorage, shared by all tabs of the browser.
+// Who is signed in. Both tokens are one record in localStorage, shared by all tabs of the browser; beside them only
+// an id and a role are kept. Names and e-mail addresses are asked for anew and known to this tab alone.
 //
 // A refresh token works once, and one used twice ends its whole family: so one tab at a time refreshes,
 // under a lock, and looks first whether another has just done it. The access token lies beside it because a
 // reload must not cost a refresh: one that is cut off in flight would have used the token up for nothing.
 import { Problem } from "./problem.js";
 
-/** @typedef {{id: string, email: string, role: string, display_name?: string}} User */
+/** @typedef {{id: string, email?: string, role: string, display_name?: string}} User */
 /** @typedef {{access: string, expires: number, refresh: string, user: User, keep: boolean}} Account */
 
 const key = "fynq.account";
 // By https no other host, page or plain connection can set a cookie of this name.
-const [alive, held] = location.protocol === "https:" ? ["__Host-fynq_alive", "; Secure"] : ["fynq_alive", ""];
+const [alive, secure] = location.protocol === "https:" ? ["__Host-fynq_alive", "; Secure"] : ["fynq_alive", ""];
 const early = 60_000;
 
+/** What this tab has heard of whoever is signed in. @type {Partial<User>} */
+let heard = {};
+/** The refresh token of a sign-in that was forgotten, which the next one ends. */
+let left = "";
 /** @type {Set<() => void>} */
 const watchers = new Set();
 
@@ -22,11 +27,13 @@ export function onIdentityChange(watcher) {
 }
 
 globalThis.addEventListener?.("storage", (event) => {
-  if (event.key === key || event.key === null) for (const watcher of watchers) watcher();
+  if (event.key !== key && event.key !== null) return;
+  if (stored()?.user.id !== heard.id) heard = {};
+  for (const watcher of watchers) watcher();
 });
 
 /** @returns {Account | null} */
-export function account() {
+function stored() {
   try {
     return JSON.parse(localStorage.getItem(key) ?? "null");
   } catch {
@@ -34,24 +41,57 @@ export function account() {
   }
 }
 
-/** @param {any} reply of register, login or refresh @param {boolean} keep */
+/** @param {Account} record */
+function store({ user: { id, role }, ...record }) {
+  localStorage.setItem(key, JSON.stringify({ ...record, user: { id, role } }));
+}
+
+/** @returns {Account | null} */
+export function account() {
+  const known = stored();
+  return known && { ...known, user: { ...(heard.id === known.user.id ? heard : {}), ...known.user } };
+}
+
+/** @param {any} reply of whatever begins or renews a sign-in @param {boolean} keep */
 export function remember(reply, keep) {
   const expires = Date.now() + reply.expires_in * 1000;
-  const user = { ...account()?.user, ...reply.user };
-  localStorage.setItem(key, JSON.stringify({ access: reply.access_token, expires, refresh: reply.refresh_token, user, keep }));
+  heard = { ...(heard.id === reply.user.id ? heard : {}), ...reply.user };
+  store({ access: reply.access_token, expires, refresh: reply.refresh_token, user: reply.user, keep });
+  left = "";
   markAlive();
   for (const watcher of watchers) watcher();
 }
 
-/** What the profile says of them. @param {{display_name?: string, email: string, role: string}} profile */
-export function rememberProfile({ display_name = "", email, role }) {
-  const known = account();
-  if (known) localStorage.setItem(key, JSON.stringify({ ...known, user: { ...known.user, display_name, email, role } }));
+/** What the profile says of them. @param {{id: string, display_name?: string, email: string, role: string}} profile */
+export function rememberProfile({ id, display_name = "", email, role }) {
+  const known = stored();
+  if (known?.user.id !== id) return;
+  const user = { id, display_name, email, role };
+  heard = user;
+  if (known.user.role !== role) store({ ...known, user });
 }
 
 export function forget() {
+  left = stored()?.refresh ?? left;
+  heard = {};
   localStorage.removeItem(key);
   for (const watcher of watchers) watcher();
+}
+
+/** The refresh token of a sign-in that this browser still holds, or has left without being heard: the next ends it. */
+export const held = () => stored()?.refresh ?? left;
+
+/**
+ * Takes over the sign-in that an act answers with; the one before is over, and nobody asks for a token by it
+ * meanwhile. @template {any} T @param {() => Promise<T>} act @returns {Promise<T>}
+ */
+export function anew(act) {
+  return alone(async () => {
+    const reply = /** @type {any} */ (await act());
+    const known = stored();
+    if (known && reply?.access_token) remember(reply, known.keep);
+    return reply;
+  });
 }
 
 /**
@@ -59,13 +99,15 @@ export function forget() {
  * long as the browser says whether it was.
  */
 export function forgetIfBrowserWasClosed() {
-  const known = account();
+  const known = stored();
+  // Earlier versions of this page kept more.
+  if (known) store(known);
   if (known && !known.keep && !document.cookie.split("; ").includes(`${alive}=1`)) forget();
   else if (known) markAlive();
 }
 
 function markAlive() {
-  document.cookie = `${alive}=1${held}; Path=/; SameSite=Strict`;
+  document.cookie = `${alive}=1${secure}; Path=/; SameSite=Strict`;
 }
 
 /**

@@ -1,15 +1,15 @@
 // The calls about one's own account.
-import { answered, call } from "./api.js";
+import { answered, call, callAnew } from "./api.js";
 
 /** @typedef {{id: string, created_at: string, last_used_at: string, label: string, current: boolean}} SignIn */
 /** @typedef {{required: boolean, state: "unknown" | "given" | "withdrawn", version?: string, by?: string, at?: string}} Consent */
 
 /** @param {string} current @param {string} wanted */
 export const changePassword = (current, wanted) =>
-  call("POST", "/auth/password", { body: { current_password: current, new_password: wanted } });
+  callAnew("/auth/password", { current_password: current, new_password: wanted });
 
 /** @param {string} password @param {string} email */
-export const changeEmail = (password, email) => call("POST", "/auth/email", { body: { password, new_email: email } });
+export const changeEmail = (password, email) => callAnew("/auth/email", { password, new_email: email });
 
 /** @returns {Promise<SignIn[]>} */
 export const signIns = async () => items(await call("GET", "/users/me/sign-ins"));
@@ -18,7 +18,7 @@ export const signIns = async () => items(await call("GET", "/users/me/sign-ins")
 export const endSignIn = (id) => call("DELETE", `/users/me/sign-ins/${id}`);
 
 /** @param {string} password */
-export const endOtherSignIns = (password) => call("POST", "/auth/logout-others", { body: { password } });
+export const endOtherSignIns = (password) => callAnew("/auth/logout-others", { password });
 
 /** @returns {Promise<Consent>} */
 export const consent = () => call("GET", "/users/me/consent");

@@ -44,8 +44,11 @@ export const addMember = (id, user, as) => call("POST", `/classes/${id}/members`
 /** @param {string} id @param {string} user */
 export const removeMember = (id, user) => call("DELETE", `/classes/${id}/members/${user}`);
 
-/** @param {{search?: string, cursor?: string | null}} [options] @returns {Promise<Page<Person>>} */
-export const listUsers = async ({ search, cursor } = {}) => page(await call("GET", `/admin/users?${query({ limit: "50", search, cursor })}`));
+/** Nobody's name or address is in an address of ours. @param {{search?: string, cursor?: string | null}} [options] @returns {Promise<Page<Person>>} */
+export async function listUsers({ search, cursor } = {}) {
+  if (!search) return page(await call("GET", `/admin/users?${query({ limit: "50", cursor })}`));
+  return page(await call("POST", "/admin/users/search", { body: { q: search, limit: 50, ...(cursor ? { cursor } : {}) } }));
+}
 
 /** @typedef {Person & {reset_code?: {code: string, expires_at: string}}} MadePerson one without a password comes with a code */
 
@@ -57,6 +60,9 @@ export const changeUser = (id, change) => call("PATCH", `/admin/users/${id}`, { 
 
 /** @param {string} id */
 export const signOutUser = (id) => call("POST", `/admin/users/${id}/sign-out`);
+
+/** Oneself too. @returns {Promise<{sign_ins: number}>} */
+export const signEverybodyOut = () => call("POST", "/admin/sign-out");
 
 /** @param {string} id @returns {Promise<{code: string, expires_at: string}>} */
 export const resetCode = (id) => call("POST", `/admin/users/${id}/reset-code`);

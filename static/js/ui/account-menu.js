@@ -31,7 +31,7 @@ export async function loadAccount() {
 
 function draw() {
   const shown = knownName() || account()?.user.email || "";
-  const initial = h("span", { class: "initial", "data-initial": (shown[0] ?? "?").toUpperCase() });
+  const initial = h("span", { class: "initial", "data-initial": (shown[0] ?? "").toUpperCase() });
   const purpose = h("span", { class: "sr-only" }, ": your account and this page");
   const role = account()?.user.role;
   show(byId("to-school"), role === "admin");

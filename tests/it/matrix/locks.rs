@@ -111,6 +111,7 @@ async fn write_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
         ),
         done("remove somebody", store.remove_member(who, class, owner).await.unwrap_or(false)),
         done("change somebody", matches!(store.change_person(who, owner, &raised).await, Ok(Some(_)))),
+        done("sign everybody out", school.signs_out(store, who).await),
         done("sign somebody out", store.sign_person_out(who, owner).await.unwrap_or(false)),
     ]
 }

@@ -40,6 +40,8 @@ pub(super) struct Row {
     pub(super) channel: Channel,
     /// A twin of the actor asks.
     pub(super) twin: bool,
+    /// And is the only one of their school.
+    pub(super) alone: bool,
     pub(super) address: String,
     pub(super) body: Option<String>,
     nobody: Vec<Outcome>,
@@ -114,7 +116,7 @@ fn row(line: usize, text: &str) -> Row {
     let (object, verb) = what.split_once(' ').unwrap_or_else(|| panic!("line {line}: no verb"));
     let mut request = request.split_whitespace();
     let word = request.next().unwrap_or_default();
-    let method = word.trim_start_matches('*');
+    let method = word.trim_start_matches(['*', '@']);
     let channel = match method {
         "SSE" => Channel::Sse,
         "WS" => Channel::Socket,
@@ -135,6 +137,7 @@ fn row(line: usize, text: &str) -> Row {
         verb: verb.to_owned(),
         channel,
         twin: word.starts_with('*'),
+        alone: word.starts_with('@'),
         address: request.next().unwrap_or_default().to_owned(),
         body: parts.get(3).map(|body| (*body).to_owned()),
         nobody,

@@ -84,10 +84,10 @@ fn told_by(school: &School, leak: &str, asked: &str) -> bool {
 }
 
 async fn asker(school: &School, row: &Row, actor: Actor) -> Client {
-    if row.twin && actor as usize >= Actor::Owner as usize {
-        school.twin(actor).await
-    } else {
-        school.people[&actor].clone()
+    match actor as usize >= Actor::Owner as usize {
+        true if row.twin => school.twin(actor).await,
+        true if row.alone => school.hermit(actor).await,
+        _ => school.people[&actor].clone(),
     }
 }
 

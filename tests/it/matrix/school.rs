@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use fynq::id::Uuid;
+use fynq::store::Store;
 use serde_json::json;
 
 use super::founding::{claims, echo, id, join_code, lapse, mark_school, people, settle, speak, tutoring};
@@ -259,6 +261,37 @@ impl School {
             self.note
         );
         self.sql.batch_execute(&sql).await.unwrap();
+    }
+
+    /// As `twin`, in a school of their own: what they do to all of it is done to nobody else.
+    pub(super) async fn hermit(&self, of: Actor) -> Client {
+        let twin = self.twin(of).await;
+        let (org, email) = (new_id(), &twin.email);
+        self.sql
+            .batch_execute(&format!(
+                "INSERT INTO organisations VALUES ('{org}', 'Alone {org}', now()); \
+                 DELETE FROM class_members m USING users u WHERE u.id = m.user_id AND u.email = '{email}'; \
+                 UPDATE users SET org_id = '{org}' WHERE email = '{email}'"
+            ))
+            .await
+            .unwrap();
+        twin
+    }
+
+    /// Whether this person, of whichever school, ends sign-ins of this one by the store's own function.
+    pub(super) async fn signs_out(&self, store: &Store, who: Uuid) -> bool {
+        let alive = async || {
+            let sql = format!(
+                "SELECT count(*) FROM sign_ins s JOIN users u ON u.id = s.user_id \
+                 WHERE u.org_id = '{HERE}' AND s.ended_at IS NULL"
+            );
+            self.sql.query_typed_one(&sql, &[]).await.unwrap().get::<_, i64>(0)
+        };
+        let before = alive().await;
+        let told = store.sign_everybody_out(who).await;
+        let ended = alive().await < before;
+        assert!(!ended || matches!(told, Ok(Some(1..))), "{told:?}");
+        ended
     }
 
     /// Waits until nothing is being written any more.

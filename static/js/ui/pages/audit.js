@@ -31,6 +31,7 @@ const sentences = {
   signed_out: "Signed out",
   sign_ins_ended: "Signed out on other devices",
   signed_out_by_admin: "Signed somebody out everywhere",
+  everybody_signed_out: "Signed everybody out",
   token_refused: "A key to the door was refused",
   refresh_reused: "A key was used twice, so that sign-in was ended",
   password_changed: "Changed the password",

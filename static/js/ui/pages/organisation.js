@@ -1,12 +1,31 @@
 // The school itself: its name, and the rules that it sets.
-import { changePolicy, organisation, policy, renameOrganisation } from "../../net/school.js";
+import { changePolicy, organisation, policy, renameOrganisation, signEverybodyOut } from "../../net/school.js";
+import { explain } from "../../words.js";
+import { ask } from "../dialog.js";
+import { h } from "../dom.js";
 import { form } from "../form.js";
 import { toast } from "../toast.js";
-import { loaded, panel } from "./parts.js";
+import { button, loaded, panel } from "./parts.js";
 
-/** @returns {Node[]} */
-export function organisationPage() {
-  return [panel("Your school", loaded(organisation, ({ name }) => [naming(name)])), panel("Rules", loaded(policy, (found) => [rules(found)]))];
+/** @param {import("../page-screen.js").PageScreen} frame @returns {Node[]} */
+export function organisationPage({ parts: { signOut } }) {
+  return [
+    panel("Your school", loaded(organisation, ({ name }) => [naming(name)])),
+    panel("Rules", loaded(policy, (found) => [rules(found)])),
+    panel("Sign-ins", h("p", { class: "hint" }, "When a password may be in the wrong hands and you do not know whose."), button("Sign everybody out", () => everybodyOut(signOut), "danger")),
+  ];
+}
+
+/** Whoever presses it is signed out as well. @param {() => void} signOut */
+async function everybodyOut(signOut) {
+  const question = h("p", {}, "Everybody at your school is signed out on every device, you too. They sign in again with their passwords; nothing that they wrote is lost.");
+  if (!(await ask({ title: "Sign everybody out?", body: [question], confirm: "Sign everybody out", danger: true }))) return;
+  try {
+    await signEverybodyOut();
+    signOut();
+  } catch (problem) {
+    toast(explain(problem));
+  }
 }
 
 /** @param {string} name */

@@ -15,5 +15,5 @@ const admin = { users: usersPage, classes: schoolClasses, school: organisationPa
 export const pages = {
   settings: (_, frame) => settingsPage(frame),
   classes: (place, frame) => (place.id ? classPage(place.id, frame) : classesPage(account()?.user.role ?? "student", place.code)),
-  admin: ({ tab }) => admin[/** @type {keyof typeof admin} */ (tab)](),
+  admin: ({ tab }, frame) => admin[/** @type {keyof typeof admin} */ (tab)](frame),
 };

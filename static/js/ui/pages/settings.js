@@ -1,6 +1,5 @@
 // One's own account: who one is, how one signs in, where one is signed in, and what is kept.
 import { profile, saveProfile } from "../../net/api.js";
-import { rememberProfile } from "../../net/identity.js";
 import { changeEmail, changePassword, consent, endOtherSignIns, endSignIn, signIns, usage } from "../../net/own.js";
 import { loadAccount } from "../account-menu.js";
 import { h } from "../dom.js";
@@ -58,11 +57,11 @@ async function newEmail(again) {
     intro: [h("p", {}, "Everywhere else you are signed in, you will be signed out.")],
     fields: [{ ...emailField, name: "new_email", label: "New email", autocomplete: "email" }, ownPassword],
     confirm: "Change",
-    act: async ({ password, new_email: email }) => rememberProfile(await changeEmail(password, email)),
+    act: async ({ password, new_email: email }) => void (await changeEmail(password, email)),
   });
   if (!done) return;
   toast("From now on you sign in with your new email.");
-  await again();
+  await Promise.all([loadAccount(), again()]);
 }
 
 async function otherPassword() {
