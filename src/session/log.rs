@@ -173,7 +173,7 @@ impl Log {
         let mut ring = self.ring();
         let position = ring.first + ring.items.len() as u64;
         ring.tutors.push_back(position);
-        ring.tutors_bytes += item.frame.len();
+        ring.tutors_bytes += item.frame.len() + ITEM_COST;
         // The newest stays: it carries the whole state.
         while ring.tutors_bytes > self.max_bytes / TUTORS_SHARE && ring.tutors.len() > 1 {
             ring.drop_oldest_of_tutors();
@@ -187,9 +187,9 @@ impl Log {
         while ring.bytes > self.max_bytes && ring.items.len() > 1 {
             ring.drop_oldest();
         }
-        let end = ring.first + ring.items.len() as u64;
+        // Before anybody can take it: whoever has taken the last knows of no more to come.
+        self.end.store(ring.first + ring.items.len() as u64, Ordering::Release);
         drop(ring);
-        self.end.store(end, Ordering::Release);
         self.wake.notify_waiters();
         self.wake_watchers.notify_one();
     }
@@ -262,7 +262,7 @@ impl Ring {
                 Kind::Entry { seq, .. } => self.dropped_seq = seq,
                 Kind::ForTutors(_) => {
                     self.tutors.pop_front();
-                    self.tutors_bytes -= item.frame.len();
+                    self.tutors_bytes -= item.frame.len() + ITEM_COST;
                 }
                 Kind::Control(_) | Kind::Gone => {}
             }
@@ -276,7 +276,7 @@ impl Ring {
         if let Some(item) = self.items.get_mut((position - self.first) as usize) {
             let left = std::mem::replace(item, Item { kind: Kind::Gone, frame: Bytes::new() });
             self.bytes -= left.frame.len();
-            self.tutors_bytes -= left.frame.len();
+            self.tutors_bytes -= left.frame.len() + ITEM_COST;
         }
     }
 }
