@@ -122,7 +122,7 @@ export class RosterStage {
   #dealt(id, kind) {
     const session = this.sessions.get(id);
     const items = session.signals.items.filter((item) => item.kind !== kind);
-    this.show({ ...session, signals: { ...session.signals, items, dealt_with: [{ kind, by: teacher, at: new Date().toISOString() }] } });
+    this.show({ ...session, signals: { ...session.signals, items, dealt_with: [{ kind, by: { id: teacher.id, name: teacher.display_name }, at: new Date().toISOString() }] } });
   }
 
   #claim(id) {
