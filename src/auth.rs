@@ -150,7 +150,7 @@ impl Auth {
         let standing = standing::standing(&row);
         match standing {
             Standing::Disabled => refused("disabled"),
-            Standing::SignedOut => refused("signed out"),
+            Standing::SignedOut | Standing::Renewed => refused("signed out"),
             Standing::Good(role) | Standing::Mute(role) => Ok(Principal {
                 user_id: row.user_id,
                 org_id: row.org_id,

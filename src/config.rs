@@ -17,7 +17,7 @@ use secrecy::SecretString;
 pub use files::with_files;
 pub use limits::{Limits, Rate};
 pub use list::{ABSENT, SETTINGS, Setting, help_text, is_known, markdown};
-pub use read::{SettingError, Vars, warnings};
+pub use read::{SettingError, Vars, is_database_url, warnings};
 
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -141,6 +141,8 @@ pub enum Standing {
     Mute(Role),
     /// Signed out: the token means nothing any more.
     SignedOut,
+    /// Signed out as well, by its owner, who goes on under another sign-in: an absence, if they held anything.
+    Renewed,
     /// The account was disabled or deleted.
     Disabled,
 }

@@ -109,6 +109,9 @@ mod tests {
             assert!(ALL_CIPHER_SUITES.contains(suite));
         }
         assert_eq!(server.alpn_protocols, [b"http/1.1"]);
+        // rustls shows which versions these are to a debugger alone.
+        let told = format!("{server:?}");
+        assert!(told.contains(" versions: [TLSv1_2, TLSv1_3],"), "{told}");
     }
 
     #[test]

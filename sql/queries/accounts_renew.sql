@@ -1,8 +1,10 @@
 -- All sign-ins of the account whose password was just shown ($2 is its hash) end, the one that asks too; the
--- sign-in $4 with the refresh token $5 begins, on the device of $7. Nothing when the password changed meanwhile.
+-- sign-in $4 with the refresh token $5 begins, on the device of $7; one that is on its way never comes alive. Nothing
+-- when the password changed meanwhile.
 WITH account AS (
-    SELECT id, email, role, credentials_no FROM users
+    UPDATE users SET credentials_no = credentials_no + 1
     WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL
+    RETURNING id, email, role, credentials_no
 ), ended AS (
     UPDATE sign_ins SET ended_at = $3
     FROM account

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::audit::{self, Event};
 use crate::clock;
 use crate::id::Uuid;
-use crate::identity::Principal;
+use crate::identity::{Principal, Standing};
 use crate::password_rules;
 use crate::problem::Problem;
 use crate::store::StoreError;
@@ -150,9 +150,12 @@ impl Auth {
         self.go_on(who, fresh, begun).map(Some)
     }
 
-    /// Those that ended are over at once; the one that began is shown to whoever proved who they are.
+    /// Those that ended are over at once, and no end of rights: their owner goes on. The one that began is shown to
+    /// whoever proved who they are.
     fn go_on(&self, who: &Principal, fresh: Fresh, begun: Begun) -> Result<SignedIn, Problem> {
-        self.ended(&begun.ended);
+        for sign_in in &begun.ended {
+            self.0.standings.set(*sign_in, Standing::Renewed);
+        }
         self.signed_in(who.user_id, begun.email, begun.role, fresh.id, fresh.refresh)
     }
 }

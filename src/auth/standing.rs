@@ -104,10 +104,11 @@ pub(super) fn standing(row: &SignIn) -> Standing {
     }
 }
 
-/// A sign-out is final: a look at the database that began before it must not undo it.
+/// A sign-out is final: a look at the database that began before it must not undo it, and one that began after it
+/// does not know whether somebody goes on.
 fn change(sender: &watch::Sender<Standing>, to: Standing) {
     sender.send_if_modified(|now| {
-        let changes = *now != to && *now != Standing::SignedOut;
+        let changes = *now != to && !matches!(now, Standing::SignedOut | Standing::Renewed);
         if changes {
             *now = to;
         }
@@ -198,6 +199,16 @@ mod tests {
         standings.apply(&[family], &[row(family)]);
         assert_eq!(*socket.borrow(), Standing::SignedOut);
         assert_eq!(*standings.listen(family, GOOD).borrow(), Standing::SignedOut);
+    }
+
+    #[test]
+    fn who_goes_on_under_another_sign_in_is_not_signed_out_by_the_next_look() {
+        let standings = Standings::default();
+        let family = crate::id::new();
+        let socket = standings.listen(family, GOOD);
+        standings.set(family, Standing::Renewed);
+        standings.apply(&[family], &[SignIn { ended: true, ..row(family) }]);
+        assert_eq!(*socket.borrow(), Standing::Renewed);
     }
 
     #[test]

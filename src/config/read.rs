@@ -146,17 +146,19 @@ fn tls(from: &Reader<'_>) -> Result<Option<Tls>, SettingError> {
     }
 }
 
+/// What is said of an address before anybody tries it: at the start, and of each one that a file brings later.
+pub fn is_database_url(text: &str) -> Result<(), &'static str> {
+    match text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")) {
+        None => Err("must start with postgres://"),
+        Some("") => Err("names no server"),
+        Some(rest) if rest.contains(char::is_whitespace) => Err("holds a blank"),
+        Some(_) => Ok(()),
+    }
+}
+
 fn database(from: &Reader<'_>, defaults: Database) -> Result<Database, SettingError> {
     Ok(Database {
-        url: from.secret("DATABASE_URL", |text| {
-            let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
-            match rest {
-                None => Err("must start with postgres://"),
-                Some("") => Err("names no server"),
-                Some(rest) if rest.contains(char::is_whitespace) => Err("holds a blank"),
-                Some(_) => Ok(()),
-            }
-        })?,
+        url: from.secret("DATABASE_URL", is_database_url)?,
         url_file: from.text("DATABASE_URL_FILE").map(PathBuf::from),
         pool_size: from.number("FYNQ_DATABASE_POOL", defaults.pool_size, 1, 1000)?,
         ca_file: from.path("FYNQ_DATABASE_CA")?,

@@ -282,7 +282,8 @@ pub(super) struct SignedOut {
 }
 
 /// Ends every sign-in of the organisation, one's own too: no token of theirs means anything any more, and open
-/// sockets close within five seconds. By its admins.
+/// sockets close within five seconds. By its admins. With Supabase Auth a session there that has not come here yet is
+/// not ended: sign out there, too.
 #[utoipa::path(
     post, path = "/admin/sign-out", tag = "administration",
     responses((status = 200, body = SignedOut), (status = 403, description = "`forbidden`"))

@@ -11,8 +11,8 @@ use super::outgoing::Lost;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     Close(CloseCode),
-    /// The token has ended and there is no fresh one. That says nothing about rights: who comes back with one
-    /// goes on.
+    /// The token has ended and there is no fresh one here, or its owner has one of another sign-in. That says nothing
+    /// about rights: who comes back with one goes on.
     Expired,
     /// The peer said goodbye first.
     Answered,
@@ -56,7 +56,7 @@ pub(super) async fn rights_end(
     let lost = standing.wait_for(|standing| match *standing {
         Standing::Good(now) => now != role,
         Standing::Mute(now) => spoke || now != role,
-        Standing::SignedOut | Standing::Disabled => true,
+        Standing::SignedOut | Standing::Renewed | Standing::Disabled => true,
     });
     let lost = async { lost.await.map(|standing| *standing) };
     let lost = tokio::select! {
@@ -66,6 +66,7 @@ pub(super) async fn rights_end(
     };
     match lost {
         Ok(Standing::SignedOut) => End::Close(CloseCode::Unauthenticated),
+        Ok(Standing::Renewed) => End::Expired,
         Ok(Standing::Good(_) | Standing::Mute(_) | Standing::Disabled) => End::Close(CloseCode::Forbidden),
         // Nobody watches over this sign-in any more: that happens only while the server stops.
         Err(_) => std::future::pending().await,

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use anyhow::Context;
+use deadpool_postgres::{
+    Connect, Hook, HookError, Manager, ManagerConfig, Metrics, Object, Pool, RecyclingMethod, Runtime,
+};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, Error};
@@ -45,17 +47,29 @@ impl Address {
             return Address::parse(url.expose_secret(), ca_file.as_deref()).map(Some);
         };
         let file = ("DATABASE_URL_FILE", file.clone());
-        let renewed = Renewed::of_secret(file, move |url| {
-            // The driver would take it for another kind of address, and quote from it.
-            ensure!(url.starts_with("postgres"), "must start with postgres://");
+        let also = ca_file.clone();
+        let names = move |url: &str| {
+            let files = Asked::of(url).1.or_root(also.as_deref()).files();
+            files.into_iter().map(|(_, path)| path).collect()
+        };
+        let renewed = Renewed::of_secret_naming(file, names, move |url| {
+            // The driver would take what is none for another kind of address, and quote from it.
+            config::is_database_url(url).map_err(anyhow::Error::msg)?;
             Link::parse(url, ca_file.as_deref())
         })?;
         Ok(Some(Address(Arc::new(renewed))))
     }
 
-    /// Reads a `postgresql://` URL (or libpq's `key=value` form).
+    /// Reads a `postgresql://` URL (or libpq's `key=value` form), and again when a file that it names is another.
     pub fn parse(url: &str, ca_file: Option<&Path>) -> anyhow::Result<Address> {
-        Link::parse(url, ca_file).map(Address::fixed)
+        let link = Link::parse(url, ca_file)?;
+        let files = Asked::of(url).1.or_root(ca_file).files();
+        if files.is_empty() || link.config.get_ssl_mode() == SslMode::Disable {
+            return Ok(Address::fixed(link));
+        }
+        let (url, ca_file) = (SecretString::from(url), ca_file.map(Path::to_owned));
+        let again = move |_: &[Vec<u8>]| Link::parse(url.expose_secret(), ca_file.as_deref());
+        Ok(Address(Arc::new(Renewed::of(files, Duration::ZERO, again)?)))
     }
 
     pub fn new(config: Config, ca_file: Option<&Path>) -> anyhow::Result<Address> {
@@ -69,24 +83,49 @@ impl Address {
     /// A connection of its own, outside the pool, and the task that carries it; that task ends
     /// when the connection does.
     pub async fn connect(&self) -> Result<Connected, Error> {
-        let link = self.0.now().await;
-        open(&link.config, &link.tls).await
+        self.connect_to(|_| {}).await
     }
 
     /// As `connect`, to a server that takes writes: after a failover the old address may lead to
     /// one that only reads.
     pub(super) async fn connect_for_writing(&self) -> Result<Connected, Error> {
-        let link = self.0.now().await;
-        let mut config = (*link.config).clone();
-        config.target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
-        open(&config, &link.tls).await
+        use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
+        self.connect_to(|config| _ = config.target_session_attrs(ReadWrite)).await
+    }
+
+    /// To where it leads when the connection is there: then it is as old as the connection, at least.
+    async fn connect_to(&self, ask: impl Fn(&mut Config)) -> Result<Connected, Error> {
+        loop {
+            let link = self.0.now().await;
+            let mut config = (*link.config).clone();
+            ask(&mut config);
+            let connected = open(&config, &link.tls).await?;
+            if Arc::ptr_eq(&link.config, &self.0.last().config) {
+                return Ok(connected);
+            }
+        }
+    }
+
+    /// Since when it leads where it does: what was connected before is not as the files say.
+    pub(super) async fn since(&self) -> Instant {
+        self.0.since().await
     }
 
     /// No statement cache is used: a transaction-mode pooler may stand in between.
     pub(super) fn pool(&self, size: usize) -> anyhow::Result<Pool> {
         let fast = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_connect(Config::new(), self.clone(), fast);
+        let address = self.clone();
+        let retire = Hook::async_fn(move |_, metrics: &Metrics| {
+            let (address, created) = (address.clone(), metrics.created);
+            async move {
+                let old = created < address.since().await;
+                if old { Err(HookError::message("the address is another one now")) } else { Ok(()) }
+            }
+            .boxed()
+        });
         Pool::builder(manager)
+            .pre_recycle(retire)
             .max_size(size.max(1))
             .wait_timeout(Some(CONNECT_TIMEOUT))
             .create_timeout(Some(CONNECT_TIMEOUT))
@@ -188,6 +227,27 @@ mod tests {
         assert_eq!(address.shown(), "db.example:6543/tutor");
         let wrong = Address::parse("postgres://me:hunter2@db.example:what/tutor", None).err().unwrap();
         assert!(!format!("{wrong:#}").contains("hunter2"), "{wrong:#}");
+    }
+
+    #[tokio::test]
+    async fn what_a_file_brings_is_looked_at_like_what_the_start_has() {
+        let file = std::env::temp_dir().join(format!("fynq-address-{}", crate::id::new()));
+        let good = "postgres://me@127.0.0.1/first";
+        std::fs::write(&file, good).unwrap();
+        let mut settings = config::Settings::default().database;
+        (settings.url, settings.url_file) = (Some(good.into()), Some(file.clone()));
+        let address = Address::given(&settings).unwrap().unwrap();
+        for bad in
+            ["postgres://", "postgresql://", "postgres://me@127.0.0.1/a b", "host=127.0.0.1", "mysql://h/d"]
+        {
+            std::fs::write(&file, bad).unwrap();
+            address.0.now().await;
+            assert_eq!(address.shown(), "127.0.0.1:5432/first", "{bad}");
+        }
+        std::fs::write(&file, "postgresql://me@127.0.0.1/second\n").unwrap();
+        address.0.now().await;
+        assert_eq!(address.shown(), "127.0.0.1:5432/second");
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::id::Uuid;
 
 use super::pool::{self, CONNECT_TIMEOUT};
+use super::writer::told;
 use super::{Params, QUERY_TIMEOUT, StoreError, migrate};
 
 /// What a statement may touch.
@@ -148,7 +149,7 @@ impl Scope<'_> {
 
     /// One transaction in one round trip: `join!` polls in this order, and what is asked is queued by
     /// the first poll. After a failed opening the statement fails, too: inside the broken transaction,
-    /// or for want of any right.
+    /// or for want of any right. A connection that opens none is of no more use: its login was replaced, say.
     async fn transaction<T>(
         &self,
         statement: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
@@ -158,13 +159,17 @@ impl Scope<'_> {
         let all = async {
             let (opened, done, committed) =
                 join!(client.batch_execute(&opening), statement(&client), client.batch_execute("COMMIT"));
-            opened?;
-            let done = done?;
-            committed?;
-            Ok(done)
+            opened.map(|()| done.and_then(|done| committed.map(|()| done)))
         };
         match timeout(QUERY_TIMEOUT, all).await {
-            Ok(done) => done.map_err(|error: tokio_postgres::Error| Failed {
+            Ok(Err(error)) => {
+                if !error.is_closed() {
+                    tracing::error!(error = told(&error), "a connection is good for nothing");
+                }
+                let _ = Object::take(client);
+                Err(Failed { error: StoreError::Unavailable, connected: true })
+            }
+            Ok(Ok(done)) => done.map_err(|error: tokio_postgres::Error| Failed {
                 connected: error.is_closed(),
                 error: error.into(),
             }),

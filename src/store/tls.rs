@@ -16,12 +16,23 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
+use crate::renewed::Named;
+
+/// Whose word on the server's certificate counts.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Root {
+    #[default]
+    Unsaid,
+    /// This machine's authorities.
+    System,
+    File(PathBuf),
+}
+
 /// What an address says of TLS.
 #[derive(Default)]
 pub(super) struct Asked {
     mode: Option<String>,
-    /// The authority; `None`: the system's.
-    root: Option<PathBuf>,
+    root: Root,
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
 }
@@ -38,7 +49,10 @@ impl Asked {
             let value = || percent_decode_str(value).decode_utf8_lossy().into_owned();
             match name {
                 "sslmode" => asked.mode = Some(value()),
-                "sslrootcert" => asked.root = Some(value().into()).filter(|path| path != Path::new("system")),
+                "sslrootcert" => {
+                    let said = value();
+                    asked.root = if said == "system" { Root::System } else { Root::File(said.into()) };
+                }
                 "sslcert" => asked.cert = Some(value().into()),
                 "sslkey" => asked.key = Some(value().into()),
                 name if FOREIGN.contains(&name) => {}
@@ -51,8 +65,17 @@ impl Asked {
 
     /// With this authority, where the address names none.
     pub(super) fn or_root(mut self, root: Option<&Path>) -> Asked {
-        self.root = self.root.or_else(|| root.map(Path::to_owned));
+        if let (Root::Unsaid, Some(root)) = (&self.root, root) {
+            self.root = Root::File(root.to_owned());
+        }
         self
+    }
+
+    /// The files that are read for it.
+    pub(super) fn files(self) -> Vec<Named> {
+        let root = if let Root::File(path) = self.root { Some(path) } else { None };
+        let named = [("the database's authority", root), ("sslcert", self.cert), ("sslkey", self.key)];
+        named.into_iter().filter_map(|(name, path)| Some((name, path?))).collect()
     }
 
     /// What is done: on this machine what libpq does, to another one nothing that may end in plain text unless
@@ -64,7 +87,7 @@ impl Asked {
             // Also when nothing was said.
             _ => None,
         };
-        Ok(match (self.mode.as_deref().or(said), is_local(config)) {
+        let mode = match (self.mode.as_deref().or(said), is_local(config)) {
             (None, false) | (Some("require" | "verify-ca" | "verify-full"), _) => SslMode::Require,
             (None | Some("prefer" | "allow"), true) => SslMode::Prefer,
             (Some("disable"), _) => SslMode::Disable,
@@ -73,7 +96,8 @@ impl Asked {
                  sslmode=require (TLS, the certificate is checked) or sslmode=disable (none)"
             ),
             (Some(mode), _) => bail!("sslmode={mode:?} is none; require, prefer and disable are"),
-        })
+        };
+        Ok(if is_by_file(config) { SslMode::Disable } else { mode })
     }
 
     /// The TLS of this mode. A given authority is meant: then it is asked, whatever the mode.
@@ -82,13 +106,13 @@ impl Asked {
             ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
         let builder = match &self.root {
             _ if mode == SslMode::Disable => builder.with_root_certificates(RootCertStore::empty()),
-            Some(root) => builder.with_root_certificates(authorities(root)?),
-            None if mode == SslMode::Require => builder
+            Root::File(root) => builder.with_root_certificates(authorities(root)?),
+            root if mode == SslMode::Require || *root == Root::System => builder
                 .with_platform_verifier()
                 .context("the system's certificate authorities (Debian: apt-get install ca-certificates)")?,
             // What `prefer` means everywhere: encrypted if the server can, whoever it is. Whoever could forge
             // the certificate could as well say that there is no TLS.
-            None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider()))),
+            _ => builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider()))),
         };
         self.shown_to_the_server(builder)
     }
@@ -123,6 +147,16 @@ pub(super) fn is_local(config: &Config) -> bool {
         #[cfg(unix)]
         Host::Unix(_) => true,
     })
+}
+
+/// Whether it leads to a socket in the file system: those know no TLS, and libpq does not ask there whatever the mode.
+fn is_by_file(config: &Config) -> bool {
+    #[cfg(unix)]
+    let by_file = |host: &Host| matches!(host, Host::Unix(_));
+    #[cfg(not(unix))]
+    let by_file = |_: &Host| false;
+    let hosts = config.get_hosts();
+    config.get_hostaddrs().is_empty() && !hosts.is_empty() && hosts.iter().all(by_file)
 }
 
 fn authorities(file: &Path) -> anyhow::Result<RootCertStore> {
@@ -197,9 +231,12 @@ mod tests {
             "postgres://h/d?sslmode=verify-full&application_name=x&sslrootcert=%2Fa%20b.pem&sslcert=/c&sslkey=/k",
         );
         assert_eq!(url, "postgres://h/d?application_name=x");
-        assert_eq!(asked.root.as_deref(), Some(Path::new("/a b.pem")));
+        assert_eq!(asked.root, Root::File("/a b.pem".into()));
         assert_eq!((asked.cert, asked.key), (Some("/c".into()), Some("/k".into())));
-        assert!(Asked::of("postgres://h/d?sslrootcert=system").1.root.is_none());
+        let system = Asked::of("postgres://h/d?sslrootcert=system").1;
+        assert_eq!(system.or_root(Some(Path::new("/ca.pem"))).root, Root::System);
+        let unsaid = Asked::of(plain).1;
+        assert_eq!(unsaid.or_root(Some(Path::new("/ca.pem"))).root, Root::File("/ca.pem".into()));
     }
 
     /// Of an address with this ending.
@@ -230,13 +267,19 @@ mod tests {
             "postgres://u@127.0.0.1/d?",
             "postgres://u@[::1]/d?",
             "postgres://u@localhost/d?",
-            "postgres:///d?host=/tmp&user=u&",
             "postgres://u@db.example/d?hostaddr=127.0.0.1&",
         ] {
             for maybe in ["", "sslmode=prefer", "sslmode=allow"] {
                 assert_eq!(mode(&format!("{near}{maybe}")), Ok(SslMode::Prefer), "{near}{maybe}");
             }
             assert_eq!(mode(&format!("{near}sslmode=require")), Ok(SslMode::Require));
+        }
+        for word in ["", "sslmode=require", "sslmode=verify-full", "sslmode=prefer"] {
+            assert_eq!(
+                mode(&format!("postgres:///d?host=/tmp&user=u&{word}")),
+                Ok(SslMode::Disable),
+                "{word}"
+            );
         }
         assert!(mode("postgres://u@h/d?sslmode=perhaps").is_err());
     }

@@ -78,6 +78,16 @@ async fn nobody_learns_whether_an_account_exists() {
     assert_eq!(but_request_id(&disabled), but_request_id(&wrong));
 }
 
+/// What a device held before does not keep it from what it was just given.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_cannot_be_left_is_no_failure_of_the_next() {
+    let app = TestApp::builder().start().await;
+    let ada = app.student("ada").await;
+    app.execute("ALTER TABLE sign_ins ADD CONSTRAINT never CHECK (ended_at IS NULL)").await;
+    let body = json!({"email": ada.email, "password": ada.password, "refresh_token": ada.refresh_token});
+    Client::stranger(app.addr).post("/auth/login", body).await.ok(200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_token_works_once_and_again_ends_the_sign_in() {
     let app = TestApp::builder().start().await;

@@ -504,6 +504,31 @@ async fn a_tutor_whose_token_ended_comes_back_with_a_fresh_one() {
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }
 
+/// Who ends their own sign-in to go on under a new one has gone nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tutor_who_changes_the_password_holds_on() {
+    let mut lesson = Lesson::of(lapsing(20_000)).await;
+    let mut tia = lesson.school.tia.login().await;
+    lesson.tia.goodbye().await;
+    lesson.tia = tia.socket(&lesson.school.session).await;
+    lesson.tia.command("take_over").await;
+    control(&mut lesson.tia, "tutor").await;
+    let new = "a lantern over the harbour";
+    for (path, body) in [
+        ("/auth/password", json!({"current_password": tia.password, "new_password": new})),
+        ("/auth/logout-others", json!({"password": new})),
+        ("/auth/email", json!({"password": new, "new_email": "tia@elsewhere.example"})),
+    ] {
+        let tokens = tia.post(path, body).await.ok(200);
+        assert_eq!(lesson.tia.closed().await, 4401, "{path}");
+        tia.take_tokens(&tokens);
+        lesson.tia = tia.socket(&lesson.school.session).await;
+        assert_eq!(lesson.tia.ready["state"]["tutor"], person(&lesson.school.tia), "{path}");
+        say(&mut lesson.tia, "Here again").await;
+    }
+    assert_eq!(lesson.audited("control_ended").await, 0);
+}
+
 // ── Races ───────────────────────────────────────────────────────────────────────────────────────────
 
 /// At random moments of an answer that comes as fast as it can: no word of the model's comes after the state

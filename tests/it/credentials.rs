@@ -308,22 +308,26 @@ async fn a_sign_in_that_was_on_its_way_never_comes_alive() {
     let app = TestApp::builder().start().await;
     let mut ada = app.student("ada").await;
     let store = &app.server().app().store;
-    let number = store.credentials(&ada.email).await.unwrap().unwrap().number;
-    let body = json!({"current_password": ada.password, "new_password": NEW});
-    let body = ada.post("/auth/password", body).await.ok(200);
-    ada.take_tokens(&body);
-    ada.get("/users/me").await.ok(200);
-    let now = fynq::clock::now();
-    let late = fynq::store::accounts::NewSignIn {
-        id: fynq::id::new(),
-        user: ada.user_id.parse().unwrap(),
-        number,
-        label: "",
-        refresh: &[7; 32],
-        now,
-        expires_at: now + jiff::SignedDuration::from_hours(1),
-    };
-    assert!(!store.start_sign_in(&late).await.unwrap());
+    for (path, body) in [
+        ("/auth/logout-others", json!({"password": ada.password})),
+        ("/auth/password", json!({"current_password": ada.password, "new_password": NEW})),
+    ] {
+        let number = store.credentials(&ada.email).await.unwrap().unwrap().number;
+        let body = ada.post(path, body).await.ok(200);
+        ada.take_tokens(&body);
+        ada.get("/users/me").await.ok(200);
+        let now = fynq::clock::now();
+        let late = fynq::store::accounts::NewSignIn {
+            id: fynq::id::new(),
+            user: ada.user_id.parse().unwrap(),
+            number,
+            label: "",
+            refresh: &[7; 32],
+            now,
+            expires_at: now + jiff::SignedDuration::from_hours(1),
+        };
+        assert!(!store.start_sign_in(&late).await.unwrap(), "{path}");
+    }
     // As if it had been written in the very moment of the change.
     app.execute(&format!(
         "UPDATE users SET credentials_no = credentials_no + 1 WHERE id = '{}'",

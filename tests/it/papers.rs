@@ -12,7 +12,8 @@ A secret may lie in a file instead, which `NAME_FILE` names: what Docker, Kubern
 the agents of vaults do. The newline at the file's end is no part of it; both of the two are an error. The files of
 `DATABASE_URL_FILE` and `GEMINI_API_KEY_FILE` are read again before each new connection and each call, so a
 password or a key that lives for an hour needs no restart; while such a file says nothing good, what it said before
-goes on, and one line says so. The others are read at the start.
+goes on, and one line says so. Connections that were made by the old address are left within a second of their next
+use. The PEM files of the database's address and `FYNQ_DATABASE_CA` are watched alike. The others are read at the start.
 
 The private PostgreSQL that runs when `DATABASE_URL` is unset keeps its data under `FYNQ_DATA_DIR` (as root
 in a directory that the user `postgres` can reach; the log's first lines say where, with a `psql` command).

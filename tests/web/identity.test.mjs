@@ -90,3 +90,39 @@ test("while a sign-in is taken over nobody asks for a token by the one before", 
   await assert.rejects(identity.anew(() => Promise.reject(new Error("not right"))));
   assert.equal(await identity.accessToken(), "b");
 });
+
+test("what a sign-in that was taken over answers is kept, unless somebody else is here", async () => {
+  const { identity, again } = await arrive("https:");
+  Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
+  const next = { ...reply, access_token: "b", refresh_token: "s" };
+  const meanwhile = async (act) => {
+    identity.remember({ ...reply, expires_in: 3600 }, true);
+    await identity.anew(async (token) => {
+      assert.equal(token, "a");
+      await act();
+      return next;
+    });
+    return identity.account().refresh;
+  };
+  assert.equal(await meanwhile(() => identity.forget()), "s");
+  assert.equal(identity.account().keep, true);
+  const other = await again();
+  assert.equal(await meanwhile(() => other.remember({ ...reply, refresh_token: "theirs", user: { id: "2", role: "student" } }, true)), "theirs");
+});
+
+test("a refresh that is refused because the same person is signed in anew gives the new token", async () => {
+  const { identity, again } = await arrive("https:");
+  Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
+  const other = await again();
+  const refusedAfter = (user) => {
+    identity.remember({ ...reply, expires_in: 3600 }, true);
+    globalThis.fetch = async () => {
+      other.remember({ ...reply, access_token: "b", refresh_token: "s", expires_in: 3600, user }, true);
+      return { ok: false, status: 401, headers: new Headers(), json: async () => ({ code: "unauthorized" }) };
+    };
+    return identity.accessToken({ not: "a" });
+  };
+  assert.equal(await refusedAfter(reply.user), "b");
+  await assert.rejects(refusedAfter({ id: "2", role: "student" }));
+  assert.equal(identity.account().user.id, "2");
+});

@@ -19,6 +19,8 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(8);
 pub(super) struct Link {
     pub(super) client: Client,
     pub(super) carrier: tokio::task::JoinHandle<()>,
+    /// An address that is younger is another one.
+    pub(super) since: Instant,
 }
 
 impl Link {
@@ -101,6 +103,8 @@ fn fault(error: &tokio_postgres::Error, closed: bool) -> Fault {
         // The connection's last words. They may be a pooler's, about a server that it lost after
         // the batch had gone through.
         Some(code) if is_fatal(error) || code.code().starts_with("08") => Fault::Lost { unknown: true, told },
+        // No word about the rows: the login was replaced, and this one is nobody any more.
+        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => Fault::Unable(told),
         Some(code) if is_data_fault(code) => Fault::Data(told),
         Some(code) if code.code().starts_with("40") => Fault::Again,
         Some(_) => Fault::Unable(told),

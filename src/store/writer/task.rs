@@ -88,6 +88,7 @@ impl Task {
         while let Ok(ask) = self.asks.try_recv() {
             self.take_in(ask);
         }
+        self.retire().await;
         if !Link::is_good(self.link.as_ref()) {
             self.reconnect().await?;
         }
@@ -109,6 +110,14 @@ impl Task {
             }
         }
         Ok(())
+    }
+
+    /// Leaves connections to an address that is not the one any more.
+    async fn retire(&mut self) {
+        let since = self.address.since().await;
+        for link in [&mut self.link, &mut self.second] {
+            link.take_if(|link| link.since < since);
+        }
     }
 
     /// Waits for something to do. A connection that ends meanwhile is replaced at once, so that
@@ -390,7 +399,7 @@ impl Task {
 
 async fn open(address: Address) -> Result<Link, String> {
     match timeout(CONNECT_TIMEOUT * 2, address.connect_for_writing()).await {
-        Ok(Ok((client, carrier))) => Ok(Link { client, carrier }),
+        Ok(Ok((client, carrier))) => Ok(Link { client, carrier, since: Instant::now() }),
         Ok(Err(error)) => Err(told(&error)),
         Err(_) => Err("no answer in time".into()),
     }

@@ -52,8 +52,9 @@ async function request(method, path, body, token) {
  */
 export async function callAnew(path, body) {
   const token = await accessToken();
-  return anew(async () => {
-    const response = await request("POST", path, body, token);
+  return anew(async (known) => {
+    // Another tab may have renewed it while this one waited for its turn.
+    const response = await request("POST", path, body, known ?? token);
     if (!response.ok) throw await Problem.from(response);
     return response.status === 204 ? null : response.json();
   });

@@ -83,13 +83,16 @@ export const held = () => stored()?.refresh ?? left;
 
 /**
  * Takes over the sign-in that an act answers with; the one before is over, and nobody asks for a token by it
- * meanwhile. @template {any} T @param {() => Promise<T>} act @returns {Promise<T>}
+ * meanwhile. @template {any} T @param {(access?: string) => Promise<T>} act gets the token that is stored when its turn comes
+ * @returns {Promise<T>}
  */
 export function anew(act) {
   return alone(async () => {
-    const reply = /** @type {any} */ (await act());
-    const known = stored();
-    if (known && reply?.access_token) remember(reply, known.keep);
+    const before = stored();
+    const reply = /** @type {any} */ (await act(before?.access));
+    const now = stored();
+    // Forgotten meanwhile, it is still the only one there is; somebody else's is theirs.
+    if (reply?.access_token && (now ?? before)?.user.id === reply.user.id) remember(reply, (now ?? before)?.keep ?? false);
     return reply;
   });
 }
@@ -141,7 +144,10 @@ async function refresh(stale) {
   if (!response.ok) {
     const problem = await Problem.from(response);
     const over = response.status === 401 || response.status === 403 || response.status === 422;
-    if (over && account()?.refresh === known.refresh) forget();
+    const now = account();
+    if (over && now?.refresh === known.refresh) forget();
+    // Another tab has signed the same person in anew.
+    else if (over && now?.user.id === known.user.id) return now.access;
     throw over ? new Problem(401, "signed_out") : problem;
   }
   const reply = await response.json();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use fynq::store::Address;
+use fynq::store::{Address, migrate};
 use tokio_postgres::Client;
 
 use crate::support::app::TestApp;
@@ -132,6 +132,15 @@ async fn a_login_may_be_a_certificate() {
     let known = format!("{ca}&sslcert={}&sslkey={}", cert.display(), key.display());
     assert!(stage.by_tls(&stage.url(ELSEWHERE, "fynq", &ca)).await.is_err());
     assert_eq!(stage.by_tls(&stage.url(ELSEWHERE, "fynq", &known)).await, Ok(true));
+    // A key that somebody renews counts for the next connection.
+    let stranger = Authority::new().certify(&["fynq"]);
+    stage.file("own.crt", &stranger.cert);
+    stage.file("own.key", &stranger.key);
+    let address = Address::parse(&stage.url(ELSEWHERE, "fynq", &known), None).unwrap();
+    assert!(address.connect().await.is_err());
+    stage.file("own.crt", &own.cert);
+    stage.file("own.key", &own.key);
+    address.connect().await.unwrap();
     let url = stage.url(ELSEWHERE, "fynq", &known);
     let mut app = TestApp::builder().database_url(&url).start().await;
     app.student("ada").await.get("/users/me").await.ok(200);
@@ -168,5 +177,74 @@ async fn a_new_password_in_the_file_counts_for_the_next_connection() {
     socket.ask("Still there?").await;
     app.model.call().await.answer("Yes.").await;
     assert_eq!(socket.run_end().await["type"], "RUN_FINISHED");
+    app.stop().await;
+}
+
+/// What a vault does that makes a login for each hour: another one, and the old one is no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_was_replaced_loses_nothing_and_denies_nothing() {
+    let stage = Stage::start("host all all 127.0.0.0/8 trust").await;
+    let url = |user: &str| stage.url("127.0.0.1", user, "sslmode=disable");
+    migrate::run(&Address::parse(&url("fynq"), None).unwrap()).await.unwrap();
+    for name in ["one", "two"] {
+        let sql = format!("CREATE ROLE {name} LOGIN IN ROLE {}", migrate::LOGIN);
+        stage.sql.batch_execute(&sql).await.unwrap();
+    }
+    let file = stage.file("url", &url("one"));
+    let builder = TestApp::builder().database_url(&url("one"));
+    let mut app = builder.settings(|s| s.database.url_file = Some(file)).start().await;
+    let ada = app.student("ada").await;
+    let session = ada.session().await;
+    let mut socket = ada.socket(&session).await;
+    socket.ask("Why?").await;
+    let call = app.model.call().await;
+    stage.file("url", &url("two"));
+    stage.sql.batch_execute("DROP ROLE one").await.unwrap();
+    call.answer("For that.").await;
+    let back = async {
+        loop {
+            let reply = ada.get(&format!("/sessions/{session}/messages")).await;
+            assert!(matches!(reply.status, 200 | 503), "{} {}", reply.status, reply.body);
+            if reply.status == 200 && reply.body.to_string().contains("For that.") {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, back).await.expect("the answer was lost");
+    assert_eq!(socket.run_end().await["type"], "RUN_FINISHED");
+    app.stop().await;
+}
+
+/// Nobody has to notice by a failure: what is connected goes as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_retires_the_connections_of_the_one_before() {
+    let stage = Stage::start("host all all 127.0.0.0/8 trust").await;
+    let url = |user: &str| stage.url("127.0.0.1", user, "sslmode=disable");
+    migrate::run(&Address::parse(&url("fynq"), None).unwrap()).await.unwrap();
+    for name in ["one", "two"] {
+        let sql = format!("CREATE ROLE {name} LOGIN IN ROLE {}", migrate::LOGIN);
+        stage.sql.batch_execute(&sql).await.unwrap();
+    }
+    let file = stage.file("url", &url("one"));
+    let builder = TestApp::builder().database_url(&url("one"));
+    let mut app = builder.settings(|s| s.database.url_file = Some(file)).start().await;
+    let ada = app.student("ada").await;
+    let session = ada.session().await;
+    let mut socket = ada.socket(&session).await;
+    stage.file("url", &url("two"));
+    let gone = async {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'one'";
+        while stage.sql.query_typed_one(sql, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            let many = (0..16).map(|_| ada.get("/users/me"));
+            for reply in futures_util::future::join_all(many).await {
+                reply.ok(200);
+            }
+            socket.ask("Why?").await;
+            app.model.call().await.answer("For that.").await;
+            assert_eq!(socket.run_end().await["type"], "RUN_FINISHED");
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("somebody stays");
     app.stop().await;
 }
