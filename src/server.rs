@@ -222,11 +222,7 @@ async fn wake_waiting(app: &App) -> anyhow::Result<()> {
     tracing::info!(waiting = waiting.len(), held = held.len(), "waking sessions");
     waiting.extend(held);
     let sessions = app.sessions.clone();
-    tokio::spawn(async move {
-        for id in waiting {
-            sessions.wake(id).await;
-        }
-    });
+    tokio::spawn(async move { sessions.wake(waiting).await });
     Ok(())
 }
 

@@ -254,7 +254,7 @@ impl Run {
 
     fn usage(&self) -> Usage {
         match &self.body {
-            Some(body) if self.accepted => self.reader.usage(body.unguided, |counted| body.told(counted)),
+            Some(body) if self.accepted => self.reader.usage(body.unguided, body.is_guided()),
             _ => Usage::default(),
         }
     }

@@ -154,15 +154,9 @@ impl Body {
         self.unguided += tokens;
     }
 
-    /// What Google counted, without the guidance: how much was asked is told to the student, and must not tell
-    /// that somebody whispered. A count far below our own is none of the whole prompt, and holds no guidance.
-    pub(super) fn told(&self, counted: u64) -> u64 {
-        let (whole, plain) = (self.tokens, self.unguided);
-        if whole == plain || counted.saturating_mul(2) < plain {
-            return counted;
-        }
-        let share = u128::from(counted) * u128::from(plain) / u128::from(whole);
-        u64::try_from(share).unwrap_or(counted)
+    /// Whether somebody whispered, which nothing that the student is told may tell.
+    pub(super) fn is_guided(&self) -> bool {
+        self.tokens != self.unguided
     }
 }
 

@@ -130,17 +130,19 @@ impl Reader {
         self.opened && self.finishes == 1 && self.finish_is_last
     }
 
-    /// `estimate` is our own of the prompt, for when the model did not count it; `told` what is told of the
-    /// model's count.
-    pub(super) fn usage(&self, estimate: u64, told: impl FnOnce(u64) -> u64) -> Usage {
+    /// `estimate` is our own of the prompt without guidance, for when the model did not count it. How much was
+    /// asked is told to the student: of a prompt that was `guided` never more than our own estimate, and nothing
+    /// of what was cached of it.
+    pub(super) fn usage(&self, estimate: u64, guided: bool) -> Usage {
         let counts = &self.usage;
-        let input_tokens = counts.input.map_or(estimate, told);
+        let (most, cached) = if guided { (estimate, None) } else { (u64::MAX, counts.cached) };
+        let input_tokens = counts.input.map_or(estimate, |counted| counted.min(most));
         let missing_output = counts.output.is_none() && self.text_tokens > 0;
         Usage {
             input_tokens,
             output_tokens: counts.output.unwrap_or(self.text_tokens),
             reasoning_tokens: counts.thinking.unwrap_or(0),
-            cached_input_tokens: counts.cached.unwrap_or(0).min(input_tokens),
+            cached_input_tokens: cached.unwrap_or(0).min(input_tokens),
             estimated: counts.input.is_none() || missing_output,
         }
     }

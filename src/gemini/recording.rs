@@ -102,7 +102,7 @@ pub fn read_recording(http_status: u16, packets: Vec<Bytes>) -> Recording {
         break failed(&trouble, given);
     };
     recording.outcome = Some(outcome);
-    recording.usage = reader.usage(0, |counted| counted);
+    recording.usage = reader.usage(0, false);
     recording
 }
 

@@ -151,9 +151,9 @@ pub(super) async fn digest(
     app.auth.run_class(&who, class).await?;
     let today = || clock::now().to_zoned(TimeZone::UTC).date();
     let day = query.day.as_deref().and_then(day).unwrap_or_else(today);
-    let digest = app.store.digest_of(who.user_id, class, day).await?;
+    let digest = app.store.digest_of(who.user_id, class, day).await?.ok_or_else(Problem::not_found)?;
     app.audit.read(&who, &Event::DigestRead { class, why: who.role.into() });
-    Ok(Json(digest.ok_or_else(Problem::not_found)?.into()))
+    Ok(Json(digest.into()))
 }
 
 #[cfg(test)]

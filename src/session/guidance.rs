@@ -19,7 +19,7 @@ use super::state::{Out, ReplyTo, State, Token, refuse};
 /// Whispers that may wait for the model, and their bytes together. One more is refused with `queue_full`.
 const MOST: usize = 16;
 const MOST_BYTES: usize = 32 * 1024;
-/// Ids of whispers that have ended, kept to know them again.
+/// Ids of whispers that have ended, and of those that were refused, kept to know them again.
 const ENDED: usize = 64;
 
 #[derive(Default)]
@@ -29,6 +29,8 @@ pub(super) struct Guidance {
     /// On their way to PostgreSQL.
     coming: Vec<Coming>,
     ended: VecDeque<Uuid>,
+    /// Taken back when PostgreSQL could not say whether they were kept: such a row never waits again.
+    refused: VecDeque<Uuid>,
 }
 
 struct Coming {
@@ -68,12 +70,16 @@ impl Guidance {
     /// Takes one that waits out of what the model is told.
     fn end(&mut self, id: Uuid, state: WhisperState) -> Option<Whispered> {
         let at = self.waiting.iter().position(|whisper| whisper.id == id)?;
-        if self.ended.len() == ENDED {
-            self.ended.pop_front();
-        }
-        self.ended.push_back(id);
+        remember(&mut self.ended, id);
         Some(Whispered { state, ..self.waiting.remove(at) })
     }
+}
+
+fn remember(ids: &mut VecDeque<Uuid>, id: Uuid) {
+    if ids.len() == ENDED {
+        ids.pop_front();
+    }
+    ids.push_back(id);
 }
 
 impl State {
@@ -94,6 +100,10 @@ impl State {
         }
         if self.is_done(Some(id)) {
             return self.tell_guidance(out, Some(by.conn));
+        }
+        if self.guidance.refused.contains(&id) {
+            let refused = Refused::new(ErrorCode::InvalidCommand, "`id` was refused before: use a new one");
+            return refuse(out, ReplyTo::Conn(by.conn), refused, Some(id));
         }
         let draining = if self.holding { Err(Refused::plain(ErrorCode::Draining)) } else { Ok(()) };
         if let Err(refused) = draining.and(storage).and_then(|()| self.guidance.room(&whisper.text)) {
@@ -123,6 +133,7 @@ impl State {
 
     pub(super) fn not_whispered(&mut self, out: &mut impl Out, id: Uuid, refused: &Refused) {
         let Some(coming) = self.arrived(id) else { return };
+        remember(&mut self.guidance.refused, id);
         for conn in coming.asking {
             refuse(out, ReplyTo::Conn(conn), refused.clone(), Some(id));
         }

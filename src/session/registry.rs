@@ -17,7 +17,7 @@ use crate::config;
 use crate::gemini::Model;
 use crate::id::Uuid;
 use crate::protocol::Person;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Phase, Shutdown};
 use crate::store::{Store, StoreError};
 
 use super::board::Board;
@@ -96,12 +96,25 @@ impl Registry {
         Ok(handle)
     }
 
-    /// Wakes a session that nobody asks for, however long PostgreSQL is away.
-    pub async fn wake(&self, id: Uuid) {
+    /// Wakes sessions that nobody asks for, however long PostgreSQL is away. In rounds, so that one which cannot
+    /// be woken keeps no other waiting; until the drain.
+    pub async fn wake(&self, mut ids: Vec<Uuid>) {
+        let mut shutdown = self.inner.shutdown.clone();
         let mut pause = SHORTEST_PAUSE;
-        while let Err(OpenError::Unavailable) = self.open(id).await {
-            tracing::warn!(session = %id, "a waiting session could not be woken; tried again");
-            tokio::time::sleep(pause).await;
+        loop {
+            let mut asleep = Vec::new();
+            for id in ids {
+                if let Err(OpenError::Unavailable) = self.open(id).await {
+                    asleep.push(id);
+                }
+            }
+            let Some(session) = asleep.first() else { return };
+            tracing::warn!(%session, sessions = asleep.len(), "waiting sessions could not be woken; tried again");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = shutdown.reached(Phase::Draining) => return,
+            }
+            ids = asleep;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }

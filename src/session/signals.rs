@@ -43,6 +43,8 @@ const REGENERATION_LASTS: i64 = minutes(10);
 const REPORT_LASTS: i64 = minutes(15);
 /// Until somebody has dealt with it, but not for ever: a session that is woken hears its old questions again.
 const DANGER_LASTS: i64 = minutes(24 * 60);
+/// Nobody can have seen what is younger, in seconds, than their word that it is dealt with.
+const UNSEEN: i64 = 5;
 /// Seconds without a word of a student who is waited for, by level.
 const IDLE: [i64; 3] = [minutes(2), minutes(5), minutes(10)];
 /// A hand that nobody has lowered for so long is urgent.
@@ -74,7 +76,8 @@ pub struct Facts {
     danger_last: Timestamp,
     /// Who has seen to what was said until then.
     dealt_with: Option<(Person, Timestamp)>,
-    blocked: Option<Timestamp>,
+    /// When an answer was withheld first, and last.
+    blocked: Option<(Timestamp, Timestamp)>,
     failures: u32,
     failed_at: Timestamp,
     report: Option<(ModelReport, Timestamp)>,
@@ -225,7 +228,7 @@ impl Facts {
             }
             Ended::Stopped => {}
             Ended::Safety if self.is_dealt_with(now) => {}
-            Ended::Safety => self.blocked = Some(self.blocked.unwrap_or(now)),
+            Ended::Safety => self.blocked = Some((self.blocked.map_or(now, |(first, _)| first), now)),
             Ended::Failed => {
                 self.failures = self.failures.saturating_add(1);
                 if self.failures == 1 {
@@ -271,23 +274,29 @@ impl Facts {
         }
     }
 
-    /// Somebody has seen to it: what was said or withheld until then is told no more, and who it was is.
+    /// Somebody has seen to it: what they can have seen is told no more, and who it was is.
     pub fn safety_dealt_with(&mut self, by: Person, at: Timestamp) {
-        if self.danger_last <= at {
+        // Of two the newer counts, in whatever order they come.
+        if self.dealt_with.as_ref().is_some_and(|(_, newest)| *newest > at) {
+            return;
+        }
+        let seen = later(at, -UNSEEN);
+        if self.danger_last <= seen {
             self.danger = None;
         } else if let Some((_, since)) = &mut self.danger {
-            *since = (*since).max(at);
+            *since = (*since).max(seen);
         }
-        self.blocked = self.blocked.filter(|blocked| *blocked > at);
+        let unseen = self.blocked.filter(|(_, last)| *last > seen);
+        self.blocked = unseen.map(|(first, last)| (first.max(seen), last));
         let is_newer = |(report, reported): &(ModelReport, Timestamp)| {
-            report.kind != SignalKind::Safety || *reported > at
+            report.kind != SignalKind::Safety || *reported > seen
         };
         self.report = self.report.take().filter(is_newer);
         self.dealt_with = Some((by, at));
     }
 
     fn is_dealt_with(&self, said: Timestamp) -> bool {
-        self.dealt_with.as_ref().is_some_and(|(_, at)| said <= *at)
+        self.dealt_with.as_ref().is_some_and(|(_, at)| said <= later(*at, -UNSEEN))
     }
 
     /// When there will be something else to tell although nothing happens.
@@ -302,7 +311,7 @@ impl Facts {
             self.questions.iter().filter(|asked| asked.is_off).map(|asked| later(asked.at, MARK_LASTS)),
         );
         times.extend(self.danger.map(|(_, at)| later(at, DANGER_LASTS)));
-        times.extend(self.blocked.map(|at| later(at, DANGER_LASTS)));
+        times.extend(self.blocked.map(|(first, _)| later(first, DANGER_LASTS)));
         times.extend(self.dealt_with.as_ref().map(|(_, at)| later(*at, DANGER_LASTS)));
         times.extend(self.report.as_ref().map(|(_, at)| later(*at, REPORT_LASTS)));
         times.into_iter().filter(|time| *time > now).min()

@@ -233,11 +233,15 @@ impl State {
         let Phase::Beginning { early } = &mut run.phase else { return };
         *early = early.or(Some(Early::OverQuota));
         let (id, ord, answer) = (run.id, run.ord, run.answer.clone());
+        let question = run.question.as_ref().map(|question| question.id);
         let ranges = run.cut.iter().flat_map(|cut| cut.ranges(ord - 1)).collect::<Vec<_>>();
         let session_id = self.session;
         let answer = answer.map(|answer| self.row(&answer, ord, Status::Streaming, None));
         let supersede = |(from, before)| Op::Supersede { session_id, from, before };
-        let ops = answer.map(Op::Insert).into_iter().chain(ranges.into_iter().map(supersede)).collect();
+        // The question comes before its answer.
+        let begin = question.map(|id| Op::Begin { session_id, id, ord: ord - 1 });
+        let ops = begin.into_iter().chain(answer.map(Op::Insert)).chain(ranges.into_iter().map(supersede));
+        let ops = ops.collect();
         out.commit(Token::Begin(id), ops, Patience::Insist);
     }
 

@@ -378,6 +378,8 @@ impl Open {
                 let code = ErrorCode::StorageUnavailable;
                 self.refuse(code, code.sentence(), None, Some(2_000)).await
             }
+            // It may have come a moment too late. That a sign-in is over is found by `rights_end`.
+            Err(problem) if problem.status() == http::StatusCode::UNAUTHORIZED => Err(End::Expired),
             _ => Err(End::Close(CloseCode::Unauthenticated)),
         }
     }

@@ -20,6 +20,11 @@ use super::{Page, Store, StoreError};
 #[derive(Clone, Debug)]
 pub enum TutorRow {
     Whisper(NewWhisper),
+    /// It was refused, and may be there all the same, or yet come.
+    WhisperTakenBack {
+        whisper: NewWhisper,
+        at: Timestamp,
+    },
     /// Of one that waits; what has ended stays as it ended.
     WhisperEnded {
         session: Uuid,
@@ -200,11 +205,18 @@ impl Store {
 type Keep = (&'static str, fn(&TutorRow) -> Option<Value>);
 
 /// Each statement takes its rows as one array of objects; in this order.
-const KEEPS: [Keep; 7] = [
+const KEEPS: [Keep; 8] = [
     (include_str!("../../sql/queries/tutor_whispers.sql"), |row| match row {
         TutorRow::Whisper(new) => Some(json!({
             "id": new.id, "session": new.session, "tutor": new.tutor, "text": &*new.text, "until": new.until,
             "kind": new.kind, "at": new.at,
+        })),
+        _ => None,
+    }),
+    (include_str!("../../sql/queries/tutor_whispers_taken_back.sql"), |row| match row {
+        TutorRow::WhisperTakenBack { whisper: new, at } => Some(json!({
+            "id": new.id, "session": new.session, "tutor": new.tutor, "text": &*new.text, "until": new.until,
+            "kind": new.kind, "at": new.at, "ended": at,
         })),
         _ => None,
     }),

@@ -494,6 +494,11 @@ async fn a_tutor_whose_token_ended_comes_back_with_a_fresh_one() {
     let mut back = lesson.school.tia.login().await.socket(&lesson.school.session).await;
     assert_eq!(back.ready["state"]["tutor"], person(&lesson.school.tia));
     say(&mut back, "Here again").await;
+    // Nor is one that came too late.
+    back.send(json!({"type": "auth", "token": "too late"})).await;
+    assert_eq!(back.closed().await, 4401);
+    let mut back = lesson.school.tia.login().await.socket(&lesson.school.session).await;
+    assert_eq!(back.ready["state"]["tutor"], person(&lesson.school.tia));
     assert_eq!(lesson.audited("control_ended").await, 0);
     // Signed out, control ends with the socket.
     let path = format!("/admin/users/{}/sign-out", lesson.school.tia.user_id);

@@ -111,6 +111,9 @@ async fn a_digest_is_for_those_who_run_the_class() {
         school.tia.get(&path).await.ok(200);
     }
     school.root.get(&path).await.ok(200);
+    // Of what is not there nothing was read.
+    let nowhere = format!("/classes/{}/digest", crate::support::socket::new_id());
+    school.root.get(&nowhere).await.assert_problem(404, "not_found");
     school.app.server().app().audit.flush().await;
     let rows = school.root.get("/audit?limit=100").await.ok(200);
     let read = rows["items"].as_array().unwrap().iter().filter(|row| row["event"] == "digest_read");

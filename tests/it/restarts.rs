@@ -68,7 +68,7 @@ async fn what_waits_is_woken_however_long_the_database_is_away() {
     let id = fynq::id::Uuid::parse_str(&waits).unwrap();
     let waking = tokio::spawn({
         let sessions = sessions.clone();
-        async move { sessions.wake(id).await }
+        async move { sessions.wake(vec![id]).await }
     });
     // The first attempt has failed when another one does.
     assert_eq!(sessions.open(id).await.err(), Some(OpenError::Unavailable));
@@ -77,6 +77,30 @@ async fn what_waits_is_woken_however_long_the_database_is_away() {
     let call = scene.app.model.call().await;
     assert_eq!(call.turns(), [("user".to_owned(), "Still there?".to_owned())]);
     call.answer("Yes").await;
+    waking.await.unwrap();
+}
+
+/// One that cannot be woken, because its row cannot be read, keeps no other waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_cannot_be_woken_keeps_no_other_waiting() {
+    let mut scene = Scene::start().await;
+    let (broken, waits, student) = (scene.ada.session().await, scene.ada.session().await, &scene.ada.user_id);
+    for (session, usage) in [(&broken, "'\"none\"'"), (&waits, "NULL")] {
+        let queued = format!(
+            "INSERT INTO messages \
+                 (session_id, id, ord, run_id, role, author_id, author_kind, content, status, usage, created_at) \
+             SELECT '{session}', gen_random_uuid(), 4611686018427388000, gen_random_uuid(), 'user', '{student}', \
+                    'student', 'Still there?', 'queued', {usage}, now()"
+        );
+        scene.app.execute(&queued).await;
+    }
+    let sessions = scene.app.server().app().sessions.clone();
+    let ids = [&broken, &waits].map(|id| fynq::id::Uuid::parse_str(id).unwrap());
+    assert_eq!(sessions.open(ids[0]).await.err(), Some(OpenError::Unavailable));
+    let waking = tokio::spawn(async move { sessions.wake(ids.into()).await });
+    scene.app.model.call().await.answer("Yes").await;
+    assert!(!waking.is_finished());
+    scene.app.stop().await;
     waking.await.unwrap();
 }
 

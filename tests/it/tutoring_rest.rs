@@ -164,6 +164,8 @@ async fn a_matter_of_safety_is_dealt_with_for_all() {
     }
     lesson.school.ada.put(&format!("{path}/safety"), dealt.clone()).await.assert_problem(403, "forbidden");
     lesson.school.uwe.put(&format!("{path}/safety"), dealt.clone()).await.assert_problem(404, "not_found");
+    // Before that nobody can have seen it.
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     let mark = lesson.school.tia.put(&format!("{path}/safety"), dealt).await.ok(200);
     let told = json!([{"kind": "safety", "by": person(&lesson.school.tia), "at": mark["dealt_with_at"]}]);
     for socket in [&mut lesson.tia, &mut root] {

@@ -227,6 +227,10 @@ async fn a_whisper_that_was_refused_never_comes_to_pass() {
     database.heal();
     lesson.until_count("SELECT count(*) FROM whispers WHERE state = 'waiting'", 0).await;
     lesson.until_count("SELECT count(*) FROM whispers WHERE state = 'withdrawn'", 1).await;
+    // Nor under that id, as if it were kept.
+    lesson.tia.send(json!({"type": "whisper", "id": refused, "text": SECRET})).await;
+    assert_eq!(lesson.tia.refusal(&refused).await["code"], "invalid_command");
+    whisper(&mut lesson.tia, SECRET).await;
 }
 
 /// Long guidance that changes often does not push out what a student missed.

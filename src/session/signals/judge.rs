@@ -55,7 +55,7 @@ fn safety(facts: &Facts, now: Timestamp) -> Option<Signal> {
     let is_recent = |at: &Timestamp| passed(*at, now) < DANGER_LASTS;
     let said = facts.danger.filter(|(_, at)| is_recent(at));
     let said = said.map(|(danger, at)| (danger.level(), at, danger.why()));
-    let blocked = facts.blocked.filter(is_recent);
+    let blocked = facts.blocked.map(|(first, _)| first).filter(is_recent);
     let blocked = blocked.map(|at| (3, at, "An answer was withheld by a safety filter"));
     let reported = reported(facts, SignalKind::Safety, now);
     let reported = reported.map(|(_, at)| (3, at, "The model reports a matter of safety"));

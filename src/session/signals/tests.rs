@@ -415,7 +415,36 @@ fn what_was_said_meanwhile_is_not_dealt_with() {
     facts.asked("I want to die", at(31));
     facts.safety_dealt_with(kay(), at(30));
     let safety = shown(&facts, 40, SignalKind::Safety).unwrap();
-    assert_eq!((safety.level, safety.since), (3, at(30)));
+    assert_eq!((safety.level, safety.since), (3, at(25)));
+
+    // So shortly before that nobody can have seen it, also when it wakes.
+    for said in [25, 26, 30] {
+        let is_news = u8::from(said > 25) * 3;
+        let mut facts = fresh();
+        facts.asked("I want to die", at(said));
+        facts.safety_dealt_with(kay(), at(30));
+        assert_eq!(level(&facts, 40, SignalKind::Safety), is_news, "{said}");
+        let mut woken = fresh();
+        woken.safety_dealt_with(kay(), at(30));
+        woken.asked("I want to die", at(said));
+        assert_eq!(level(&woken, 40, SignalKind::Safety), is_news, "{said}");
+    }
+    // Withheld again meanwhile.
+    let mut facts = after(&["x"]);
+    facts.answered("", Ended::Safety, at(7));
+    facts.answered("", Ended::Safety, at(28));
+    facts.safety_dealt_with(kay(), at(30));
+    assert_eq!(shown(&facts, 40, SignalKind::Safety).unwrap().since, at(25));
+}
+
+/// Two say so nearly at once, and the earlier is heard later.
+#[test]
+fn the_newest_word_that_it_is_dealt_with_counts() {
+    let mut facts = after(&["I want to die"]);
+    facts.safety_dealt_with(kay(), at(40));
+    facts.safety_dealt_with(Person { name: "Mr Late".into(), ..kay() }, at(30));
+    let told = judge(&facts, at(50)).dealt_with;
+    assert_eq!((&told[0].by, told[0].at), (&kay(), at(40)));
 }
 
 /// When time alone changes what is told, somebody must look again.

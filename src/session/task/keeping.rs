@@ -5,7 +5,6 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock;
 use crate::id::Uuid;
-use crate::protocol::WhisperState;
 use crate::session::state::Token;
 use crate::store::{Patience, Store, StoreError, TutorRow, WriteError};
 
@@ -63,17 +62,12 @@ impl Effects<'_> {
     }
 }
 
-/// What was refused must not come to pass: a commit whose answer was lost may have gone through.
+/// What was refused must not come to pass: a commit whose answer was lost may have gone through, or go
+/// through yet.
 async fn take_back(store: &Store, session: Uuid, rows: &[TutorRow]) {
     let at = clock::now();
     let ended = rows.iter().filter_map(|row| match row {
-        TutorRow::Whisper(whisper) => Some(TutorRow::WhisperEnded {
-            session,
-            id: whisper.id,
-            state: WhisperState::Withdrawn,
-            run: None,
-            at,
-        }),
+        TutorRow::Whisper(whisper) => Some(TutorRow::WhisperTakenBack { whisper: whisper.clone(), at }),
         _ => None,
     });
     let ended: Vec<TutorRow> = ended.collect();

@@ -103,6 +103,7 @@ struct Charges {
     sessions: Vec<Uuid>,
     ids: Vec<Uuid>,
     inserts: Vec<i32>,
+    begins: Vec<i32>,
     supersedes: Vec<i32>,
 }
 
@@ -192,13 +193,14 @@ impl<'a> Batch<'a> {
         let Batch { inserts: i, updates: u, begins: b, supersedes: s, touches: t, hands: h, charges } = self;
         let (limits, c) = charges.as_ref().map(|c| (c.limits, c)).unzip();
         let (numbers, ids): (&[i32], &[Uuid]) = (&[], &[]);
-        let params: [(&(dyn ToSql + Sync), Type); 37] = [
+        let params: [(&(dyn ToSql + Sync), Type); 38] = [
             (&again, Type::BOOL),
             (&limits.as_ref().map(|limits| &limits[..]), Type::INT8_ARRAY),
             (&c.map_or(numbers, |c| &c.requests), Type::INT4_ARRAY),
             (&c.map_or(ids, |c| &c.sessions), Type::UUID_ARRAY),
             (&c.map_or(ids, |c| &c.ids), Type::UUID_ARRAY),
             (&c.map_or(numbers, |c| &c.inserts), Type::INT4_ARRAY),
+            (&c.map_or(numbers, |c| &c.begins), Type::INT4_ARRAY),
             (&c.map_or(numbers, |c| &c.supersedes), Type::INT4_ARRAY),
             (&i.sessions, Type::UUID_ARRAY),
             (&i.ids, Type::UUID_ARRAY),
@@ -240,8 +242,9 @@ impl<'a> Batch<'a> {
 
 impl Charges {
     fn new(limits: Limits) -> Charges {
-        let (requests, inserts, supersedes) = (Vec::new(), Vec::new(), Vec::new());
-        Charges { limits, requests, sessions: Vec::new(), ids: Vec::new(), inserts, supersedes }
+        let (sessions, ids, requests) = (Vec::new(), Vec::new(), Vec::new());
+        let (inserts, begins, supersedes) = (Vec::new(), Vec::new(), Vec::new());
+        Charges { limits, requests, sessions, ids, inserts, begins, supersedes }
     }
 
     fn note(&mut self, request: i32, op: &Op) {
@@ -254,6 +257,7 @@ impl Charges {
                     self.ids.push(new.id);
                 }
             }
+            Op::Begin { .. } => self.begins.push(request),
             Op::Supersede { .. } => self.supersedes.push(request),
             _ => {}
         }

@@ -8,7 +8,7 @@ use fynq::clock;
 use fynq::config::{Quota, Quotas};
 use fynq::id::{self, Uuid};
 use fynq::protocol::{Status, Usage};
-use fynq::store::{MessageState, NewMessage, Op, Patience, WriteError};
+use fynq::store::{MessageState, NewMessage, Op, Patience, WAITING, WriteError};
 use tokio_postgres::types::Type;
 
 use super::relay::Relay;
@@ -85,6 +85,27 @@ async fn one_over_its_quota_leaves_nothing_and_disturbs_nobody() {
     assert_eq!(title, None, "a refused question names nothing");
     assert_eq!(used(&f, f.student).await, [("day".into(), 1, 0), ("month".into(), 1, 0)]);
     assert_eq!(used(&f, other).await[0].1, 1);
+}
+
+/// What was accepted waits on, until its run is asked for without the model's words.
+#[tokio::test]
+async fn a_beginning_over_its_quota_leaves_its_message_waiting() {
+    let f = Fixture::new().await;
+    f.store.writer().limit(&messages_a_day(1));
+    let (session, other) = (f.session().await, f.session().await);
+    let writer = f.store.writer();
+    writer.commit(turn(other, 1, "a"), Patience::Refuse).await.unwrap();
+    let queued = NewMessage { status: Status::Queued, charged: false, ..question(session, WAITING + 1) };
+    writer.commit(vec![Op::Insert(queued.clone())], Patience::Refuse).await.unwrap();
+    let begin = |charged| {
+        let reply = NewMessage { run_id: queued.run_id, charged, ..answer(session, 2) };
+        vec![Op::Begin { session_id: session, id: queued.id, ord: 1 }, Op::Insert(reply)]
+    };
+    let over = writer.commit(begin(true), Patience::Insist).await;
+    assert!(matches!(over, Err(WriteError::OverQuota(_))), "{over:?}");
+    assert_eq!(f.state_of(session, queued.id).await.1, "queued");
+    writer.commit(begin(false), Patience::Insist).await.unwrap();
+    assert_eq!(f.state_of(session, queued.id).await.1, "complete");
 }
 
 #[tokio::test]

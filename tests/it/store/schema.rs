@@ -36,7 +36,7 @@ async fn a_batch_finds_its_rows_by_their_key() {
     let [text, state, no_text] = [many("'text'::text"), many("'streaming'::text"), many("null::text")];
     let (no_json, now, yes, ord) = (many("null::jsonb"), many("now()"), many("true"), many("1::bigint"));
     let batch = format!(
-        "SELECT write_batch(false, NULL, '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', {new}, \
+        "SELECT write_batch(false, NULL, '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', {new}, \
          ids, ids, {text}, {state}, {no_text}, {no_text}, {no_json}, {no_text}, \
          ids, ids, {ord}, ids, {ord}, {ord}, ids, {now}, {no_text}, ids, {yes}) \
          FROM (SELECT array_agg(gen_random_uuid()) AS ids FROM generate_series(1, 300)) AS made"

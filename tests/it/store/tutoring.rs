@@ -2,7 +2,7 @@
 
 use fynq::id;
 use fynq::protocol::{ActKind, SignalKind, WhisperKind, WhisperState};
-use fynq::store::{MarkChange, MessagesFrom, NewSignal, Op, Patience, StoreError, TutorRow};
+use fynq::store::{MarkChange, MessagesFrom, NewSignal, NewWhisper, Op, Patience, StoreError, TutorRow};
 
 use super::add_student;
 use super::staff::{Staff, ago};
@@ -41,6 +41,28 @@ async fn a_whisper_waits_is_used_once_and_stays_as_it_ended() {
     let woken = s.f.store.wake_session(s.session, 10, 10_000).await.unwrap().unwrap();
     assert_eq!(woken.whispers.len(), 1);
     assert_eq!(woken.whispers[0].kind, WhisperKind::Whisper);
+}
+
+/// Whichever commit comes first: what was refused never waits.
+#[tokio::test]
+async fn a_whisper_that_is_taken_back_waits_neither_before_nor_after() {
+    let s = Staff::new().await;
+    let (early, late, used) = (s.whisper("Slower."), s.whisper("Faster."), s.whisper("So."));
+    let back = |new: &NewWhisper| TutorRow::WhisperTakenBack { whisper: new.clone(), at: new.at };
+    s.keep(&[TutorRow::Whisper(early.clone()), TutorRow::Whisper(used.clone())]).await;
+    let (session, at) = (s.session, used.at);
+    s.keep(&[TutorRow::WhisperEnded { session, id: used.id, state: WhisperState::Used, run: None, at }])
+        .await;
+    s.keep(&[back(&early), back(&late), back(&used)]).await;
+    s.keep(&[TutorRow::Whisper(late.clone())]).await;
+    // Nobody asks for one of a session that is gone.
+    s.keep(&[back(&NewWhisper { session: id::new(), ..s.whisper("Gone.") })]).await;
+    let page = s.f.store.whispers_of(s.teach, s.session, None, 9).await.unwrap();
+    let states: Vec<_> = page.items.iter().map(|whisper| (whisper.id, whisper.state)).collect();
+    let withdrawn = WhisperState::Withdrawn;
+    assert_eq!(states, [(used.id, WhisperState::Used), (late.id, withdrawn), (early.id, withdrawn)]);
+    let woken = s.f.store.wake_session(s.session, 10, 10_000).await.unwrap().unwrap();
+    assert!(woken.whispers.is_empty());
 }
 
 #[tokio::test]
