@@ -133,8 +133,10 @@ impl<T: Clone + Send + 'static> Renewed<T> {
             return;
         }
         let inner = self.0.clone();
+        // What is said of it goes where the caller's lines go.
+        let lines = tracing::dispatcher::get_default(Clone::clone);
         let looked = tokio::task::spawn_blocking(move || {
-            inner.take();
+            tracing::dispatcher::with_default(&lines, || inner.take());
             drop(looking);
         });
         let _ = timeout(PATIENCE, looked).await;
