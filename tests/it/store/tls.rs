@@ -7,6 +7,7 @@ use fynq::store::{Address, migrate};
 use tokio_postgres::Client;
 
 use crate::support::app::TestApp;
+use crate::support::frame::Frame;
 use crate::support::pg::{self, PrivatePg};
 use crate::support::proxy::{Proxy, Target};
 use crate::support::socket::PATIENCE;
@@ -174,7 +175,18 @@ async fn a_new_password_in_the_file_counts_for_the_next_connection() {
     };
     tokio::time::timeout(PATIENCE, back).await.expect("nobody gets in with the new password");
     ada.get("/users/me").await.ok(200);
-    socket.ask("Still there?").await;
+    // The writer comes back at its own time; until then a question is refused.
+    let taken = async {
+        loop {
+            socket.ask("Still there?").await;
+            let answered = |frame: &Frame| matches!(frame.control(), Some("accepted" | "error"));
+            if socket.until("a reply", answered).await.control() == Some("accepted") {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken).await.expect("the writer does not get in with the new password");
     app.model.call().await.answer("Yes.").await;
     assert_eq!(socket.run_end().await["type"], "RUN_FINISHED");
     app.stop().await;
