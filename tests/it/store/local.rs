@@ -122,8 +122,11 @@ fn as_owner_of(path: &Path, command: &mut Command) {
 async fn an_orphan_without_a_guard_is_taken_down_first() {
     let dir = scratch("unguarded");
     let parent = Parent::start(&dir);
-    for pid in processes_of(&dir).into_iter().filter(|pid| *pid != parent.postmaster) {
-        signal(pid, Signal::KILL);
+    let others = processes_of(&dir).into_iter().filter(|pid| *pid != parent.postmaster);
+    let others: Vec<u32> = others.collect();
+    // Held still before any of them goes: a guard that sees its parent go would do its work.
+    for what in [Signal::STOP, Signal::KILL] {
+        others.iter().for_each(|pid| signal(*pid, what));
     }
     let (old, _) = parent.kill();
     assert!(is_alive(old), "nobody stopped it");
