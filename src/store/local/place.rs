@@ -28,7 +28,19 @@ pub(super) struct Place {
     pub(super) socket_dir: PathBuf,
     pub(super) owner: Option<Owner>,
     /// Held as long as the server may run.
-    _lock: File,
+    _lock: Lock,
+}
+
+/// Let go of by name: a process that was just forked and has not become its program yet still
+/// shares the file, and closing ours alone would leave the lock with it.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "letting go of the data directory");
+        }
+    }
 }
 
 impl Place {
@@ -87,7 +99,7 @@ fn majors(base: &Path) -> Vec<u32> {
 }
 
 /// One fynq per directory. The kernel lets go of the lock however its holder dies.
-fn lock(base: &Path) -> anyhow::Result<File> {
+fn lock(base: &Path) -> anyhow::Result<Lock> {
     let path = base.join("lock");
     let mut file = File::options()
         .create(true)
@@ -115,7 +127,7 @@ fn lock(base: &Path) -> anyhow::Result<File> {
     }
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())?;
-    Ok(file)
+    Ok(Lock(file))
 }
 
 /// As root: `wanted` if somebody else can get there, else a place under `/var/lib` that belongs
