@@ -674,13 +674,7 @@ async fn the_log_tells_what_happened_and_no_secret() {
     for who in ada.iter().chain([&other, &root]) {
         said.extend([who.token.clone(), who.refresh_token.clone()]);
     }
-    // The last line comes through a pipe.
-    let told = async {
-        while !process.output().contains("reset_code_refused") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let _ = tokio::time::timeout(PATIENCE, told).await;
+    process.says("reset_code_refused").await;
     let output = process.output();
     for event in [
         "password_refused",

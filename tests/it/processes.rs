@@ -303,8 +303,10 @@ async fn stopped_by_hand_it_says_1001() {
 async fn with_nothing_set_it_brings_its_own_database_and_model() {
     let dir = pg::scratch("process");
     let mut process = Process::start(&[("FYNQ_DATA_DIR", dir.to_str().unwrap())]).await;
+    let address = format!("http://{}", process.addr);
+    process.says(&address).await;
     let said = process.output();
-    let line = said.lines().find(|line| line.contains(&format!("http://{}", process.addr)));
+    let line = said.lines().find(|line| line.contains(&address));
     assert!(line.is_some_and(|line| line.contains("practice model")), "{said}");
     let ada = Client::register(process.addr, "ada").await;
     let session = ada.session().await;

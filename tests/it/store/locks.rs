@@ -142,14 +142,17 @@ async fn two_people_on_one_connection_see_their_own() {
         let student = add_student(&sql).await;
         people.push((student, new_session(&store, student).await));
     }
-    let looks = (0..200).map(|n| {
+    // Few at once: whoever waits for the connection for long is told that there is none.
+    let looks = (0..8).map(|n| {
         let (store, (student, session)) = (store.clone(), people[n % 2]);
         let foreign = people[(n + 1) % 2].1;
         tokio::spawn(async move {
-            let page = store.list_sessions(student, org, None, None, 10).await.unwrap();
-            assert_eq!(page.items.iter().map(|item| item.id).collect::<Vec<_>>(), [session]);
-            assert!(store.get_session(student, foreign).await.unwrap().is_none());
-            assert!(!store.delete_session(student, foreign).await.unwrap());
+            for _ in 0..25 {
+                let page = store.list_sessions(student, org, None, None, 10).await.unwrap();
+                assert_eq!(page.items.iter().map(|item| item.id).collect::<Vec<_>>(), [session]);
+                assert!(store.get_session(student, foreign).await.unwrap().is_none());
+                assert!(!store.delete_session(student, foreign).await.unwrap());
+            }
         })
     });
     for look in looks.collect::<Vec<_>>() {

@@ -72,6 +72,16 @@ impl Process {
         self.output.lock().unwrap().clone()
     }
 
+    /// Waits until it has said this: its words come through a pipe.
+    pub(crate) async fn says(&self, words: &str) {
+        let said = tokio::time::timeout(PATIENCE, async {
+            while !self.output().contains(words) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        said.await.unwrap_or_else(|_| panic!("it does not say {words:?}:\n{}", self.output()));
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("it still runs")
     }
