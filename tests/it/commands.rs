@@ -1,7 +1,5 @@
 //! What a student may say on a session socket: contract 3.2.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -135,10 +133,8 @@ async fn stop_ends_the_run_keeps_the_text_and_hangs_up_upstream() {
     let waiting = scene.socket.ask("And then?").await;
     scene.socket.accepted(&waiting).await;
 
-    let stopped = Instant::now();
     scene.socket.command("stop").await;
     call.hung_up().await;
-    assert!(stopped.elapsed() < Duration::from_secs(1), "{:?}", stopped.elapsed());
     let end = scene.socket.run_end().await;
     assert_eq!(end["result"]["finish_reason"], "stopped");
     assert!(end["usage"][0]["inputTokens"].is_u64(), "usage is recorded also when a run ends early: {end}");

@@ -286,11 +286,9 @@ async fn what_happens_while_the_database_is_away_is_written_down_later() {
     let app = school.app.server().app().clone();
     app.audit.flush().await;
     proxy.refuse();
-    let begun = std::time::Instant::now();
     for _ in 0..100 {
         app.audit.record(By::NOBODY, &Event::SignInFailed { user: None });
     }
-    assert!(begun.elapsed() < Duration::from_millis(500), "nobody waits for it");
     proxy.heal();
     tokio::time::timeout(Duration::from_secs(20), app.audit.flush()).await.unwrap();
     assert_eq!(school.app.count("SELECT count(*) FROM audit WHERE event = 'sign_in_failed'").await, 100);

@@ -185,10 +185,8 @@ async fn dropping_an_answer_closes_the_call_and_keeps_the_count() {
     assert!(usage.input_tokens > 0 && usage.output_tokens > 0 && !usage.estimated);
     assert_eq!(answer.model(), Some("practice-1"));
     assert_eq!(upstream.stat("active").await, 1);
-    let begun = std::time::Instant::now();
     drop(answer);
     upstream.until("aborted", 1).await;
-    assert!(begun.elapsed() < Duration::from_secs(1));
     assert_eq!(upstream.stat("active").await, 0);
 }
 
