@@ -2,6 +2,7 @@
 // nothing is ever measured, so that sixty of them can change four times a second.
 import { dealtWords } from "../../observe/dealt.js";
 import { isMuted } from "../../observe/marks.js";
+import { preview } from "../../observe/preview.js";
 import { span } from "../../observe/span.js";
 import { h } from "../dom.js";
 import { chip, picture, signalMenu, signalWords, stateWords } from "./signals.js";
@@ -72,7 +73,7 @@ export class TileView {
     this.tile = tile;
     this.#name.say(tile.student.name);
     this.#topic.say([tile.title || "New conversation", tile.subject].filter(Boolean).join(" · "));
-    this.#preview.say(tile.preview);
+    this.#preview.say(preview(tile.preview));
     this.#drawState(tile);
     this.#drawSignals(tile, scene);
     this.#tick(scene);
