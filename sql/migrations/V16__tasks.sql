@@ -38,6 +38,7 @@ CREATE TABLE public.tasks (
 ) WITH (fillfactor = 70);
 CREATE INDEX tasks_queued ON public.tasks (kind, priority DESC, run_at, id) WHERE status = 'queued';
 CREATE INDEX tasks_running ON public.tasks (lease_until) WHERE status = 'running';
+CREATE INDEX tasks_failed ON public.tasks (kind) WHERE status = 'failed';
 CREATE INDEX tasks_ended ON public.tasks (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX tasks_owner ON public.tasks (owner_id, id);
 CREATE INDEX tasks_org ON public.tasks (org_id, id);
