@@ -43,6 +43,7 @@ pub struct Settings {
     pub header_timeout: Duration,
     pub quotas: Quotas,
     pub retention: Retention,
+    pub worker: Worker,
     pub log: LogFormat,
     /// Which log lines, as tracing's filter directives.
     pub log_filter: String,
@@ -178,6 +179,21 @@ pub struct Retention {
     pub audit_days: Option<u32>,
 }
 
+/// Work in the background.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// Whether a server works; if not, `fynq worker` does.
+    pub on: bool,
+    /// Jobs at once.
+    pub at_once: usize,
+    /// A worker that is silent for longer loses what it holds.
+    pub lease: Duration,
+    /// How often the queue is looked at when nobody says that something is there.
+    pub poll: Duration,
+    /// A session in which nothing happened for so long is summarized; `None`: none is.
+    pub summary_after: Option<Duration>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     Pretty,
@@ -248,6 +264,13 @@ impl Default for Settings {
             quotas: Quotas::default(),
             // Nothing that somebody said is deleted before an operator has decided for how long it is kept.
             retention: Retention { sessions_days: None, audit_days: Some(365) },
+            worker: Worker {
+                on: true,
+                at_once: 4,
+                lease: Duration::from_secs(30),
+                poll: Duration::from_secs(5),
+                summary_after: Some(Duration::from_secs(30 * 60)),
+            },
             log: LogFormat::Pretty,
             log_filter: "info".into(),
             metrics_token: None,

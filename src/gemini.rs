@@ -156,6 +156,16 @@ impl Model {
         Answer::new(Arc::clone(&shared.transport), shared.limits, body)
     }
 
+    /// As `answer`, for another part than a tutor's.
+    pub fn answer_as(&self, instruction: &str, prompt: &Prompt) -> Answer {
+        let shared = &*self.shared;
+        let mut body = prompt::body(prompt, instruction, shared.history_tokens, shared.max_output_tokens);
+        if let Some(body) = &mut body {
+            body.instructed(prompt::estimate(instruction));
+        }
+        Answer::new(Arc::clone(&shared.transport), shared.limits, body)
+    }
+
     pub fn name(&self) -> &str {
         &self.shared.name
     }

@@ -1,91 +1,144 @@
-//! Work that nobody asks for: what is too old goes, and is counted afterwards.
+//! Work that nobody waits for at a socket. A task is a row; a job is the running of one. Workers take rows,
+//! run them as their kind says, and end them; a kind of one's own is a function and a line of `KINDS`.
+//!
+//! ```text
+//! a transaction ──enqueue_task──▶ tasks ──take──▶ worker ──run──▶ a kind ──Done──▶ effects and end, in one
+//!                      NOTIFY ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄▲                                    transaction
+//! ```
 
+mod retention;
+mod summary;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use metrics::{counter, gauge};
+use futures_util::future::BoxFuture;
+use serde_json::Value;
 
 use crate::app::App;
-use crate::audit::{By, Event};
-use crate::clock::{self, Timestamp};
-use crate::shutdown::Phase;
-use crate::store::{Overdue, StoreError};
+use crate::store::{Effect, StoreError, Taken};
 
-const EVERY: Duration = Duration::from_secs(3600);
-/// Sessions and rows of one statement.
-const SESSIONS: usize = 100;
-const ROWS: usize = 5000;
+pub use retention::{before, retain};
+pub use worker::{Worker, backoff};
 
-/// Looks every hour until the server stops.
-pub async fn retention(app: App) {
-    let mut shutdown = app.shutdown.clone();
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = shutdown.reached(Phase::Draining) => return,
-            _ = ticks.tick() => {}
-        }
-        tokio::select! {
-            () = shutdown.reached(Phase::Draining) => return,
-            done = retain(&app) => if let Err(error) = done {
-                tracing::warn!(%error, "what is too old could not be deleted; tried again in an hour");
-            },
-        }
+/// How tasks of a name are run.
+pub struct Kind {
+    pub name: &'static str,
+    /// So many at once, in one worker.
+    pub at_once: usize,
+    /// What takes longer has failed.
+    pub time: Duration,
+    /// Of those that a schedule makes; others bring theirs.
+    pub attempts: i32,
+    /// A task of this kind is made so often, whichever and however many workers there are.
+    pub every: Option<Duration>,
+    pub run: fn(Job) -> BoxFuture<'static, Result<Done, Fault>>,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// All kinds there are.
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "retention",
+        at_once: 1,
+        time: HOUR,
+        attempts: 3,
+        every: Some(HOUR),
+        run: |job| Box::pin(retention::run(job)),
+    },
+    Kind {
+        name: "quiet_sessions",
+        at_once: 1,
+        time: MINUTE,
+        attempts: 1,
+        every: Some(MINUTE),
+        run: |job| Box::pin(summary::look(job)),
+    },
+    Kind {
+        name: "session_summary",
+        at_once: 2,
+        time: Duration::from_secs(180),
+        attempts: 3,
+        every: None,
+        run: |job| Box::pin(summary::run(job)),
+    },
+];
+
+/// What a kind's function gets.
+pub struct Job {
+    pub app: App,
+    pub task: Taken,
+    pub progress: Progress,
+}
+
+/// How far a job is; told with the next heartbeat.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<AtomicU32>);
+
+impl Progress {
+    /// So many of so many.
+    pub fn tell(&self, done: usize, of: usize) {
+        let part = if of == 0 { 0.0 } else { (done as f32 / of as f32).clamp(0.0, 1.0) };
+        self.0.store(part.to_bits(), Ordering::Relaxed);
+    }
+
+    fn now(&self) -> f32 {
+        f32::from_bits(self.0.load(Ordering::Relaxed))
     }
 }
 
-/// Deletes what is older than the settings say, a bounded number at a time, and proves it: what is left of
-/// it is counted, told and given as `fynq_retention_overdue`.
-pub async fn retain(app: &App) -> Result<Overdue, StoreError> {
-    let days = app.settings.retention;
-    let (sessions, audit) = (days.sessions_days.map(before), days.audit_days.map(before));
-    let (mut gone_sessions, mut gone_audit) = (0, 0);
-    while let Some(limit) = sessions {
-        let old = app.store.outdated_sessions(limit, SESSIONS).await?;
-        if old.is_empty() {
-            break;
-        }
-        let (store, ids) = (app.store.clone(), old.clone());
-        // What somebody touched meanwhile stays; those that are in memory hold still until it is known.
-        let deletion = async move {
-            let gone = store.delete_outdated(&ids, limit).await?;
-            Ok((gone, gone == ids.len() as u64))
-        };
-        let gone = app.sessions.delete_with(old, None, deletion).await?;
-        gone_sessions += gone;
-        if gone == 0 {
-            break;
-        }
-    }
-    while let Some(limit) = audit {
-        let gone = app.store.delete_audit(limit, ROWS).await?;
-        gone_audit += gone;
-        if gone < ROWS as u64 {
-            break;
-        }
-    }
-    app.store.forget_old_use().await?;
-    if gone_sessions + gone_audit > 0 {
-        counter!("fynq_retention_deleted_total", "what" => "sessions").increment(gone_sessions);
-        counter!("fynq_retention_deleted_total", "what" => "audit").increment(gone_audit);
-        app.audit.record(By::NOBODY, &Event::Retention { sessions: gone_sessions, audit: gone_audit });
-    }
-    let overdue = app.store.overdue(sessions, audit).await?;
-    gauge!("fynq_retention_overdue", "what" => "sessions").set(overdue.sessions as f64);
-    gauge!("fynq_retention_overdue", "what" => "audit").set(overdue.audit as f64);
-    tracing::info!(
-        gone_sessions,
-        gone_audit,
-        overdue_sessions = overdue.sessions,
-        overdue_audit = overdue.audit,
-        "retention has run"
-    );
-    Ok(overdue)
+/// A job that did its work: what it tells, and what it changes. Those changes are made in the transaction that
+/// ends the task, so they are made once, whatever dies when.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub result: Option<Value>,
+    pub effects: Vec<Effect>,
 }
 
-/// So many days ago.
-pub(crate) fn before(days: u32) -> Timestamp {
-    let days = SignedDuration::from_hours(i64::from(days) * 24);
-    clock::now().saturating_sub(days).unwrap_or(Timestamp::MIN)
+impl Done {
+    pub fn telling(result: Value) -> Done {
+        Done { result: Some(result), effects: Vec::new() }
+    }
+
+    /// With one more change.
+    pub fn and(mut self, effect: Effect) -> Done {
+        self.effects.push(effect);
+        self
+    }
+}
+
+/// Why a job did not do its work, in a word that may go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub code: &'static str,
+    /// It may go well the next time.
+    pub again: bool,
+}
+
+impl Fault {
+    pub const fn passing(code: &'static str) -> Fault {
+        Fault { code, again: true }
+    }
+
+    pub const fn lasting(code: &'static str) -> Fault {
+        Fault { code, again: false }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Fault {
+        match error {
+            StoreError::Unavailable => Fault::passing("storage_unavailable"),
+            // What it was about is gone.
+            StoreError::Missing => Fault::lasting("gone"),
+            StoreError::Exists | StoreError::Refused(_) => {
+                tracing::error!(%error, "the database refused what a job asked");
+                Fault::lasting("internal")
+            }
+        }
+    }
 }

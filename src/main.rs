@@ -23,6 +23,8 @@ struct Line {
 enum Command {
     /// Run the server (the default)
     Serve,
+    /// Run tasks and serve nobody but operators (/health, /metrics); any number beside servers
+    Worker,
     /// Bring the database's schema up to date, then stop
     Migrate,
     /// Look at settings, database, model and files; change nothing
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
     run(async move {
         match command {
             Command::Admin { order } => return admin::run(&settings, order).await,
+            Command::Worker => server::work(settings).await?,
             Command::Migrate => server::migrate(settings).await?,
             Command::DemoModel { listen } => server::demo_model(listen).await?,
             _ => server::serve(settings).await?,

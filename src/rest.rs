@@ -76,6 +76,12 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
+/// What operators ask, and nothing else.
+pub fn operations(app: App) -> Router {
+    let (routes, _) = watched(OpenApiRouter::new()).split_for_parts();
+    routes.with_state(app)
+}
+
 /// The OpenAPI 3.1 document, made from the very routes that are served.
 pub fn openapi() -> String {
     let (_, openapi) = described().split_for_parts();
@@ -139,11 +145,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(export::of_user))
         .routes(routes!(records::delete_me))
         .routes(routes!(records::delete_user));
-    OpenApiRouter::with_openapi(docs::frame())
-        .nest("/api/v1", api)
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
-        .routes(routes!(health::metrics))
+    watched(OpenApiRouter::with_openapi(docs::frame()).nest("/api/v1", api))
+}
+
+fn watched(router: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    router.routes(routes!(health::live)).routes(routes!(health::ready)).routes(routes!(health::metrics))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]

@@ -33,38 +33,57 @@ const GOODBYE: Duration = Duration::from_millis(2500);
 const LAST_REQUESTS: Duration = Duration::from_millis(500);
 const LET_GO: Duration = Duration::from_secs(3);
 
+/// What a process is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Duty {
+    /// Everything, and tasks unless others run them.
+    Serve,
+    /// Tasks alone; it answers operators and nobody else.
+    Work,
+}
+
 /// A running server.
 pub struct Server {
+    duty: Duty,
     address: SocketAddr,
     app: App,
     trigger: Arc<Trigger>,
     http: JoinHandle<()>,
     metrics: JoinHandle<()>,
     practice: Option<JoinHandle<()>>,
+    worker: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    pub async fn start(mut settings: Settings) -> anyhow::Result<Server> {
+    pub async fn start(settings: Settings) -> anyhow::Result<Server> {
+        Server::start_for(Duty::Serve, settings).await
+    }
+
+    /// One that runs tasks and serves nobody.
+    pub async fn start_worker(settings: Settings) -> anyhow::Result<Server> {
+        anyhow::ensure!(
+            settings.database.url.is_some(),
+            "DATABASE_URL: a worker needs the server's database, and a private one is its server's alone; \
+             example: DATABASE_URL=postgres://user:password@host:5432/fynq"
+        );
+        Server::start_for(Duty::Work, settings).await
+    }
+
+    async fn start_for(duty: Duty, mut settings: Settings) -> anyhow::Result<Server> {
         let listener = TcpListener::bind(settings.listen).await.with_context(|| {
             format!("FYNQ_LISTEN: {} cannot be used; example: FYNQ_LISTEN=127.0.0.1:8081", settings.listen)
         })?;
         let address = listener.local_addr()?;
         let tls = settings.tls.as_ref().map(Identity::read).transpose()?;
         let store = Store::connect(&settings.database, &settings.data_dir).await?;
-        let interrupted = store.close_interrupted().await?;
-        if interrupted > 0 {
-            tracing::info!(interrupted, "closed the answers that a crash had left open");
+        if duty == Duty::Serve {
+            close_what_crashed(&store).await?;
         }
-        let unobserved = store.close_observations().await?;
-        if unobserved > 0 {
-            tracing::info!(unobserved, "closed the observations that a crash had left open");
-        }
-        store.close_signals().await?;
         store.writer().limit(&settings.quotas);
         let (practice, practicing) = practice_model(&mut settings).await?.unzip();
         let model = Model::new(&settings.model)?;
         let auth = Auth::new(&settings, store.clone())?;
-        if let Some((email, password)) = &settings.accounts.admin {
+        if let (Duty::Serve, Some((email, password))) = (duty, &settings.accounts.admin) {
             auth.ensure_admin(email, password).await?;
         }
         let (trigger, shutdown) = shutdown::channel();
@@ -81,11 +100,14 @@ impl Server {
             shutdown,
             sockets: tokio::sync::watch::Sender::new(0),
         });
-        wake_waiting(&app).await?;
-        tokio::spawn(jobs::retention(app.clone()));
+        if duty == Duty::Serve {
+            wake_waiting(&app).await?;
+        }
+        let works = duty == Duty::Work || app.settings.worker.on;
+        let worker = works.then(|| tokio::spawn(jobs::Worker::new(app.clone(), jobs::KINDS).run()));
         let metrics = tokio::spawn(telemetry::fold_metrics(telemetry::metrics()?));
-        let http = tokio::spawn(listen::serve(listener, tls, router(&app), Arc::clone(&app)));
-        Ok(Server { address, app, trigger: Arc::new(trigger), http, metrics, practice })
+        let http = tokio::spawn(listen::serve(listener, tls, router(duty, &app), Arc::clone(&app)));
+        Ok(Server { duty, address, app, trigger: Arc::new(trigger), http, metrics, practice, worker })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -119,6 +141,9 @@ impl Server {
         self.trigger.advance(Phase::Ending);
         let write = async {
             app.sessions.quiet().await;
+            if let Some(worker) = self.worker {
+                let _ = worker.await;
+            }
             app.store.writer().flush().await;
         };
         let written = timeout(WRITE_OFF, write).await.is_ok();
@@ -146,14 +171,37 @@ impl Server {
     }
 }
 
+/// What a process that crashed left open.
+async fn close_what_crashed(store: &Store) -> anyhow::Result<()> {
+    let interrupted = store.close_interrupted().await?;
+    if interrupted > 0 {
+        tracing::info!(interrupted, "closed the answers that a crash had left open");
+    }
+    let unobserved = store.close_observations().await?;
+    if unobserved > 0 {
+        tracing::info!(unobserved, "closed the observations that a crash had left open");
+    }
+    store.close_signals().await?;
+    Ok(())
+}
+
 /// Serves until a signal comes, then drains.
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     raise_file_limit();
     preflight::check(&settings)?;
+    run(Server::start(settings)).await
+}
+
+/// Runs tasks until a signal comes, then hands back what it holds.
+pub async fn work(settings: Settings) -> anyhow::Result<()> {
+    run(Server::start_worker(settings)).await
+}
+
+async fn run(start: impl Future<Output = anyhow::Result<Server>>) -> anyhow::Result<()> {
     let started = std::time::Instant::now();
     let mut signals = Signals::new()?;
     let server = tokio::select! {
-        server = Server::start(settings) => server?,
+        server = start => server?,
         // What was half started ends with this process, the private PostgreSQL too.
         _ = signals.next() => return Ok(()),
     };
@@ -226,7 +274,10 @@ async fn wake_waiting(app: &App) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn router(app: &App) -> Router {
+fn router(duty: Duty, app: &App) -> Router {
+    if duty == Duty::Work {
+        return answers::dressed(rest::operations(app.clone()), &app.settings);
+    }
     let doors = Router::new()
         .merge(socket::router(app.clone()))
         .merge(rest::router(app.clone()))
@@ -242,6 +293,9 @@ fn greeting(server: &Server) -> String {
     } else {
         format!("{} answers", app.model.name())
     };
+    if server.duty == Duty::Work {
+        return format!("fynq works on its tasks · {}/health/ready", server.address);
+    }
     let scheme = if app.settings.tls.is_some() { "https" } else { "http" };
     format!("fynq is at {scheme}://{} · sign up on the page · {answers}", server.address)
 }

@@ -9,6 +9,7 @@ mod chat;
 pub mod classes;
 pub mod credentials;
 mod digest;
+mod ears;
 pub mod local;
 mod messages;
 pub mod migrate;
@@ -22,6 +23,8 @@ mod roster;
 mod scope;
 mod sessions;
 pub mod sign_ins;
+mod summaries;
+mod tasks;
 mod tls;
 mod tutoring;
 mod writer;
@@ -45,6 +48,7 @@ use crate::protocol::{
 
 pub use audit::{Audit, Audited};
 pub use digest::{Digest, DigestSignal, DigestStudent, Helped, SignalCount};
+pub use ears::Ear;
 use local::LocalPostgres;
 pub(crate) use messages::ASSISTANT;
 pub use messages::{MessagesFrom, Reached};
@@ -58,6 +62,8 @@ pub use replay::{Acted, Replayed, Shown};
 pub use roster::{RosterClass, RosterRow, RosterScope};
 use scope::{Actor, Scope, Scopes};
 pub use sessions::{Listed, NewSession, Page, SeenPerson, SeenSession, Session, SessionChange, SessionsOf};
+pub use summaries::{Quiet, Said, Summary};
+pub use tasks::{Depth, Effect, Held, NewTask, Retry, Taken, Task, TaskFilter, TasksOf};
 pub use tutoring::{Mark, MarkChange, NewAct, NewSignal, NewWhisper, TutorRow};
 pub use writer::Writer;
 
@@ -108,6 +114,8 @@ impl From<tokio_postgres::Error> for StoreError {
             Some(said) if *said.code() == SqlState::UNIQUE_VIOLATION => StoreError::Exists,
             // Whether the other row is not there or somebody else's is not to be told.
             Some(said) if *said.code() == SqlState::FOREIGN_KEY_VIOLATION => StoreError::Missing,
+            // `fynq.finish_task`: it is held no more.
+            Some(said) if *said.code() == SqlState::NO_DATA_FOUND => StoreError::Missing,
             Some(said) if *said.code() == SqlState::INSUFFICIENT_PRIVILEGE => {
                 tracing::error!(error = said.message(), "row level security refused a statement");
                 StoreError::Missing

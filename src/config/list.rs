@@ -273,6 +273,27 @@ pub const SETTINGS: &[Setting] = &[
         "365",
         "a row of the audit is deleted after so many days; 0: none is",
     ),
+    // Work in the background.
+    set(
+        "FYNQ_WORKER",
+        "on",
+        "off",
+        "off: this server runs no tasks, `fynq worker` does; while nobody does, they wait",
+    ),
+    set("FYNQ_WORKER_JOBS", "4", "8", "tasks that one worker runs at once"),
+    set("FYNQ_TASK_LEASE_S", "30", "60", "a worker that is silent for so many seconds loses its tasks to others"),
+    set(
+        "FYNQ_TASK_POLL_S",
+        "5",
+        "2",
+        "how often a worker looks for tasks that nobody told it of (about; behind a pooler nobody can)",
+    ),
+    set(
+        "FYNQ_SUMMARY_AFTER_MIN",
+        "30",
+        "120",
+        "a session that is quiet for so many minutes is summarized by the model, for its student and their teachers; charged to no quota; 0: none is",
+    ),
     // Sessions.
     set(
         "FYNQ_SESSION_IDLE_S",

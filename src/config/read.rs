@@ -16,7 +16,7 @@ use crate::password_rules::{self, Weak};
 use super::list::{ABSENT, SETTINGS, is_known};
 use super::{
     Accounts, Database, Limits, LogFormat, Model, Quota, Quotas, Rate, Retention, Session, Settings,
-    SigningKeys, Socket, Supabase, Tls,
+    SigningKeys, Socket, Supabase, Tls, Worker,
 };
 
 /// Names and texts: the process environment over a `.env` file, or what a test supplies.
@@ -121,6 +121,7 @@ pub(super) fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Se
         header_timeout: from.seconds("FYNQ_HEADER_TIMEOUT_S", defaults.header_timeout)?,
         quotas: quotas(&from)?,
         retention: retention(&from, defaults.retention)?,
+        worker: worker(&from, &defaults.worker)?,
         log: from.or("FYNQ_LOG", defaults.log, |text| match text {
             "pretty" => Ok(LogFormat::Pretty),
             "json" => Ok(LogFormat::Json),
@@ -340,6 +341,18 @@ fn retention(from: &Reader<'_>, defaults: Retention) -> Result<Retention, Settin
     Ok(Retention {
         sessions_days: days("FYNQ_RETENTION_DAYS", defaults.sessions_days)?,
         audit_days: days("FYNQ_AUDIT_RETENTION_DAYS", defaults.audit_days)?,
+    })
+}
+
+fn worker(from: &Reader<'_>, defaults: &Worker) -> Result<Worker, SettingError> {
+    let summary_after = defaults.summary_after.map_or(0, |after| after.as_secs() / 60);
+    let summary_after = from.number("FYNQ_SUMMARY_AFTER_MIN", summary_after, 0, 7 * 24 * 60)?;
+    Ok(Worker {
+        on: from.or("FYNQ_WORKER", defaults.on, on_or_off)?,
+        at_once: from.number("FYNQ_WORKER_JOBS", defaults.at_once, 1, 256)?,
+        lease: from.seconds("FYNQ_TASK_LEASE_S", defaults.lease)?,
+        poll: from.seconds("FYNQ_TASK_POLL_S", defaults.poll)?,
+        summary_after: (summary_after > 0).then(|| Duration::from_secs(summary_after * 60)),
     })
 }
 

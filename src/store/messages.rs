@@ -88,7 +88,7 @@ impl Store {
     }
 
     /// Whether what a student has waiting may not be put to the model any more.
-    async fn is_silent(&self, student: Uuid) -> Result<bool, StoreError> {
+    pub(super) async fn is_silent(&self, student: Uuid) -> Result<bool, StoreError> {
         let sql = include_str!("../../sql/queries/student_silent.sql");
         let row = self.at_the_door().read_opt(sql, &[(&student, Type::UUID)]).await?;
         row.map_or(Ok(true), |row| Ok(row.try_get("silent")?))

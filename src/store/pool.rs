@@ -13,7 +13,8 @@ use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config, Error};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config;
@@ -37,6 +38,7 @@ struct Link {
 }
 
 type Connected = (Client, JoinHandle<()>);
+pub(super) type Carried = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 impl Address {
     /// What the settings name; `None`: the private one.
@@ -91,6 +93,12 @@ impl Address {
     pub(super) async fn connect_for_writing(&self) -> Result<Connected, Error> {
         use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
         self.connect_to(|config| _ = config.target_session_attrs(ReadWrite)).await
+    }
+
+    /// A connection that somebody else carries.
+    pub(super) async fn open(&self) -> Result<(Client, Carried), Error> {
+        let link = self.0.now().await;
+        link.config.connect(link.tls.clone()).await
     }
 
     /// To where it leads when the connection is there: then it is as old as the connection, at least.

@@ -44,6 +44,8 @@ impl TestApp {
         settings.accounts.token_secret = Some("a secret that is only a test's own".into());
         // Retries are for tests that ask for them.
         settings.model.attempts = 1;
+        // So are tasks.
+        settings.worker.on = false;
         Builder { settings, practice: false, database_proxy: false }
     }
 

@@ -1,0 +1,1 @@
+SELECT pg_notify('fynq_tasks', $1)

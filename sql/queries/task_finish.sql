@@ -1,0 +1,1 @@
+SELECT fynq.finish_task($1)
