@@ -7,6 +7,7 @@ pub mod accounts;
 mod audit;
 mod chat;
 pub mod classes;
+mod content;
 pub mod credentials;
 mod digest;
 pub mod local;
@@ -44,6 +45,10 @@ use crate::protocol::{
 };
 
 pub use audit::{Audit, Audited};
+pub use content::{
+    Content, ContentFilter, ContentPlace, ContentQuery, ContentVersion, FoundContent, NewContent, OldContent,
+    Piece,
+};
 pub use digest::{Digest, DigestSignal, DigestStudent, Helped, SignalCount};
 use local::LocalPostgres;
 pub(crate) use messages::ASSISTANT;
