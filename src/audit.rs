@@ -185,6 +185,18 @@ pub enum Event {
         student: Uuid,
         why: Why,
     },
+    /// Somebody wrote something for students; `published`: they see it.
+    ContentCreated {
+        content: Uuid,
+        published: bool,
+    },
+    ContentChanged {
+        content: Uuid,
+        published: bool,
+    },
+    ContentDeleted {
+        content: Uuid,
+    },
     ConsentGiven {
         user: Uuid,
         by: &'static str,
@@ -276,6 +288,9 @@ impl Event {
             Event::SignalDealtWith { .. } => "signal_dealt_with",
             Event::DigestRead { .. } => "digest_read",
             Event::ReplayRead { .. } => "replay_read",
+            Event::ContentCreated { .. } => "content_created",
+            Event::ContentChanged { .. } => "content_changed",
+            Event::ContentDeleted { .. } => "content_deleted",
             Event::ConsentGiven { .. } => "consent_given",
             Event::ConsentWithdrawn { .. } => "consent_withdrawn",
             Event::PolicyChanged { .. } => "policy_changed",
@@ -363,6 +378,10 @@ impl Event {
             Event::ReplayRead { session, student, why } => {
                 facts("session", session, Some(student), json!({"why": why.as_str()}))
             }
+            Event::ContentCreated { content, published } | Event::ContentChanged { content, published } => {
+                facts("content", content, None, json!({"published": published}))
+            }
+            Event::ContentDeleted { content } => facts("content", content, None, Value::Null),
             Event::ConsentGiven { user: id, by } | Event::ConsentWithdrawn { user: id, by } => {
                 user(id, json!({"by": by}))
             }

@@ -10,6 +10,7 @@ mod age;
 mod asyncapi;
 mod chat;
 mod classes;
+mod content;
 mod credentials;
 mod digest;
 mod docs;
@@ -122,6 +123,12 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(classes::new_join_code))
         .routes(routes!(classes::members, classes::add_member))
         .routes(routes!(classes::remove_member))
+        .routes(routes!(content::list, content::create))
+        .routes(routes!(content::search))
+        .routes(routes!(content::get, content::change, content::delete))
+        .routes(routes!(content::versions))
+        .routes(routes!(content::version))
+        .routes(routes!(content::restore))
         .routes(routes!(tutoring::whispers))
         .routes(routes!(tutoring::claim))
         .routes(routes!(tutoring::mark))

@@ -7,6 +7,7 @@ pub mod accounts;
 mod audit;
 mod chat;
 pub mod classes;
+mod content;
 pub mod credentials;
 mod digest;
 mod ears;
@@ -47,6 +48,10 @@ use crate::protocol::{
 };
 
 pub use audit::{Audit, Audited};
+pub use content::{
+    Content, ContentFilter, ContentPlace, ContentQuery, ContentVersion, FoundContent, NewContent, OldContent,
+    Piece,
+};
 pub use digest::{Digest, DigestSignal, DigestStudent, Helped, SignalCount};
 pub use ears::Ear;
 use local::LocalPostgres;

@@ -27,8 +27,8 @@ const ROWS: usize = 50;
 /// Pieces that wait for the reader; when they are so many, nothing more is read from the database.
 const PIECES: usize = 2;
 
-/// Everything that is kept about oneself: profile, sign-ins, classes, consents, what is written down, and
-/// every session with its messages, superseded ones too.
+/// Everything that is kept about oneself: profile, sign-ins, classes, consents, what is written down, what one
+/// wrote for students, and every session with its messages, superseded ones too.
 #[utoipa::path(
     get, path = "/users/me/export", tag = "records",
     responses((status = 200, content_type = "application/json", body = Object))
@@ -117,6 +117,7 @@ impl Export {
             self.say(format!(",\n\"{name}\":{rows}")).await?;
         }
         self.audit().await?;
+        self.content().await?;
         self.sessions().await?;
         self.say("}\n".to_owned()).await
     }
@@ -126,6 +127,22 @@ impl Export {
         let (mut after, mut first) = (None, true);
         loop {
             let rows = self.store.export_audit(self.who, self.of, after, ROWS).await?;
+            after = rows.last().and_then(id_of);
+            for row in rows {
+                self.item(&mut first, row.to_string()).await?;
+            }
+            if after.is_none() {
+                return self.say("]".to_owned()).await;
+            }
+        }
+    }
+
+    /// What they wrote for students: one after the other, as each may be long.
+    async fn content(&self) -> Result<(), Stop> {
+        self.say(",\n\"content\":[".to_owned()).await?;
+        let (mut after, mut first) = (None, true);
+        loop {
+            let rows = self.store.export_content(self.who, self.of, after, 4).await?;
             after = rows.last().and_then(id_of);
             for row in rows {
                 self.item(&mut first, row.to_string()).await?;

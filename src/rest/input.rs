@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use garde::Validate;
@@ -25,26 +25,27 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A JSON body of the right shape whose rules hold.
 ///
 /// Not JSON: 400. Another media type: 415. Too large: 413. JSON of another shape, an unknown field
-/// or a broken rule: 422 with a pointer to each.
-pub(super) struct Valid<T>(pub(super) T);
+/// or a broken rule: 422 with a pointer to each. `MOST`: bytes, where a call takes more than others.
+pub(super) struct Valid<T, const MOST: usize = MAX_BODY>(pub(super) T);
 
-impl<S, T> FromRequest<S> for Valid<T>
+impl<S, T, const MOST: usize> FromRequest<S> for Valid<T, MOST>
 where
     S: Send + Sync,
     T: DeserializeOwned + Validate<Context = ()>,
 {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(&request) {
             return Err(Problem::unsupported_media_type());
         }
         // What says itself that it is too large is not waited for; what does not is cut off there.
-        if request.body().size_hint().lower() > MAX_BODY as u64 {
-            return Err(Problem::payload_too_large());
+        if request.body().size_hint().lower() > MOST as u64 {
+            return Err(too_large(MOST));
         }
+        DefaultBodyLimit::max(MOST).apply(&mut request);
         let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
-        let body = body.map_err(|_| Problem::request_timeout())?.map_err(unread)?;
+        let body = body.map_err(|_| Problem::request_timeout())?.map_err(|why| unread(why, MOST))?;
         read(&body).map(Valid)
     }
 }
@@ -55,9 +56,17 @@ fn is_json(request: &Request) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-fn unread(rejection: BytesRejection) -> Problem {
+fn too_large(most: usize) -> Problem {
+    let told = Problem::payload_too_large();
+    if most == MAX_BODY {
+        return told;
+    }
+    told.because(format!("The body is larger than {} KiB.", most / 1024))
+}
+
+fn unread(rejection: BytesRejection, most: usize) -> Problem {
     match rejection.into_response().status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::payload_too_large(),
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(most),
         _ => Problem::bad_request().because("The body broke off."),
     }
 }

@@ -16,6 +16,7 @@ mod classes;
 mod comeback;
 mod commands;
 mod consent;
+mod content;
 mod control;
 mod corrections;
 mod credentials;

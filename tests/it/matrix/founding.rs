@@ -11,7 +11,7 @@ use crate::support::client::Client;
 use crate::support::model::Model;
 use crate::support::socket::new_id;
 
-use Actor::{Admin, Anonymous, Far, Mate, Owner, Teach};
+use Actor::{Admin, Anonymous, Coll, Far, Mate, Owner, Teach};
 
 pub(super) async fn people(app: &TestApp) -> HashMap<Actor, Client> {
     let register = |actor: Actor| async move {
@@ -116,6 +116,37 @@ pub(super) async fn tutoring(
         marks.push(Mark { what, of: Owner, text: text.clone(), seen_by: vec![Teach, Admin] });
     }
     (note, whisper)
+}
+
+/// What the tutor wrote for the class; gives the ids of what is published and of a draft.
+pub(super) async fn library(
+    sql: &tokio_postgres::Client,
+    people: &HashMap<Actor, Client>,
+    class: &str,
+    marks: &mut Vec<Mark>,
+) -> (String, String) {
+    let [content, draft] = [new_id(), new_id()];
+    let readers = [vec![Owner, Mate, Teach, Coll, Admin], vec![Teach, Admin]];
+    for ((what, id), seen_by) in [("content", &content), ("draft", &draft)].into_iter().zip(readers) {
+        let text = format!("{what}{}", new_id().replace('-', ""));
+        let insert = format!(
+            "INSERT INTO content (id, org_id, author_id, title, language, body, state, classes, created_at, updated_at) \
+             VALUES ('{id}', '{HERE}', '{}', 'Of {text}', 'en', 'It is about {text}.', '{}', '{{{class}}}', now(), now())",
+            people[&Teach].user_id,
+            if what == "draft" { "draft" } else { "published" }
+        );
+        sql.batch_execute(&insert).await.unwrap();
+        marks.push(Mark { what, of: Owner, text, seen_by });
+    }
+    for (what, id, seen_by) in [
+        ("content id", &content, vec![Owner, Mate, Teach, Coll, Admin]),
+        ("draft id", &draft, vec![Teach, Admin]),
+    ] {
+        marks.push(Mark { what, of: Owner, text: id.clone(), seen_by });
+    }
+    let text = format!("version{}", new_id().replace('-', ""));
+    marks.push(Mark { what: "version", of: Owner, text, seen_by: vec![Teach, Admin] });
+    (content, draft)
 }
 
 pub(super) fn mark_school(marks: &mut Vec<Mark>, people: &HashMap<Actor, Client>, code: &str, far_org: &str) {

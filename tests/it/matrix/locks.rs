@@ -7,7 +7,9 @@ use fynq::id::Uuid;
 use fynq::identity::{AgeBand, MemberAs, Role};
 use fynq::protocol::SignalKind;
 use fynq::store::people::{NewPerson, PersonChange};
-use fynq::store::{MarkChange, MessagesFrom, SessionChange, SessionsOf, Store};
+use fynq::store::{
+    ContentFilter, ContentQuery, MarkChange, MessagesFrom, NewContent, SessionChange, SessionsOf, Store,
+};
 
 use super::school::{Actor, HERE, School};
 
@@ -24,6 +26,21 @@ fn told(what: &'static str, answer: impl std::fmt::Debug) -> Tried {
 
 fn done(what: &'static str, changed: bool) -> Tried {
     Tried { what, told: String::new(), changed }
+}
+
+fn for_class(classes: &[Uuid]) -> NewContent<'_> {
+    NewContent {
+        title: "taken",
+        subject: None,
+        grade_lowest: None,
+        grade_highest: None,
+        language: "en",
+        body: "taken",
+        source: None,
+        licence: None,
+        published: true,
+        classes,
+    }
 }
 
 fn uuid(text: &str) -> Uuid {
@@ -50,6 +67,24 @@ async fn read_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
         told("marks", store.marks_of(who, 100).await.unwrap()),
         told("notes", store.notes_of(who, owner, None, 100).await.unwrap().items),
         told("note", store.note(who, uuid(&school.note)).await.unwrap()),
+        told("content", store.content(who, uuid(&school.content)).await.unwrap()),
+        told("draft", store.content(who, uuid(&school.draft)).await.unwrap()),
+        told("library", store.list_content(who, ContentFilter::default(), None, 100).await.unwrap().items),
+        told("search", {
+            let words = format!(
+                "{} {}",
+                school.mark_of("content", Actor::Owner),
+                school.mark_of("draft", Actor::Owner)
+            );
+            let query =
+                ContentQuery { words: &words, any_word: true, subject: None, grade: None, published: false };
+            store.search_content(who, query, None, 100).await.unwrap().items
+        }),
+        told("versions", store.content_versions(who, uuid(&school.draft), None, 100).await.unwrap().items),
+        told(
+            "written",
+            store.export_content(who, uuid(&school.people[&Actor::Teach].user_id), None, 9).await.unwrap(),
+        ),
         told("roster", {
             let rows = store.roster_rest(who, here, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
             rows.into_iter().map(|row| (row.session, row.student, row.title, row.preview)).collect::<Vec<_>>()
@@ -75,6 +110,7 @@ async fn read_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
 async fn write_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
     let [owner, far] = [Actor::Owner, Actor::Far].map(|actor| uuid(&school.people[&actor].user_id));
     let (session, class) = (uuid(&school.sessions[&Actor::Owner]), uuid(&school.class));
+    let content = uuid(&school.content);
     let title = SessionChange { title: Some(Some("taken")), subject: None };
     let raised = PersonChange {
         role: Some(Role::Admin),
@@ -93,6 +129,12 @@ async fn write_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
         done("add a note", matches!(store.add_note(who, owner, "taken").await, Ok(Some(_)))),
         done("change a note", matches!(store.change_note(who, note, "taken").await, Ok(Some(_)))),
         done("delete a note", store.delete_note(who, note).await.unwrap_or(false)),
+        done(
+            "write for the class",
+            matches!(store.add_content(who, &for_class(&[class]), None).await, Ok(Some(_))),
+        ),
+        done("change content", store.change_content(who, content, 1, &for_class(&[])).await.unwrap_or(false)),
+        done("delete content", store.delete_content(who, content).await.unwrap_or(false)),
         done(
             "change a session",
             store.change_session(who, session, title).await.is_ok_and(|row| row.is_some()),

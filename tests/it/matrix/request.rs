@@ -125,6 +125,9 @@ pub(super) async fn fill(school: &School, row: &Row, actor: Actor, who: &Client)
     if all.contains("{note!}") {
         known("{note!}", school.fresh_note().await, new_id());
     }
+    if all.contains("{content!}") {
+        known("{content!}", school.fresh_content().await, new_id());
+    }
     if all.contains("{sign_in!}") {
         known("{sign_in!}", school.fresh_sign_in().await, new_id());
     }
@@ -162,6 +165,7 @@ fn own_words(school: &School, actor: Actor, who: &Client) -> Vec<(&'static str, 
         ("{kind}", "idle".into()),
         ("{safety}", "safety".into()),
         ("{no-kind}", "boredom".into()),
+        ("{first}", "1".into()),
         ("{cursor}", school.cursor.clone()),
         ("{epoch}", school.socket.epoch.clone()),
         ("{expired-token}", school.expired_token.clone()),
@@ -181,6 +185,10 @@ fn standing_words(school: &School) -> Vec<(&'static str, String)> {
         ("{answer}", school.answer.clone()),
         ("{whisper}", school.whisper.clone()),
         ("{class}", school.class.clone()),
+        ("{content}", school.content.clone()),
+        ("{draft}", school.draft.clone()),
+        ("{content-word}", school.mark_of("content", Actor::Owner).to_owned()),
+        ("{draft-word}", school.mark_of("draft", Actor::Owner).to_owned()),
         ("{owner}", user(Actor::Owner)),
         ("{mate}", user(Actor::Mate)),
         ("{far}", user(Actor::Far)),

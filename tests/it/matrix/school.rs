@@ -7,7 +7,9 @@ use fynq::id::Uuid;
 use fynq::store::Store;
 use serde_json::json;
 
-use super::founding::{claims, echo, id, join_code, lapse, mark_school, people, settle, speak, tutoring};
+use super::founding::{
+    claims, echo, id, join_code, lapse, library, mark_school, people, settle, speak, tutoring,
+};
 use super::policy::Row;
 use crate::support::app::TestApp;
 use crate::support::client::Client;
@@ -138,6 +140,9 @@ pub(super) struct School {
     pub(super) note: String,
     /// The tutor's, in the owner's session; it was used.
     pub(super) whisper: String,
+    /// The tutor's, for the class: published, and a draft.
+    pub(super) content: String,
+    pub(super) draft: String,
     pub(super) sign_in: String,
     pub(super) cursor: String,
     pub(super) far_org: String,
@@ -182,6 +187,7 @@ impl School {
         // A second turn, so that the log holds something to resume.
         let (message, answer) = said.remove(&Owner).unwrap();
         let (note, whisper) = tutoring(&sql, &people, &sessions[&Owner], &mut marks).await;
+        let (content, draft) = library(&sql, &people, &class, &mut marks).await;
         let sign_in = claims(&owner.token)["session_id"].as_str().unwrap().to_owned();
         owner.session().await;
         let page = owner.get("/sessions?limit=1").await.ok(200);
@@ -204,6 +210,8 @@ impl School {
             class,
             note,
             whisper,
+            content,
+            draft,
             sign_in,
             cursor,
             far_org,
@@ -244,6 +252,9 @@ impl School {
             "audit" | "mark" => ("session", Owner),
             "whisper" => ("whisper", Owner),
             "note" => ("note", Owner),
+            "content" => ("content", Owner),
+            "draft" => ("draft", Owner),
+            "version" => ("version", Owner),
             other => panic!("no mark for {other}"),
         };
         text.contains(self.mark_of(what, of))
@@ -257,8 +268,9 @@ impl School {
     /// Forgets people and notes that were made for one cell.
     pub(super) async fn tidy(&self) {
         let sql = format!(
-            "DELETE FROM users WHERE email LIKE 'fresh-%'; DELETE FROM tutor_notes WHERE id <> '{}'",
-            self.note
+            "DELETE FROM users WHERE email LIKE 'fresh-%'; DELETE FROM tutor_notes WHERE id <> '{}'; \
+             DELETE FROM content WHERE id NOT IN ('{}', '{}')",
+            self.note, self.content, self.draft
         );
         self.sql.batch_execute(&sql).await.unwrap();
     }
@@ -416,6 +428,19 @@ impl School {
         let sql = format!(
             "INSERT INTO tutor_notes (id, org_id, student_id, author_id, text, created_at, updated_at) \
              VALUES ('{id}', '{HERE}', '{owner}', '{teach}', 'Fresh', now(), now())"
+        );
+        self.sql.batch_execute(&sql).await.unwrap();
+        id
+    }
+
+    /// Content like the class's, in its second version.
+    pub(super) async fn fresh_content(&self) -> String {
+        let (id, old) = (new_id(), self.mark_of("version", Owner));
+        let sql = format!(
+            "INSERT INTO content (id, org_id, author_id, title, language, body, state, classes, created_at, updated_at) \
+             VALUES ('{id}', '{HERE}', '{}', '{old}', 'en', 'Fresh', 'published', '{{{}}}', now(), now()); \
+             UPDATE content SET title = 'Fresh' WHERE id = '{id}'",
+            self.people[&Teach].user_id, self.class
         );
         self.sql.batch_execute(&sql).await.unwrap();
         id

@@ -10,10 +10,14 @@ use crate::support::pg::{Db, PrivatePg, connect, settings_for, with_user};
 /// What runs as its owner whoever calls it.
 const DEFINERS: &[&str] = &[
     "fynq.classes_i_teach",
+    "fynq.content_with",
+    "fynq.keep_version",
+    "fynq.leave_class",
     "fynq.my_classes",
     "fynq.my_org",
     "fynq.only_school",
     "fynq.org_i_run",
+    "fynq.org_i_write_for",
     "fynq.remember_gone_user",
     "fynq.same_organisation",
     "fynq.students_i_teach",
