@@ -102,6 +102,12 @@ impl Client {
         Client { token: token.into(), ..self.clone() }
     }
 
+    /// With five times the patience.
+    pub(crate) fn patient(self) -> Client {
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE * 5).build().unwrap();
+        Client { http, ..self }
+    }
+
     pub(crate) fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
     }
