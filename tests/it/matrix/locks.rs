@@ -7,7 +7,7 @@ use fynq::id::Uuid;
 use fynq::identity::{AgeBand, MemberAs, Role};
 use fynq::protocol::SignalKind;
 use fynq::store::people::{NewPerson, PersonChange};
-use fynq::store::{MarkChange, MessagesFrom, SessionChange, SessionsOf, Store};
+use fynq::store::{MarkChange, MessagesFrom, SessionChange, SessionsOf, Store, TasksOf};
 
 use super::school::{Actor, HERE, School};
 
@@ -50,6 +50,11 @@ async fn read_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
         told("marks", store.marks_of(who, 100).await.unwrap()),
         told("notes", store.notes_of(who, owner, None, 100).await.unwrap().items),
         told("note", store.note(who, uuid(&school.note)).await.unwrap()),
+        told(
+            "task",
+            store.task(TasksOf::Organisation { admin: who, org: here }, uuid(&school.task)).await.unwrap(),
+        ),
+        told("summary", store.summary(who, session).await.unwrap()),
         told("roster", {
             let rows = store.roster_rest(who, here, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
             rows.into_iter().map(|row| (row.session, row.student, row.title, row.preview)).collect::<Vec<_>>()

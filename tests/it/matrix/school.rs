@@ -7,7 +7,9 @@ use fynq::id::Uuid;
 use fynq::store::Store;
 use serde_json::json;
 
-use super::founding::{claims, echo, id, join_code, lapse, mark_school, people, settle, speak, tutoring};
+use super::founding::{
+    claims, echo, id, join_code, lapse, mark_school, people, settle, speak, task_of, tutoring,
+};
 use super::policy::Row;
 use crate::support::app::TestApp;
 use crate::support::client::Client;
@@ -136,6 +138,8 @@ pub(super) struct School {
     pub(super) class: String,
     /// The tutor's, on the owner.
     pub(super) note: String,
+    /// The owner's, ended; and there is a summary of their session.
+    pub(super) task: String,
     /// The tutor's, in the owner's session; it was used.
     pub(super) whisper: String,
     pub(super) sign_in: String,
@@ -182,6 +186,7 @@ impl School {
         // A second turn, so that the log holds something to resume.
         let (message, answer) = said.remove(&Owner).unwrap();
         let (note, whisper) = tutoring(&sql, &people, &sessions[&Owner], &mut marks).await;
+        let task = task_of(&sql, &people, &sessions[&Owner], &mut marks).await;
         let sign_in = claims(&owner.token)["session_id"].as_str().unwrap().to_owned();
         owner.session().await;
         let page = owner.get("/sessions?limit=1").await.ok(200);
@@ -203,6 +208,7 @@ impl School {
             answer,
             class,
             note,
+            task,
             whisper,
             sign_in,
             cursor,
@@ -244,6 +250,8 @@ impl School {
             "audit" | "mark" => ("session", Owner),
             "whisper" => ("whisper", Owner),
             "note" => ("note", Owner),
+            "task" => ("task", Owner),
+            "summary" => ("summary", Owner),
             other => panic!("no mark for {other}"),
         };
         text.contains(self.mark_of(what, of))
@@ -257,8 +265,9 @@ impl School {
     /// Forgets people and notes that were made for one cell.
     pub(super) async fn tidy(&self) {
         let sql = format!(
-            "DELETE FROM users WHERE email LIKE 'fresh-%'; DELETE FROM tutor_notes WHERE id <> '{}'",
-            self.note
+            "DELETE FROM users WHERE email LIKE 'fresh-%'; DELETE FROM tutor_notes WHERE id <> '{}'; \
+             DELETE FROM tasks WHERE id <> '{}'",
+            self.note, self.task
         );
         self.sql.batch_execute(&sql).await.unwrap();
     }
@@ -416,6 +425,18 @@ impl School {
         let sql = format!(
             "INSERT INTO tutor_notes (id, org_id, student_id, author_id, text, created_at, updated_at) \
              VALUES ('{id}', '{HERE}', '{owner}', '{teach}', 'Fresh', now(), now())"
+        );
+        self.sql.batch_execute(&sql).await.unwrap();
+        id
+    }
+
+    /// The owner's; one that waits, or one that is dead.
+    pub(super) async fn fresh_task(&self, dead: bool) -> String {
+        let (id, owner) = (new_id(), &self.people[&Owner].user_id);
+        let (status, ended) = if dead { ("failed", "now()") } else { ("queued", "NULL") };
+        let sql = format!(
+            "INSERT INTO tasks (id, kind, org_id, owner_id, status, ended_at) \
+             VALUES ('{id}', 'document_parse', '{HERE}', '{owner}', '{status}', {ended})"
         );
         self.sql.batch_execute(&sql).await.unwrap();
         id
