@@ -211,6 +211,13 @@ pub enum Event {
         consent_below: Option<i16>,
         show_watchers: bool,
     },
+    /// By an admin. What somebody does to their own is not written down.
+    TaskCancelled {
+        task: Uuid,
+    },
+    TaskRequeued {
+        task: Uuid,
+    },
     /// What was too old was deleted.
     Retention {
         sessions: u64,
@@ -294,6 +301,8 @@ impl Event {
             Event::ConsentGiven { .. } => "consent_given",
             Event::ConsentWithdrawn { .. } => "consent_withdrawn",
             Event::PolicyChanged { .. } => "policy_changed",
+            Event::TaskCancelled { .. } => "task_cancelled",
+            Event::TaskRequeued { .. } => "task_requeued",
             Event::Retention { .. } => "retention",
         }
     }
@@ -392,6 +401,9 @@ impl Event {
                     "show_watchers": show_watchers,
                 });
                 facts("organisation", organisation, None, detail)
+            }
+            Event::TaskCancelled { task } | Event::TaskRequeued { task } => {
+                facts("task", task, None, Value::Null)
             }
             Event::Retention { sessions, audit } => {
                 Facts { detail: map(json!({"sessions": sessions, "audit": audit})), ..Facts::default() }

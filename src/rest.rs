@@ -23,6 +23,8 @@ mod records;
 mod replay;
 mod sessions;
 mod sign_ins;
+mod summary;
+mod tasks;
 mod tutoring;
 
 use std::any::Any;
@@ -137,6 +139,12 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(notes::list, notes::add))
         .routes(routes!(notes::change, notes::delete))
         .routes(routes!(digest::digest))
+        .routes(routes!(summary::get))
+        .routes(routes!(tasks::list))
+        .routes(routes!(tasks::get))
+        .routes(routes!(tasks::events))
+        .routes(routes!(tasks::cancel))
+        .routes(routes!(tasks::requeue))
         .routes(routes!(admin::users, admin::create_user))
         .routes(routes!(admin::find_users))
         .routes(routes!(admin::change_user))

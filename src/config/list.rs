@@ -281,7 +281,12 @@ pub const SETTINGS: &[Setting] = &[
         "off: this server runs no tasks, `fynq worker` does; while nobody does, they wait",
     ),
     set("FYNQ_WORKER_JOBS", "4", "8", "tasks that one worker runs at once"),
-    set("FYNQ_TASK_LEASE_S", "30", "60", "a worker that is silent for so many seconds loses its tasks to others"),
+    set(
+        "FYNQ_TASK_LEASE_S",
+        "30",
+        "60",
+        "a worker that is silent for so many seconds loses its tasks to others",
+    ),
     set(
         "FYNQ_TASK_POLL_S",
         "5",

@@ -247,8 +247,7 @@ impl Worker {
                 continue;
             }
             let key = format!("schedule:{}:{turn}", kind.name);
-            let new =
-                NewTask { unique_key: Some(&key), attempts: kind.attempts, ..NewTask::of(kind.name) };
+            let new = NewTask { unique_key: Some(&key), attempts: kind.attempts, ..NewTask::of(kind.name) };
             match self.app.store.enqueue(&new).await {
                 Ok(_) => _ = self.turns.insert(kind.name, turn),
                 Err(error) => tracing::debug!(%error, kind = kind.name, "a schedule's task is not there yet"),

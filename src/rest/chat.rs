@@ -207,7 +207,7 @@ async fn told(app: &App, session: Uuid, run: Uuid) -> impl Stream<Item = Bytes> 
 }
 
 /// Events as SSE: `data: {…}` and a blank line each, then the end.
-fn sse(events: impl Stream<Item = Bytes> + marker::Send + 'static) -> Response {
+pub(super) fn sse(events: impl Stream<Item = Bytes> + marker::Send + 'static) -> Response {
     let frames = events.map(|event| Ok::<_, Infallible>(frame(&event)));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),

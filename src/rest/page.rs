@@ -36,7 +36,7 @@ impl ListQuery {
     /// Where the page before ended. The cursor is read as hostile input: it carries no rights, only
     /// a position among what the caller may see anyway.
     pub(super) fn after<K: DeserializeOwned>(&self) -> Result<Option<K>, Problem> {
-        self.cursor.as_deref().map(|cursor| decode(cursor, "?cursor")).transpose()
+        after(self.cursor.as_deref())
     }
 }
 
@@ -74,6 +74,11 @@ impl Search {
     pub(super) fn after<K: DeserializeOwned>(&self) -> Result<Option<K>, Problem> {
         self.cursor.as_deref().map(|cursor| decode(cursor, "/cursor")).transpose()
     }
+}
+
+/// Where the page before ended, of a list with more to ask for.
+pub(super) fn after<K: DeserializeOwned>(cursor: Option<&str>) -> Result<Option<K>, Problem> {
+    cursor.map(|cursor| decode(cursor, "?cursor")).transpose()
 }
 
 pub(super) fn limit(asked: Option<u32>) -> usize {

@@ -52,7 +52,7 @@ pub(super) struct ActorRef {
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Subject {
-    /// `user`, `session`, `class`, `organisation` or `sign_in`.
+    /// `user`, `session`, `class`, `organisation`, `sign_in` or `task`.
     kind: String,
     id: Uuid,
 }

@@ -98,7 +98,10 @@ pub struct Task {
 pub enum TasksOf {
     Own(Uuid),
     /// As the admin of this organisation.
-    Organisation { admin: Uuid, org: Uuid },
+    Organisation {
+        admin: Uuid,
+        org: Uuid,
+    },
 }
 
 /// Which tasks a list shows.

@@ -44,6 +44,7 @@ mod secrets;
 mod store;
 mod supabase;
 mod support;
+mod tasks;
 mod tls;
 mod tutoring_rest;
 mod whispers;

@@ -9,6 +9,7 @@ mod relay;
 mod schema;
 mod spy;
 mod staff;
+mod tasks;
 mod tls;
 mod tutoring;
 mod tutoring_locks;

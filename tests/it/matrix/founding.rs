@@ -149,6 +149,26 @@ pub(super) async fn library(
     (content, draft)
 }
 
+/// A task of the owner's that has ended, and what their session was about; gives the task.
+pub(super) async fn task_of(
+    sql: &tokio_postgres::Client,
+    people: &HashMap<Actor, Client>,
+    session: &str,
+    marks: &mut Vec<Mark>,
+) -> String {
+    let (task, summary) = (new_id(), format!("summary{}", new_id()));
+    let all = format!(
+        "INSERT INTO tasks (id, kind, org_id, owner_id, status, ended_at) \
+             VALUES ('{task}', 'document_parse', '{HERE}', '{}', 'succeeded', now()); \
+         INSERT INTO session_summaries VALUES ('{session}', '{summary}', 2, 'echo', now())",
+        people[&Owner].user_id
+    );
+    sql.batch_execute(&all).await.unwrap();
+    marks.push(Mark { what: "task", of: Owner, text: task.clone(), seen_by: vec![Owner, Admin] });
+    marks.push(Mark { what: "summary", of: Owner, text: summary, seen_by: vec![Owner, Teach, Admin] });
+    task
+}
+
 pub(super) fn mark_school(marks: &mut Vec<Mark>, people: &HashMap<Actor, Client>, code: &str, far_org: &str) {
     for (of, client) in people.iter().filter(|(actor, _)| **actor != Anonymous) {
         let of = *of;

@@ -9,6 +9,7 @@ use fynq::protocol::SignalKind;
 use fynq::store::people::{NewPerson, PersonChange};
 use fynq::store::{
     ContentFilter, ContentQuery, MarkChange, MessagesFrom, NewContent, SessionChange, SessionsOf, Store,
+    TasksOf,
 };
 
 use super::school::{Actor, HERE, School};
@@ -85,6 +86,11 @@ async fn read_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
             "written",
             store.export_content(who, uuid(&school.people[&Actor::Teach].user_id), None, 9).await.unwrap(),
         ),
+        told(
+            "task",
+            store.task(TasksOf::Organisation { admin: who, org: here }, uuid(&school.task)).await.unwrap(),
+        ),
+        told("summary", store.summary(who, session).await.unwrap()),
         told("roster", {
             let rows = store.roster_rest(who, here, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
             rows.into_iter().map(|row| (row.session, row.student, row.title, row.preview)).collect::<Vec<_>>()

@@ -128,6 +128,11 @@ pub(super) async fn fill(school: &School, row: &Row, actor: Actor, who: &Client)
     if all.contains("{content!}") {
         known("{content!}", school.fresh_content().await, new_id());
     }
+    for (name, dead) in [("{task!}", false), ("{dead!}", true)] {
+        if all.contains(name) {
+            known(name, school.fresh_task(dead).await, new_id());
+        }
+    }
     if all.contains("{sign_in!}") {
         known("{sign_in!}", school.fresh_sign_in().await, new_id());
     }
@@ -184,6 +189,7 @@ fn standing_words(school: &School) -> Vec<(&'static str, String)> {
         ("{message}", school.message.clone()),
         ("{answer}", school.answer.clone()),
         ("{whisper}", school.whisper.clone()),
+        ("{task}", school.task.clone()),
         ("{class}", school.class.clone()),
         ("{content}", school.content.clone()),
         ("{draft}", school.draft.clone()),

@@ -8,7 +8,7 @@ use fynq::store::Store;
 use serde_json::json;
 
 use super::founding::{
-    claims, echo, id, join_code, lapse, library, mark_school, people, settle, speak, tutoring,
+    claims, echo, id, join_code, lapse, library, mark_school, people, settle, speak, task_of, tutoring,
 };
 use super::policy::Row;
 use crate::support::app::TestApp;
@@ -138,6 +138,8 @@ pub(super) struct School {
     pub(super) class: String,
     /// The tutor's, on the owner.
     pub(super) note: String,
+    /// The owner's, ended; and there is a summary of their session.
+    pub(super) task: String,
     /// The tutor's, in the owner's session; it was used.
     pub(super) whisper: String,
     /// The tutor's, for the class: published, and a draft.
@@ -188,6 +190,7 @@ impl School {
         let (message, answer) = said.remove(&Owner).unwrap();
         let (note, whisper) = tutoring(&sql, &people, &sessions[&Owner], &mut marks).await;
         let (content, draft) = library(&sql, &people, &class, &mut marks).await;
+        let task = task_of(&sql, &people, &sessions[&Owner], &mut marks).await;
         let sign_in = claims(&owner.token)["session_id"].as_str().unwrap().to_owned();
         owner.session().await;
         let page = owner.get("/sessions?limit=1").await.ok(200);
@@ -209,6 +212,7 @@ impl School {
             answer,
             class,
             note,
+            task,
             whisper,
             content,
             draft,
@@ -255,6 +259,8 @@ impl School {
             "content" => ("content", Owner),
             "draft" => ("draft", Owner),
             "version" => ("version", Owner),
+            "task" => ("task", Owner),
+            "summary" => ("summary", Owner),
             other => panic!("no mark for {other}"),
         };
         text.contains(self.mark_of(what, of))
@@ -269,8 +275,8 @@ impl School {
     pub(super) async fn tidy(&self) {
         let sql = format!(
             "DELETE FROM users WHERE email LIKE 'fresh-%'; DELETE FROM tutor_notes WHERE id <> '{}'; \
-             DELETE FROM content WHERE id NOT IN ('{}', '{}')",
-            self.note, self.content, self.draft
+             DELETE FROM content WHERE id NOT IN ('{}', '{}'); DELETE FROM tasks WHERE id <> '{}'",
+            self.note, self.content, self.draft, self.task
         );
         self.sql.batch_execute(&sql).await.unwrap();
     }
@@ -441,6 +447,18 @@ impl School {
              VALUES ('{id}', '{HERE}', '{}', '{old}', 'en', 'Fresh', 'published', '{{{}}}', now(), now()); \
              UPDATE content SET title = 'Fresh' WHERE id = '{id}'",
             self.people[&Teach].user_id, self.class
+        );
+        self.sql.batch_execute(&sql).await.unwrap();
+        id
+    }
+
+    /// The owner's; one that waits, or one that is dead.
+    pub(super) async fn fresh_task(&self, dead: bool) -> String {
+        let (id, owner) = (new_id(), &self.people[&Owner].user_id);
+        let (status, ended) = if dead { ("failed", "now()") } else { ("queued", "NULL") };
+        let sql = format!(
+            "INSERT INTO tasks (id, kind, org_id, owner_id, status, ended_at) \
+             VALUES ('{id}', 'document_parse', '{HERE}', '{owner}', '{status}', {ended})"
         );
         self.sql.batch_execute(&sql).await.unwrap();
         id

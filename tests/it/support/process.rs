@@ -18,6 +18,7 @@ use super::socket::PATIENCE;
 pub(crate) struct Process {
     child: Child,
     pub(crate) addr: SocketAddr,
+    command: &'static str,
     settings: Vec<(String, String)>,
     output: Arc<Mutex<String>>,
     /// They read what it prints, until it prints no more.
@@ -27,24 +28,34 @@ pub(crate) struct Process {
 impl Process {
     /// Starts fynq with these settings and nothing else of the environment's; waits until it is ready.
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Process {
-        let mut process = Process::spawn(settings);
+        Process::start_as("serve", settings).await
+    }
+
+    /// As another command that answers operators.
+    pub(crate) async fn start_as(command: &'static str, settings: &[(&str, &str)]) -> Process {
+        let mut process = Process::spawn_as(command, settings);
         process.wait_ready().await;
         process
     }
 
     /// Starts it and waits for nothing.
     pub(crate) fn spawn(settings: &[(&str, &str)]) -> Process {
+        Process::spawn_as("serve", settings)
+    }
+
+    fn spawn_as(command: &'static str, settings: &[(&str, &str)]) -> Process {
         let addr = free_port();
         let own: Vec<_> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (output, mut readers) = (Arc::default(), JoinSet::new());
-        Process { child: launch(addr, &own, &output, &mut readers), addr, settings: own, output, readers }
+        let child = launch(command, addr, &own, &output, &mut readers);
+        Process { child, addr, command, settings: own, output, readers }
     }
 
     /// Starts it again, same address and settings, after it has ended.
     pub(crate) async fn restart(&mut self) {
         assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
-        self.child = launch(self.addr, &self.settings, &self.output, &mut self.readers);
+        self.child = launch(self.command, self.addr, &self.settings, &self.output, &mut self.readers);
         self.wait_ready().await;
     }
 
@@ -156,13 +167,18 @@ impl Stage {
 }
 
 fn launch(
+    as_command: &str,
     addr: SocketAddr,
     settings: &[(String, String)],
     output: &Arc<Mutex<String>>,
     readers: &mut JoinSet<()>,
 ) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fynq"));
-    command.env_clear().env("FYNQ_LISTEN", addr.to_string()).current_dir(std::env::temp_dir());
+    command
+        .arg(as_command)
+        .env_clear()
+        .env("FYNQ_LISTEN", addr.to_string())
+        .current_dir(std::env::temp_dir());
     for name in ["PATH", "HOME", "FYNQ_PG_BIN"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
