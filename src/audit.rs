@@ -197,6 +197,20 @@ pub enum Event {
     ContentDeleted {
         content: Uuid,
     },
+    FileUploaded {
+        file: Uuid,
+    },
+    FileDeleted {
+        file: Uuid,
+    },
+    /// The scanner found malware in what somebody uploaded; nothing of it was kept.
+    MalwareFound,
+    /// Somebody else's file was read.
+    FileRead {
+        file: Uuid,
+        owner: Uuid,
+        why: Why,
+    },
     ConsentGiven {
         user: Uuid,
         by: &'static str,
@@ -298,6 +312,10 @@ impl Event {
             Event::ContentCreated { .. } => "content_created",
             Event::ContentChanged { .. } => "content_changed",
             Event::ContentDeleted { .. } => "content_deleted",
+            Event::FileUploaded { .. } => "file_uploaded",
+            Event::FileDeleted { .. } => "file_deleted",
+            Event::MalwareFound => "malware_found",
+            Event::FileRead { .. } => "file_read",
             Event::ConsentGiven { .. } => "consent_given",
             Event::ConsentWithdrawn { .. } => "consent_withdrawn",
             Event::PolicyChanged { .. } => "policy_changed",
@@ -314,7 +332,8 @@ impl Event {
             | Event::SignedOut
             | Event::SignInsEnded
             | Event::PasswordChanged
-            | Event::EmailChanged => Facts::default(),
+            | Event::EmailChanged
+            | Event::MalwareFound => Facts::default(),
             Event::SignInFailed { user: None } => Facts::default(),
             Event::SignInFailed { user: Some(id) }
             | Event::ResetCodeIssued { user: id }
@@ -391,6 +410,12 @@ impl Event {
                 facts("content", content, None, json!({"published": published}))
             }
             Event::ContentDeleted { content } => facts("content", content, None, Value::Null),
+            Event::FileUploaded { file } | Event::FileDeleted { file } => {
+                facts("file", file, None, Value::Null)
+            }
+            Event::FileRead { file, owner, why } => {
+                facts("file", file, Some(owner), json!({"why": why.as_str()}))
+            }
             Event::ConsentGiven { user: id, by } | Event::ConsentWithdrawn { user: id, by } => {
                 user(id, json!({"by": by}))
             }

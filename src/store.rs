@@ -11,6 +11,7 @@ mod content;
 pub mod credentials;
 mod digest;
 mod ears;
+mod files;
 pub mod local;
 mod messages;
 pub mod migrate;
@@ -54,6 +55,7 @@ pub use content::{
 };
 pub use digest::{Digest, DigestSignal, DigestStudent, Helped, SignalCount};
 pub use ears::Ear;
+pub use files::{Arrived, File, NewFile, Room};
 use local::LocalPostgres;
 pub(crate) use messages::ASSISTANT;
 pub use messages::{MessagesFrom, Reached};
