@@ -95,6 +95,8 @@ pub struct Model {
     pub attempts: u32,
     /// How much of the conversation goes into a prompt, in estimated tokens.
     pub history_tokens: u32,
+    /// How large a request with files may be; what does not fit is uploaded before.
+    pub inline_bytes: usize,
     pub max_output_tokens: Option<u32>,
     /// A file that replaces the built-in system instruction.
     pub instruction_file: Option<PathBuf>,
@@ -247,6 +249,7 @@ impl Default for Settings {
                 answer_timeout: Duration::from_secs(180),
                 attempts: 3,
                 history_tokens: 16_000,
+                inline_bytes: 15 << 20,
                 max_output_tokens: None,
                 instruction_file: None,
             },

@@ -10,12 +10,14 @@
 //! events of bytes; `wire` knows Google's names; `reader` folds the events into words and an end.
 
 mod answer;
+mod attach;
 mod prompt;
 mod reader;
 mod recording;
 mod retry;
 mod sse;
 mod transport;
+mod uploads;
 mod wire;
 
 #[cfg(test)]
@@ -28,7 +30,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 pub use answer::Answer;
+pub use attach::{Attached, Attachments, Blob, File, NotRead, Remote, What};
 pub use recording::{Call, RecordedError, Recording, read_recording};
+
+use attach::Recipe;
 
 use crate::config;
 use crate::protocol::{ErrorCode, FinishReason, Usage};
@@ -46,6 +51,8 @@ pub enum Speaker {
 pub struct Turn {
     pub speaker: Speaker,
     pub text: Arc<str>,
+    /// What the student sent with it.
+    pub files: Vec<File>,
 }
 
 /// The conversation, oldest first. The client cuts it to the token budget, ends it with the student's last
@@ -103,6 +110,8 @@ struct Shared {
     instruction: String,
     instruction_tokens: u64,
     history_tokens: u32,
+    /// A request with files stays under it.
+    inline_bytes: usize,
     max_output_tokens: Option<u32>,
     limits: answer::Limits,
     transport: Arc<transport::Transport>,
@@ -111,6 +120,15 @@ struct Shared {
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Model").field("name", &self.shared.name).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// `None`: there is nothing to answer.
+    fn body(&self, prompt: &Prompt) -> Option<prompt::Body> {
+        let mut body = prompt::body(prompt, &self.instruction, self.history_tokens, self.max_output_tokens)?;
+        body.instructed(self.instruction_tokens);
+        Some(body)
     }
 }
 
@@ -138,6 +156,7 @@ impl Model {
             instruction_tokens: prompt::estimate(&instruction),
             instruction,
             history_tokens: settings.history_tokens,
+            inline_bytes: settings.inline_bytes,
             max_output_tokens: settings.max_output_tokens,
             limits,
             transport: Arc::new(transport::Transport::new(settings)?),
@@ -148,12 +167,17 @@ impl Model {
     /// Nothing is sent before the first poll; dropping the answer closes the upstream call.
     pub fn answer(&self, prompt: Prompt) -> Answer {
         let shared = &*self.shared;
-        let mut body =
-            prompt::body(&prompt, &shared.instruction, shared.history_tokens, shared.max_output_tokens);
-        if let Some(body) = &mut body {
-            body.instructed(shared.instruction_tokens);
+        Answer::new(Arc::clone(&shared.transport), shared.limits, shared.body(&prompt))
+    }
+
+    /// As `answer`; the files of the prompt are read when it is first polled.
+    pub fn answer_with(&self, prompt: Prompt, attachments: Arc<dyn Attachments>) -> Answer {
+        if !prompt.turns.iter().any(|turn| !turn.files.is_empty()) {
+            return self.answer(prompt);
         }
-        Answer::new(Arc::clone(&shared.transport), shared.limits, body)
+        let shared = Arc::clone(&self.shared);
+        let (transport, limits) = (Arc::clone(&shared.transport), shared.limits);
+        Answer::of(transport, limits, Recipe { shared, prompt, attachments })
     }
 
     /// As `answer`, for another part than a tutor's.

@@ -316,6 +316,9 @@ impl From<OpenError> for Problem {
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Problem {
+        if let Some(at) = refused.file {
+            return Problem::field(format!("/files/{at}"), "is no file of yours that is ready");
+        }
         let problem = match refused.code {
             ErrorCode::QueueFull => Problem::queue_full(),
             ErrorCode::Draining => Problem::draining(),

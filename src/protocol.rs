@@ -23,7 +23,9 @@ mod signal;
 mod tutoring;
 
 pub use code::{CloseCode, ErrorCode};
-pub use command::{BadFrame, Command, Correct, Edit, MAX_FRAME, MAX_TEXT, Send, Whisper, parse_command};
+pub use command::{
+    BadFrame, Command, Correct, Edit, MAX_FILES, MAX_FRAME, MAX_TEXT, Send, Whisper, parse_command, unfit,
+};
 pub use control::{Control, ForTutors, HandUp, Person, SessionState};
 pub use event::{Event, Extras, Metadata, RunResult, entry};
 pub use message::{Author, AuthorKind, FinishReason, Message, MessageRole, Status, Usage};

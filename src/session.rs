@@ -43,6 +43,8 @@ pub struct Refused {
     pub code: ErrorCode,
     pub message: Cow<'static, str>,
     pub retry_after_ms: Option<u64>,
+    /// Which of the message's files is the reason.
+    pub file: Option<usize>,
 }
 
 impl Refused {
@@ -52,7 +54,7 @@ impl Refused {
 
     pub(crate) fn new(code: ErrorCode, message: &'static str) -> Refused {
         let retry_after_ms = matches!(code, ErrorCode::Draining | ErrorCode::QueueFull).then_some(2000);
-        Refused { code, message: Cow::Borrowed(message), retry_after_ms }
+        Refused { code, message: Cow::Borrowed(message), retry_after_ms, file: None }
     }
 
     /// When it starts anew is said in the sentence, too: it is read by people.
@@ -65,7 +67,14 @@ impl Refused {
             code: ErrorCode::QuotaExceeded,
             message: message.into(),
             retry_after_ms: Some(retry_after_ms),
+            file: None,
         }
+    }
+
+    /// Somebody else's file is refused in the same words as one that never was.
+    fn file(at: usize) -> Refused {
+        let message = format!("`files`: number {} is no file of yours that is ready", at + 1);
+        Refused { message: message.into(), file: Some(at), ..Refused::plain(ErrorCode::InvalidCommand) }
     }
 
     pub(crate) fn unavailable(retry_after: Duration) -> Refused {

@@ -4,6 +4,7 @@
 //! so that a transaction-mode pooler may stand in between.
 
 pub mod accounts;
+mod attachments;
 mod audit;
 mod chat;
 pub mod classes;
@@ -349,6 +350,7 @@ pub struct NewMessage {
     pub content: Arc<str>,
     pub status: Status,
     pub edits: Option<Uuid>,
+    pub files: Arc<[Uuid]>,
     pub created_at: Timestamp,
     /// It counts against the quotas: a question, or the answer to one that is asked again.
     pub charged: bool,

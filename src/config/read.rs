@@ -200,6 +200,7 @@ fn model(from: &Reader<'_>, defaults: Model) -> Result<Model, SettingError> {
         answer_timeout: from.seconds("FYNQ_MODEL_ANSWER_TIMEOUT_S", defaults.answer_timeout)?,
         attempts: from.number("FYNQ_MODEL_ATTEMPTS", defaults.attempts, 1, 10)?,
         history_tokens: from.number("FYNQ_HISTORY_TOKENS", defaults.history_tokens, 256, 10_000_000)?,
+        inline_bytes: from.number("FYNQ_MODEL_INLINE_BYTES", defaults.inline_bytes, 64 << 10, 100 << 20)?,
         max_output_tokens: match from.text("FYNQ_MAX_OUTPUT_TOKENS") {
             None => defaults.max_output_tokens,
             Some(_) => Some(from.number("FYNQ_MAX_OUTPUT_TOKENS", 0, 1, 10_000_000)?),

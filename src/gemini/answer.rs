@@ -13,6 +13,7 @@ use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, Sleep};
 
+use super::attach::Recipe;
 use super::prompt::Body;
 use super::reader::{Delta, Reader};
 use super::retry::{self, Decision, Standing, Trouble};
@@ -38,16 +39,20 @@ pub struct Answer {
 }
 
 /// ```text
-/// New ─▶ Calling ─▶ Reading ─▶ Over
-///           ▲ │        │
-///           │ ▼        ▼        only before the student has seen a word
-///          Waiting ◀───┘
+/// New ─▶ (Preparing ─▶) Calling ─▶ Reading ─▶ Over
+///             ▲           ▲ │        │
+///             │           │ ▼        ▼        only before the student has seen a word
+///             └───────── Waiting ◀───┘
 /// ```
 enum Stage {
     New,
+    /// The files of the prompt are being read.
+    Preparing(BoxFuture<'static, Result<Option<Body>, Trouble>>),
     Calling(BoxFuture<'static, Result<Reply, Trouble>>),
     Reading(Box<Reading>),
-    Waiting { until: Instant },
+    Waiting {
+        until: Instant,
+    },
     Over,
 }
 
@@ -60,7 +65,11 @@ struct Reading {
 struct Run {
     transport: Arc<Transport>,
     limits: Limits,
-    /// `None`: there was nothing to answer.
+    /// Of a prompt with files, from which the body is made.
+    recipe: Option<Arc<Recipe>>,
+    /// What lay at the endpoint was given anew.
+    renewed: bool,
+    /// `None`: there was nothing to answer, or it is not made yet.
     body: Option<Body>,
     stage: Stage,
     reader: Reader,
@@ -83,6 +92,8 @@ impl Answer {
         let run = Run {
             transport,
             limits,
+            recipe: None,
+            renewed: false,
             body,
             stage: Stage::New,
             reader: Reader::default(),
@@ -95,6 +106,13 @@ impl Answer {
             queued: VecDeque::new(),
         };
         Answer { run: Box::new(run) }
+    }
+
+    /// The answer to a prompt with files.
+    pub(super) fn of(transport: Arc<Transport>, limits: Limits, recipe: Recipe) -> Answer {
+        let mut answer = Answer::new(transport, limits, None);
+        answer.run.recipe = Some(Arc::new(recipe));
+        answer
     }
 
     /// Tokens so far: the model's last word, or an estimate. For an answer that is stopped early.
@@ -124,12 +142,25 @@ impl Run {
             }
             let waiting = match &mut self.stage {
                 Stage::Over => return Poll::Ready(None),
-                // New => Calling
+                // New => (Preparing | Calling | Over)
                 Stage::New => {
                     self.begun = Instant::now();
                     self.dial();
                     continue;
                 }
+                // Preparing => (Calling | Waiting | Over)
+                Stage::Preparing(body) => match body.as_mut().poll(cx) {
+                    Poll::Ready(Ok(body)) => {
+                        self.prepared(body);
+                        continue;
+                    }
+                    Poll::Ready(Err(trouble)) => {
+                        self.calls += 1;
+                        self.fail(trouble);
+                        continue;
+                    }
+                    Poll::Pending => self.poll_timer(cx),
+                },
                 // Calling => (Reading | Waiting | Over)
                 Stage::Calling(call) => match call.as_mut().poll(cx) {
                     Poll::Ready(Ok(reply)) => {
@@ -150,7 +181,7 @@ impl Run {
                     }
                     Poll::Pending => self.poll_timer(cx),
                 },
-                // Waiting => Calling
+                // Waiting => (Preparing | Calling)
                 Stage::Waiting { .. } => self.poll_timer(cx),
             };
             if waiting.is_pending() {
@@ -165,8 +196,10 @@ impl Run {
 
     fn dial(&mut self) {
         let Some(body) = &self.body else {
-            self.end(Outcome::Failed { code: ErrorCode::ModelEmpty, retry_after: None });
-            return;
+            return match self.recipe.clone() {
+                Some(recipe) => self.prepare(recipe),
+                None => self.end(Outcome::Failed { code: ErrorCode::ModelEmpty, retry_after: None }),
+            };
         };
         let call = Arc::clone(&self.transport).call(body.json.clone());
         self.stage = Stage::Calling(Box::pin(call));
@@ -175,6 +208,26 @@ impl Run {
         self.reader = Reader::default();
         self.call_begun = Instant::now();
         self.set_timer();
+    }
+
+    fn prepare(&mut self, recipe: Arc<Recipe>) {
+        self.stage = Stage::Preparing(Box::pin(recipe.body(self.renewed)));
+        self.set_timer();
+    }
+
+    fn prepared(&mut self, body: Option<Body>) {
+        self.body = body;
+        if self.body.is_none() {
+            self.recipe = None;
+        }
+        self.dial();
+    }
+
+    /// The endpoint knows a file no more that lay there: it is given anew, once.
+    fn is_stale(&self, trouble: &Trouble) -> bool {
+        let uploaded = self.body.as_ref().is_some_and(|body| body.uploaded);
+        let refused = matches!(trouble, Trouble::Refused(refusal) if matches!(refusal.status, 403 | 404));
+        uploaded && refused && !self.renewed && !self.given
     }
 
     fn open(&mut self, reply: Reply) {
@@ -210,6 +263,10 @@ impl Run {
             text.truncate(text.floor_char_boundary(text.len().saturating_sub(over)));
         }
         self.given |= !thought.is_empty() || !text.is_empty();
+        if self.given && self.recipe.take().is_some() {
+            // It is sent no more, and holds whole pictures.
+            self.body.iter_mut().for_each(|body| body.json = Bytes::new());
+        }
         if !thought.is_empty() {
             self.queued.push_back(Event::Thought(thought));
         }
@@ -222,6 +279,13 @@ impl Run {
     }
 
     fn fail(&mut self, trouble: Trouble) {
+        if self.is_stale(&trouble)
+            && let Some(recipe) = self.recipe.clone()
+        {
+            self.renewed = true;
+            self.body = None;
+            return self.prepare(recipe);
+        }
         let broke_off = matches!(trouble, Trouble::Cut | Trouble::Timeout);
         if broke_off
             && self.reader.is_surely_over()
@@ -267,6 +331,8 @@ impl Run {
                 None => first_byte,
             },
             Stage::Waiting { until } => *until,
+            // Its steps have limits of their own.
+            Stage::Preparing(_) => self.begun + self.limits.whole,
             _ => first_byte,
         };
         step.min(self.begun + self.limits.whole)

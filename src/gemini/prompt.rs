@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::wire::{Content, GenerationConfig, Instruction, Request, TextPart};
+use super::attach::{File, Piece};
+use super::wire::{
+    Content, FileData, GenerationConfig, InlineData, Instruction, Request, SentPart, TextPart,
+};
 use super::{Prompt, Speaker, Turn};
 
 /// What one turn costs beside its words.
@@ -52,7 +55,8 @@ pub(super) struct Selected<'a> {
 
 /// The student's last turn is sent whatever it costs; others as far as the budget goes, the newest first.
 pub(super) fn select(turns: &[Turn], budget: u64) -> Selected<'_> {
-    let mut said: Vec<&Turn> = turns.iter().filter(|turn| !turn.text.trim().is_empty()).collect();
+    let says = |turn: &&Turn| !(turn.text.trim().is_empty() && turn.files.is_empty());
+    let mut said: Vec<&Turn> = turns.iter().filter(says).collect();
     let Some(question) = said.iter().rposition(|turn| turn.speaker == Speaker::User) else {
         return Selected::default();
     };
@@ -81,7 +85,15 @@ fn newest<'a>(mut turns: Vec<&'a Turn>, left: &mut u64) -> Vec<&'a Turn> {
 }
 
 fn cost(turn: &Turn) -> u64 {
-    estimate(&turn.text) + TURN_TOKENS
+    estimate(&turn.text) + TURN_TOKENS + turn.files.iter().map(|file| file.tokens).sum::<u64>()
+}
+
+/// The place of the oldest turn that is sent; what lies before it is never read.
+pub(super) fn oldest_sent(turns: &[Turn], budget: u64) -> usize {
+    let selected = select(turns, budget);
+    let first = selected.before.iter().chain(&selected.turns).next();
+    let at = first.and_then(|first| turns.iter().position(|turn| std::ptr::eq(turn, *first)));
+    at.unwrap_or(turns.len())
 }
 
 /// Neighbours of the same side become the parts of one turn.
@@ -90,9 +102,30 @@ pub(super) fn contents<'a>(turns: &[&'a Turn]) -> Vec<Content<'a>> {
         .chunk_by(|one, next| role(one) == role(next))
         .map(|same| Content {
             role: role(same[0]),
-            parts: same.iter().map(|turn| TextPart { text: words(turn) }).collect(),
+            parts: same.iter().flat_map(|turn| parts(turn)).collect(),
         })
         .collect()
+}
+
+/// The words, if there are any, then each file behind its label.
+fn parts(turn: &Turn) -> Vec<SentPart<'_>> {
+    let text = |text| SentPart::Text(TextPart { text });
+    let mut parts = Vec::with_capacity(1 + 2 * turn.files.len());
+    if !turn.text.trim().is_empty() {
+        parts.push(text(words(turn)));
+    }
+    for file in &turn.files {
+        parts.push(text(Cow::Borrowed(&*file.label)));
+        parts.extend(file.piece.as_ref().map(|piece| match piece {
+            Piece::Inline { media_type, bytes } => {
+                SentPart::Inline { inline_data: InlineData { mime_type: media_type, data: bytes } }
+            }
+            Piece::Uploaded { media_type, uri } => {
+                SentPart::File { file_data: FileData { mime_type: media_type, file_uri: uri } }
+            }
+        }));
+    }
+    parts
 }
 
 fn role(turn: &Turn) -> &'static str {
@@ -145,6 +178,8 @@ pub(super) struct Body {
     pub(super) tokens: u64,
     /// As `tokens`, without what is confidential.
     pub(super) unguided: u64,
+    /// It names files that lie at the endpoint.
+    pub(super) uploaded: bool,
 }
 
 impl Body {
@@ -181,8 +216,13 @@ pub(super) fn body(
     };
     // Escapes and names need a little more than the words; growing by doubling would copy it all.
     let words: usize = turns.iter().map(|turn| turn.text.len() + 64).sum();
-    let size =
-        instruction.len() + words + words / 8 + beside.as_deref().map_or(0, |text| text.len() * 2) + 256;
+    let files: usize = turns.iter().flat_map(|turn| &turn.files).map(File::room).sum();
+    let size = instruction.len()
+        + words
+        + words / 8
+        + files
+        + beside.as_deref().map_or(0, |text| text.len() * 2)
+        + 256;
     let parts = [Some(Cow::Borrowed(instruction)), beside.map(Cow::Owned)];
     let request = Request {
         system_instruction: Instruction {
@@ -193,5 +233,6 @@ pub(super) fn body(
     };
     let mut json = Vec::with_capacity(size);
     serde_json::to_writer(&mut json, &request).ok()?;
-    Some(Body { json: Bytes::from(json), tokens, unguided })
+    let uploaded = turns.iter().flat_map(|turn| &turn.files).any(File::is_uploaded);
+    Some(Body { json: Bytes::from(json), tokens, unguided, uploaded })
 }

@@ -26,6 +26,8 @@ pub(super) enum Trouble {
     Timeout,
     /// An answer that is not Gemini's format.
     Unreadable,
+    /// What the student sent cannot be read: our own storage is away.
+    Storage,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -90,6 +92,7 @@ impl Trouble {
             Trouble::Ended => ErrorCode::ModelTruncated,
             Trouble::Timeout => ErrorCode::ModelTimeout,
             Trouble::Unreadable => ErrorCode::ModelBadResponse,
+            Trouble::Storage => ErrorCode::StorageUnavailable,
         }
     }
 
@@ -103,7 +106,7 @@ impl Trouble {
                 status => status >= 500 && !matches!(status, 501 | 505),
             },
             Trouble::Connect | Trouble::Cut | Trouble::Ended => true,
-            Trouble::Timeout | Trouble::Unreadable => false,
+            Trouble::Timeout | Trouble::Unreadable | Trouble::Storage => false,
         }
     }
 

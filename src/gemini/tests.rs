@@ -29,6 +29,7 @@ fn settings(base_url: &str) -> config::Model {
         answer_timeout: Duration::from_secs(20),
         attempts: 3,
         history_tokens: 1000,
+        inline_bytes: 15 << 20,
         max_output_tokens: None,
         instruction_file: None,
     }
@@ -82,7 +83,10 @@ impl Upstream {
 }
 
 fn ask(text: &str) -> Prompt {
-    Prompt { turns: vec![Turn { speaker: Speaker::User, text: text.into() }], ..Prompt::default() }
+    Prompt {
+        turns: vec![Turn { speaker: Speaker::User, text: text.into(), files: Vec::new() }],
+        ..Prompt::default()
+    }
 }
 
 struct Heard {

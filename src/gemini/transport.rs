@@ -43,6 +43,7 @@ pub(super) struct Reply {
 
 pub(super) struct Transport {
     url: Url,
+    base: Url,
     headers: HeaderMap,
     /// The key, where a file holds it.
     key: Option<Renewed<HeaderValue>>,
@@ -91,6 +92,7 @@ impl Transport {
     pub(super) fn new(settings: &config::Model) -> anyhow::Result<Transport> {
         let base = settings.base_url.as_deref().unwrap_or("https://generativelanguage.googleapis.com");
         let url = endpoint(base, &settings.name)?;
+        let base = Url::parse(base)?;
         let is_tls = url.scheme() == "https";
         let maker = ClientMaker { tls: tls(is_tls)?, is_tls, connect_timeout: settings.connect_timeout };
         let mut headers = HeaderMap::new();
@@ -106,17 +108,13 @@ impl Transport {
         let first = maker.make(Version::Http2)?;
         lanes[0].client.get_or_init(|| first);
         let http1 = maker.make(Version::Http1)?;
-        Ok(Transport { url, headers, key, maker, http1, lanes, speaks_http2: OnceCell::new() })
+        Ok(Transport { url, base, headers, key, maker, http1, lanes, speaks_http2: OnceCell::new() })
     }
 
     /// One call. Comes back when the head of the answer is there, or an error's whole body.
     pub(super) async fn call(self: Arc<Self>, body: Bytes) -> Result<Reply, Trouble> {
         let (client, seat) = self.client().await?;
-        let mut headers = self.headers.clone();
-        if let Some(key) = &self.key {
-            headers.insert(KEY, key.now().await);
-        }
-        let request = client.post(self.url.clone()).headers(headers).body(body);
+        let request = client.post(self.url.clone()).headers(self.headers().await).body(body);
         let response = request.send().await.map_err(|error| trouble(&error))?;
         if !response.status().is_success() {
             return Err(Trouble::Refused(refusal(response).await));
@@ -128,13 +126,47 @@ impl Transport {
         Ok(Reply { bytes: Box::pin(response.bytes_stream()), seat })
     }
 
+    /// Another path of the same endpoint.
+    pub(super) fn beside(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url.set_query(None);
+        url
+    }
+
+    /// A request with the key.
+    pub(super) async fn keyed(
+        &self,
+        method: http::Method,
+        url: Url,
+    ) -> Result<reqwest::RequestBuilder, Trouble> {
+        Ok(self.bare(method, url).await?.headers(self.headers().await))
+    }
+
+    /// A request without it. It takes no seat: an upload has a connection beside the answers.
+    pub(super) async fn bare(
+        &self,
+        method: http::Method,
+        url: Url,
+    ) -> Result<reqwest::RequestBuilder, Trouble> {
+        Ok(self.http1.request(method, url))
+    }
+
+    async fn headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if let Some(key) = &self.key {
+            headers.insert(KEY, key.now().await);
+        }
+        headers
+    }
+
     #[cfg(test)]
     pub(super) fn seats_taken(&self) -> usize {
         self.lanes.iter().map(|lane| lane.taken.load(Ordering::Relaxed)).sum()
     }
 
     #[cfg(test)]
-    pub(super) fn headers(&self) -> &HeaderMap {
+    pub(super) fn fixed_headers(&self) -> &HeaderMap {
         &self.headers
     }
 
@@ -259,11 +291,11 @@ fn tls(is_used: bool) -> anyhow::Result<rustls::ClientConfig> {
     Ok(tls)
 }
 
-fn trouble(error: &reqwest::Error) -> Trouble {
+pub(super) fn trouble(error: &reqwest::Error) -> Trouble {
     if error.is_connect() { Trouble::Connect } else { Trouble::Cut }
 }
 
-async fn refusal(mut response: Response) -> Refusal {
+pub(super) async fn refusal(mut response: Response) -> Refusal {
     let status = response.status().as_u16();
     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let header = header.and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);

@@ -28,12 +28,46 @@ pub(super) struct Instruction<'a> {
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Content<'a> {
     pub(super) role: &'static str,
-    pub(super) parts: Vec<TextPart<'a>>,
+    pub(super) parts: Vec<SentPart<'a>>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(super) enum SentPart<'a> {
+    Text(TextPart<'a>),
+    #[serde(rename_all = "camelCase")]
+    Inline {
+        inline_data: InlineData<'a>,
+    },
+    #[serde(rename_all = "camelCase")]
+    File {
+        file_data: FileData<'a>,
+    },
 }
 
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct TextPart<'a> {
     pub(super) text: Cow<'a, str>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct InlineData<'a> {
+    pub(super) mime_type: &'a str,
+    #[serde(serialize_with = "base64")]
+    pub(super) data: &'a [u8],
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FileData<'a> {
+    pub(super) mime_type: &'a str,
+    pub(super) file_uri: &'a str,
+}
+
+/// Written piece by piece: a picture is not copied once more on its way.
+fn base64<S: serde::Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&base64::display::Base64Display::new(data, &base64::prelude::BASE64_STANDARD))
 }
 
 #[derive(Serialize)]
@@ -43,6 +77,23 @@ pub(super) struct GenerationConfig {
 }
 
 // ---- What comes back --------------------------------------------------------------------------
+
+/// The end of an upload.
+#[derive(Debug, Deserialize)]
+pub(super) struct FileReply {
+    pub(super) file: RemoteFile,
+}
+
+/// A file that lies at the endpoint.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct RemoteFile {
+    /// `files/…`
+    pub(super) name: String,
+    pub(super) uri: String,
+    pub(super) state: String,
+    pub(super) expiration_time: Option<String>,
+}
 
 /// One event of the stream: a whole response, as a delta. An error object takes the same place.
 #[derive(Debug, Default, Deserialize)]

@@ -17,6 +17,8 @@ pub use tutor::{Correct, Whisper};
 pub const MAX_FRAME: usize = 64 * 1024;
 /// The longest message of a person, in bytes.
 pub const MAX_TEXT: usize = 16 * 1024;
+/// Files that one message may have.
+pub const MAX_FILES: usize = 5;
 
 pub enum Command {
     Send(Send),
@@ -149,7 +151,9 @@ impl fmt::Debug for Command {
 pub struct Send {
     /// Becomes the message's id.
     pub id: Uuid,
+    /// Empty only with files.
     pub text: String,
+    pub files: Vec<Uuid>,
 }
 
 pub struct Edit {
@@ -158,6 +162,8 @@ pub struct Edit {
     /// The message that is superseded, with all after it.
     pub message: Uuid,
     pub text: String,
+    /// `None`: those of the message that is edited.
+    pub files: Option<Vec<Uuid>>,
 }
 
 /// A frame that gives no command.
@@ -207,6 +213,8 @@ struct EditFrame {
     id: Uuid,
     message: Uuid,
     text: String,
+    #[serde(default)]
+    files: Option<Vec<Uuid>>,
 }
 
 #[derive(Deserialize)]
@@ -266,6 +274,26 @@ impl<'a> Frame<'a> {
         }
         Ok(text)
     }
+
+    /// A question: with files it may do without words.
+    fn asked(&self, text: String, files: Vec<Uuid>) -> Result<(String, Vec<Uuid>), BadFrame> {
+        if let Some(why) = unfit(&files) {
+            return Err(self.invalid(&format!("`files` {why}")));
+        }
+        match text.trim().is_empty() && !files.is_empty() {
+            true => Ok((String::new(), files)),
+            false => Ok((self.said("text", text)?, files)),
+        }
+    }
+}
+
+/// What is wrong with the files of a message, whosever they are.
+pub fn unfit(files: &[Uuid]) -> Option<String> {
+    if files.len() > MAX_FILES {
+        return Some(format!("names more than {MAX_FILES}"));
+    }
+    let twice = (1..files.len()).any(|at| files[..at].contains(&files[at]));
+    twice.then(|| "names one twice".into())
 }
 
 /// Reads one text frame.
@@ -283,17 +311,17 @@ pub fn parse_command(text: &str) -> Result<Command, BadFrame> {
     match head.kind.as_ref() {
         "send" => {
             let SendFrame { id, text, files, .. } = frame.read()?;
-            if !files.is_empty() {
-                return Err(frame.invalid("`files`: this server takes no files in a session yet"));
-            }
-            Ok(Command::Send(Send { id, text: frame.said("text", text)? }))
+            let (text, files) = frame.asked(text, files)?;
+            Ok(Command::Send(Send { id, text, files }))
         }
         "edit" => {
-            let EditFrame { id, message, text, .. } = frame.read()?;
+            let EditFrame { id, message, text, files, .. } = frame.read()?;
             if id == message {
                 return Err(frame.invalid("`id` must be a new one, not the edited message's"));
             }
-            Ok(Command::Edit(Edit { id, message, text: frame.said("text", text)? }))
+            let given = files.is_some();
+            let (text, files) = frame.asked(text, files.unwrap_or_default())?;
+            Ok(Command::Edit(Edit { id, message, text, files: given.then_some(files) }))
         }
         "regenerate" => {
             // Without an id of its own a repetition cannot be told from a second wish.

@@ -73,6 +73,9 @@ pub struct Extras<'a> {
     pub supersedes: &'a [Uuid],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<&'static str>,
+    /// Of a student's message: what came with it.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub files: &'a [Uuid],
     /// Of a tutor's message: the assistant's message that it replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corrects: Option<Uuid>,

@@ -29,6 +29,7 @@ pub struct Message {
     /// The model that wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Ids of what the student sent with it, in their order; one that is not there any more stays named.
     #[schema(value_type = Vec<String>)]
     pub files: Vec<Uuid>,
     /// Of a tutor's message: the assistant's message that it replaces.

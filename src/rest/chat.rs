@@ -24,7 +24,7 @@ use crate::clock;
 use crate::id::{self, Uuid};
 use crate::identity::{Access, Principal};
 use crate::problem::Problem;
-use crate::protocol::{AuthorKind, MAX_TEXT, Message, Send, Status};
+use crate::protocol::{AuthorKind, MAX_TEXT, Message, Send, Status, unfit};
 use crate::session::Following;
 use crate::store::Reached;
 
@@ -47,15 +47,25 @@ pub(super) struct ChatMessage {
     #[serde(default)]
     #[garde(skip)]
     id: Option<Uuid>,
-    /// At most 16 KiB.
-    #[garde(length(bytes, min = 1, max = MAX_TEXT), custom(not_blank), custom(no_nul))]
-    #[schema(min_length = 1, max_length = 16384)]
-    text: String,
-    /// No files are taken in a conversation.
+    /// At most 16 KiB; may be empty, or left out, when there are files.
     #[serde(default)]
-    #[garde(length(max = 0))]
-    #[schema(max_items = 0)]
+    #[garde(length(bytes, max = MAX_TEXT), custom(said(&self.files)), custom(no_nul))]
+    #[schema(max_length = 16384)]
+    text: String,
+    /// Ids of the student's own files.
+    #[serde(default)]
+    #[garde(custom(fit))]
+    #[schema(max_items = 5)]
     files: Vec<Uuid>,
+}
+
+fn said(files: &[Uuid]) -> impl FnOnce(&str, &()) -> garde::Result {
+    let alone = files.is_empty();
+    move |text, context| if alone { not_blank(text, context) } else { Ok(()) }
+}
+
+fn fit(files: &[Uuid], (): &()) -> garde::Result {
+    unfit(files).map_or(Ok(()), |why| Err(garde::Error::new(why)))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -102,7 +112,9 @@ pub(super) async fn message(
     };
     app.auth.own_session(&who, session).await?;
     let handle = app.sessions.open(session).await?;
-    let send = Send { id: message, text: input.text };
+    // With files, and no words among the blanks.
+    let text = if input.text.trim().is_empty() { String::new() } else { input.text };
+    let send = Send { id: message, text, files: input.files };
     // An answer that takes its time goes to nobody who has been signed out meanwhile.
     let rights_end = app.auth.rights_end(&who);
     let following = handle.ask(&who, Access::Owner, send).await?;
@@ -303,8 +315,14 @@ mod tests {
         }
         let with =
             |field: &str, value: serde_json::Value| refused(serde_json::json!({"text": "a", field: value}));
-        assert_eq!(with("files", serde_json::json!([id::new()])), Some((422, "/files".into())));
-        assert_eq!(with("files", serde_json::json!([])), None);
+        let file = id::new();
+        let files = |ids: &[Uuid]| with("files", serde_json::json!(ids));
+        assert_eq!((files(&[]), files(&[file])), (None, None));
+        assert_eq!(files(&[file, file]), Some((422, "/files".into())), "one twice");
+        let many: Vec<Uuid> = (0..6).map(|_| id::new()).collect();
+        assert_eq!((files(&many[..5]), files(&many)), (None, Some((422, "/files".into()))));
+        assert_eq!(refused(serde_json::json!({"files": [file]})), None, "a picture says enough");
+        assert_eq!(refused(serde_json::json!({"text": " ", "files": []})), Some((422, "/text".into())));
         assert_eq!(with("session_id", "x".into()), Some((422, "/session_id".into())));
         assert_eq!(with("id", 1.into()), Some((422, "/id".into())));
         assert_eq!(with("role", "assistant".into()), Some((422, "/role".into())));

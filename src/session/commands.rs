@@ -33,38 +33,36 @@ impl State {
             return refuse(out, reply, refused, Some(send.id));
         }
         let run = crate::id::new();
-        let question = self.question(send.id, run, send.text, out.now());
+        let question = self.question((send.id, run), send.text, send.files, out.now());
         let question = Some(question);
         self.accept(out, waiting(run, question, None, (Written::New, vec![reply])));
     }
 
-    /// `stands`: PostgreSQL was asked and holds `message`, a question that is not superseded.
+    /// `stands`: PostgreSQL was asked and holds `message`, a question that is not superseded, with these files.
     pub(super) fn edit(
         &mut self,
         out: &mut impl Out,
         edit: Edit,
         reply: ReplyTo,
         storage: Result<(), Refused>,
-        stands: bool,
+        stands: Option<Vec<Uuid>>,
     ) {
         let Some(reply) = self.repeated(out, edit.id, self.students(true), reply) else { return };
+        // Its files, if it is the student's own question.
         let mine = match self.message_of(edit.message) {
-            Some(message) => message.role == MessageRole::User,
-            None => stands && !self.gone.contains(&edit.message),
+            Some(message) => (message.role == MessageRole::User).then(|| message.files.clone()),
+            None => stands.filter(|_| !self.gone.contains(&edit.message)),
         };
-        let checked = match mine {
-            true => storage.and_then(|()| self.room()),
-            false => Err(Refused::new(
-                ErrorCode::InvalidCommand,
-                "`message` is no question of yours in this session",
-            )),
+        let not_mine =
+            || Refused::new(ErrorCode::InvalidCommand, "`message` is no question of yours in this session");
+        let checked = mine.ok_or_else(not_mine);
+        let had = match checked.and_then(|had| storage.and_then(|()| self.room()).map(|()| had)) {
+            Ok(had) => had,
+            Err(refused) => return refuse(out, reply, refused, Some(edit.id)),
         };
-        if let Err(refused) = checked {
-            return refuse(out, reply, refused, Some(edit.id));
-        }
         let run = crate::id::new();
         let edits = Some(edit.message);
-        let question = self.question(edit.id, run, edit.text, out.now());
+        let question = self.question((edit.id, run), edit.text, edit.files.unwrap_or(had), out.now());
         let question = Some(Message { edits, ..question });
         self.accept(out, waiting(run, question, edits, (Written::New, vec![reply])));
     }

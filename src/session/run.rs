@@ -179,9 +179,14 @@ impl Run {
         out.event(self.id, &Event::RunStarted { thread_id: session, run_id: self.id, metadata });
         if let Some(question) = &mut self.question {
             question.status = Status::Complete;
-            let (message_id, role) = (question.id, MessageRole::User);
-            out.event(self.id, &Event::TextMessageStart { message_id, role, name: None, metadata: None });
-            out.event(self.id, &Event::TextMessageContent { message_id, delta: &question.content });
+            let (message_id, role, files) = (question.id, MessageRole::User, &question.files[..]);
+            let metadata =
+                (!files.is_empty()).then_some(Metadata { fynq: Extras { files, ..Extras::default() } });
+            out.event(self.id, &Event::TextMessageStart { message_id, role, name: None, metadata });
+            // One that is nothing but files has no words.
+            if !question.content.is_empty() {
+                out.event(self.id, &Event::TextMessageContent { message_id, delta: &question.content });
+            }
             out.event(self.id, &Event::TextMessageEnd { message_id });
         }
         self.tell_asides(out);

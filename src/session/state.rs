@@ -293,8 +293,14 @@ impl State {
         run.filter(|message| !message.content.is_empty()).last().or(kept)
     }
 
-    pub(super) fn question(&self, id: Uuid, run: Uuid, text: String, now: Timestamp) -> Message {
-        self.message(id, run, MessageRole::User, text, now)
+    pub(super) fn question(
+        &self,
+        (id, run): (Uuid, Uuid),
+        text: String,
+        files: Vec<Uuid>,
+        now: Timestamp,
+    ) -> Message {
+        Message { files, ..self.message(id, run, MessageRole::User, text, now) }
     }
 
     pub(super) fn message(
@@ -350,14 +356,17 @@ impl State {
             content: message.content.as_str().into(),
             status,
             edits,
+            files: message.files.as_slice().into(),
             created_at: message.created_at,
             charged: false,
         }
     }
 
     pub(super) fn touch(&mut self, out: &impl Out, question: &Message) -> Op {
-        let title = (!std::mem::replace(&mut self.titled, true)).then(|| title(&question.content));
+        // One that is nothing but files gives no title; the next one does.
+        let title = (!self.titled).then(|| title(&question.content)).filter(|title| !title.is_empty());
         if title.is_some() {
+            self.titled = true;
             self.title.clone_from(&title);
             self.facts.named(self.title.as_deref(), self.subject.as_deref());
         }

@@ -139,7 +139,7 @@ impl Window {
         self.messages.shrink_to_fit();
     }
 
-    /// What the model is told: every message with words, the question last but for what tutors said after it.
+    /// What the model is told: every message with words or files, the question last but for what tutors said after it.
     /// A repeated question is in the window; a new one is given. In the place of an answer that was
     /// corrected stands its correction.
     pub(super) fn prompt<'a>(
@@ -152,7 +152,7 @@ impl Window {
         let corrections: HashMap<Uuid, &Message> =
             said.iter().filter_map(|message| Some((message.corrects?, *message))).collect();
         let stands = |message: &&Message| {
-            !message.content.trim().is_empty()
+            !(message.content.trim().is_empty() && message.files.is_empty())
                 && message.status != Status::Queued
                 && message.corrects.is_none()
         };
@@ -166,6 +166,7 @@ impl Window {
                 (MessageRole::Assistant, _) => Speaker::Model,
             },
             text: corrections.get(&message.id).unwrap_or(&message).content.as_str().into(),
+            files: message.files.iter().map(|id| (*id).into()).collect(),
         };
         Prompt { turns: turns.map(turn).collect(), guidance }
     }

@@ -153,11 +153,15 @@ impl Store {
         Ok(Some(Past { from, gone, kept, has_more }))
     }
 
-    /// Whether this is a question of the session that is not superseded.
-    pub async fn question_stands(&self, session: Uuid, message: Uuid) -> Result<bool, StoreError> {
+    /// The files of a question of the session. `None`: it is none, or superseded.
+    pub async fn question_stands(
+        &self,
+        session: Uuid,
+        message: Uuid,
+    ) -> Result<Option<Vec<Uuid>>, StoreError> {
         let sql = include_str!("../../sql/queries/question_stands.sql");
         let row = self.as_task().read_opt(sql, &[(&session, Type::UUID), (&message, Type::UUID)]).await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+        Ok(row.map(|row| row.try_get("files")).transpose()?)
     }
 
     /// Whether this is an answer of the assistant's that has ended and is not superseded.

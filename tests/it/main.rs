@@ -29,6 +29,7 @@ mod floors;
 mod hands;
 mod limits;
 mod matrix;
+mod message_files;
 mod notes;
 mod outside;
 mod papers;

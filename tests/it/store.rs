@@ -86,6 +86,7 @@ fn question(session_id: Uuid, ord: i64) -> NewMessage {
         content: format!("question {ord}").into(),
         status: Status::Complete,
         edits: None,
+        files: [].into(),
         created_at: clock::now(),
         charged: true,
     }

@@ -214,7 +214,7 @@ async fn an_answer_without_end_is_ended() {
 #[tokio::test]
 async fn what_is_sent_is_the_conversation_and_the_instruction() {
     let upstream = Upstream::start().await;
-    let turn = |speaker, text: &str| Turn { speaker, text: text.into() };
+    let turn = |speaker, text: &str| Turn { speaker, text: text.into(), files: Vec::new() };
     let turns = vec![
         turn(Speaker::User, "Was ist 1/2 + 1/3?"),
         turn(Speaker::Model, "Was meinst du?"),

@@ -11,7 +11,9 @@ fn turns(said: &[(char, &str)]) -> Vec<Turn> {
         'h' => Speaker::Human,
         _ => Speaker::Model,
     };
-    said.iter().map(|(who, text)| Turn { speaker: speaker(*who), text: (*text).into() }).collect()
+    said.iter()
+        .map(|(who, text)| Turn { speaker: speaker(*who), text: (*text).into(), files: Vec::new() })
+        .collect()
 }
 
 fn kept(said: &[(char, &str)], budget: u64) -> Vec<String> {

@@ -251,7 +251,7 @@ fn a_bad_setting_names_itself() {
 fn the_key_is_in_no_debug_output() {
     let model = Model::new(&settings("http://127.0.0.1:1")).unwrap();
     assert!(!format!("{model:?}").contains("secret-key"));
-    assert!(!format!("{:?}", model.shared.transport.headers()).contains("secret-key"));
+    assert!(!format!("{:?}", model.shared.transport.fixed_headers()).contains("secret-key"));
     let https = Model::new(&settings("https://generativelanguage.googleapis.com"));
     assert!(https.is_ok(), "{:?}", https.err());
 }

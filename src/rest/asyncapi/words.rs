@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::protocol::{CloseCode, MAX_TEXT};
+use crate::protocol::{CloseCode, MAX_FILES, MAX_TEXT};
 
 pub(super) const CLOSE_CODES: &[CloseCode] = &[
     CloseCode::Normal,
@@ -152,18 +152,19 @@ pub(super) const CONTROLS: &[(&str, Fields, Fields, &str)] = &[
 pub(super) const COMMANDS: &[(&str, Fields, Fields, &str)] = &[
     (
         "send",
-        &[("id", Shape::Id), ("text", Shape::Said)],
-        &[("files", Shape::NoFiles), ("parent", Shape::Id)],
-        "Student. A new run; `id` becomes the message's id. Four may wait.",
+        &[("id", Shape::Id), ("text", Shape::Asked)],
+        &[("files", Shape::Files), ("parent", Shape::Id)],
+        "Student. A new run; `id` becomes the message's id. Four may wait. `files`: ids of the student's own, ready \
+         files; with them `text` may be empty.",
     ),
     ("stop", &[], &[("id", Shape::Id)], "Student, tutor. Ends the active run; what it wrote stays."),
     ("regenerate", &[], &[("id", Shape::Id)], "Student. Answers the last question again."),
     (
         "edit",
-        &[("id", Shape::Id), ("message", Shape::Id), ("text", Shape::Said)],
-        &[],
+        &[("id", Shape::Id), ("message", Shape::Id), ("text", Shape::Asked)],
+        &[("files", Shape::Files)],
         "Student. `message`, a question of this session however far back, and all after it are superseded by a \
-         new message.",
+         new message. `files` left out: those of `message`.",
     ),
     ("raise_hand", &[], &[("id", Shape::Id)], "Student. Asks for a human."),
     ("lower_hand", &[], &[("id", Shape::Id)], "Student, tutor."),
@@ -211,16 +212,17 @@ pub(super) const COMMANDS: &[(&str, Fields, Fields, &str)] = &[
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
     Any,
+    Asked,
     Code,
     Control,
     DealtWith,
+    Files,
     Flag,
     Hand,
     Id,
     MaybeId,
     MaybePerson,
     Messages,
-    NoFiles,
     Number,
     People,
     Person,
@@ -244,15 +246,18 @@ impl Shape {
         let id = json!({"type": "string", "format": "uuid"});
         match self {
             Shape::Any => json!({}),
+            Shape::Asked => json!({"type": "string", "maxLength": MAX_TEXT}),
             Shape::Code => named("ErrorCode"),
             Shape::Control => json!({"type": "string", "enum": ["ai", "tutor"]}),
+            Shape::Files => {
+                json!({"type": "array", "items": id, "maxItems": MAX_FILES, "uniqueItems": true})
+            }
             Shape::Flag => json!({"type": "boolean"}),
             Shape::Hand => named("HandUp"),
             Shape::Id => id,
             Shape::MaybeId => or_null(id),
             Shape::MaybePerson => or_null(named("Person")),
             Shape::Messages => json!({"type": "array", "items": named("Message")}),
-            Shape::NoFiles => json!({"type": "array", "maxItems": 0}),
             Shape::Number => json!({"type": "integer", "minimum": 0}),
             Shape::People => json!({"type": "array", "items": named("Person")}),
             Shape::Person => named("Person"),

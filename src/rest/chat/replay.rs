@@ -12,9 +12,9 @@ pub(super) fn events(session: Uuid, run: Uuid, rows: &[Message]) -> Vec<Bytes> {
     let mut out = vec![bytes(&Event::RunStarted { thread_id: session, run_id: run, metadata: None })];
     for row in rows {
         let tutor = row.author.kind == AuthorKind::Tutor;
-        let metadata = tutor.then(|| Metadata {
-            fynq: Extras { author: Some("tutor"), corrects: row.corrects, ..Extras::default() },
-        });
+        let author = tutor.then_some("tutor");
+        let fynq = Extras { author, files: &row.files, corrects: row.corrects, ..Extras::default() };
+        let metadata = (tutor || !row.files.is_empty()).then_some(Metadata { fynq });
         let name = tutor.then_some(row.author.name.as_str());
         out.push(bytes(&Event::TextMessageStart { message_id: row.id, role: row.role, name, metadata }));
         if !row.content.is_empty() {

@@ -10,7 +10,7 @@ use crate::session::says::Words;
 use crate::session::state::{Out, ReplyTo, Token, refuse};
 use crate::store::Patience;
 
-use super::lookup::{Ask, Target};
+use super::lookup::{Ask, Found, Target};
 use super::{RETRY, Task};
 
 /// Said to a student who may only read.
@@ -32,7 +32,7 @@ impl Task<'_> {
         if !ask.is_nothing() || (speaks && self.looking > 0) {
             self.look_up(ask, viewer, command, reply);
         } else {
-            self.apply(viewer, command, reply, false);
+            self.apply(viewer, command, reply, Found::default());
         }
     }
 
@@ -46,12 +46,16 @@ impl Task<'_> {
         let (owner, tutors) = (viewer.access == Access::Owner, command.is_tutors());
         let unknown = |id: &Uuid| owner != tutors && self.state.must_look_up(*id);
         let target = edited.filter(unknown).map(if tutors { Target::Answer } else { Target::Question });
-        Ask { id: message_id(command).filter(unknown), target }
+        let files = match command {
+            Command::Send(send) if owner => send.files.as_slice(),
+            Command::Edit(edit) if owner => edit.files.as_deref().unwrap_or_default(),
+            _ => &[],
+        };
+        Ask { id: message_id(command).filter(unknown), target, files: files.to_vec() }
     }
 
-    /// Does what a command says, if this person may say it. `stands`: PostgreSQL knows the message that is
-    /// edited or corrected.
-    pub(super) fn apply(&mut self, viewer: Viewer, command: Command, reply: ReplyTo, stands: bool) {
+    /// Does what a command says, if this person may say it.
+    pub(super) fn apply(&mut self, viewer: Viewer, command: Command, reply: ReplyTo, found: Found) {
         let owner = viewer.access == Access::Owner;
         let storage = self.storage();
         let (state, effects) = (&mut self.state, &mut self.effects);
@@ -59,8 +63,10 @@ impl Task<'_> {
             Command::Send(_) | Command::Edit(_) | Command::Regenerate(_) if owner && !viewer.may_speak => {
                 refuse(effects, reply, Refused::new(ErrorCode::NotAllowed, NO_CONSENT), command.id());
             }
-            Command::Send(send) if owner => state.send(effects, send, reply, storage),
-            Command::Edit(edit) if owner => state.edit(effects, edit, reply, storage, stands),
+            Command::Send(send) if owner => state.send(effects, send, reply, storage.and(found.fit())),
+            Command::Edit(edit) if owner => {
+                state.edit(effects, edit, reply, storage.and(found.fit()), found.stands);
+            }
             Command::Regenerate(id) if owner => state.regenerate(effects, id, reply, storage),
             Command::RaiseHand(id) if owner => state.raise_hand(effects, true, reply, id, storage),
             Command::Stop(id) => {
@@ -76,7 +82,9 @@ impl Task<'_> {
                 }
             }
             Command::Typing => state.typing(effects, &viewer),
-            tutors if tutors.is_tutors() && !owner => self.tutor(viewer, tutors, stands, storage),
+            tutors if tutors.is_tutors() && !owner => {
+                self.tutor(viewer, tutors, found.stands.is_some(), storage);
+            }
             other => {
                 audit::line("forbidden", "command", Some(viewer.person.id), None);
                 refuse(effects, reply, Refused::plain(ErrorCode::NotAllowed), other.id());

@@ -11,12 +11,13 @@ use crate::store::{Sent, Store, StoreError};
 
 use super::{Happening, RETRY, Task};
 
-/// What PostgreSQL is asked, about messages that are not in memory.
-#[derive(Clone, Copy)]
+/// What PostgreSQL is asked: about messages that are not in memory, and about files.
 pub(super) struct Ask {
     /// Was this id used before?
     pub(super) id: Option<Uuid>,
     pub(super) target: Option<Target>,
+    /// Are these the student's own, and ready?
+    pub(super) files: Vec<Uuid>,
 }
 
 /// What a command speaks of: does it stand?
@@ -28,27 +29,48 @@ pub(super) enum Target {
 
 impl Ask {
     pub(super) fn is_nothing(&self) -> bool {
-        self.id.is_none() && self.target.is_none()
+        self.id.is_none() && self.target.is_none() && self.files.is_empty()
     }
 
-    async fn put(self, store: &Store, session: Uuid) -> Result<Known, StoreError> {
+    async fn put(&self, store: &Store, session: Uuid, student: Uuid) -> Result<Known, StoreError> {
         let used = match self.id {
             Some(id) => store.message_sent(session, id).await?,
             None => None,
         };
         let stands = match self.target {
             Some(Target::Question(id)) if used.is_none() => store.question_stands(session, id).await?,
-            Some(Target::Answer(id)) if used.is_none() => store.answer_stands(session, id).await?,
-            _ => false,
+            Some(Target::Answer(id)) if used.is_none() => {
+                store.answer_stands(session, id).await?.then(Vec::new)
+            }
+            _ => None,
         };
-        Ok(Known { used, stands })
+        let unfit = match used.is_none() && !self.files.is_empty() {
+            true => store.unfit_file(student, &self.files).await?,
+            false => None,
+        };
+        Ok(Known { used, found: Found { stands, unfit } })
     }
 }
 
 struct Known {
     /// The id is that of a message which was sent so.
     used: Option<Sent>,
-    stands: bool,
+    found: Found,
+}
+
+/// What PostgreSQL knows of what a command speaks of.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The message that is edited or corrected stands; the files of a question.
+    pub(super) stands: Option<Vec<Uuid>>,
+    /// The first of the files that the student may not send.
+    unfit: Option<usize>,
+}
+
+impl Found {
+    pub(super) fn fit(&self) -> Result<(), Refused> {
+        self.unfit.map_or(Ok(()), |at| Err(Refused::file(at)))
+    }
 }
 
 /// A command that PostgreSQL was asked about first.
@@ -65,12 +87,12 @@ impl Task<'_> {
     /// Asks PostgreSQL before a command is done. What is said meanwhile waits behind it: messages keep the
     /// order in which they came.
     pub(super) fn look_up(&mut self, ask: Ask, viewer: Viewer, command: Command, reply: ReplyTo) {
-        let (store, session) = (self.inner.store.clone(), self.state.session);
+        let (store, session, student) = (self.inner.store.clone(), self.state.session, self.state.student.id);
         let (mine, over) = oneshot::channel::<()>();
         let before = self.last_lookup.replace(over);
         self.looking += 1;
         self.effects.expect(async move {
-            let known = ask.put(&store, session).await;
+            let known = ask.put(&store, session, student).await;
             if let Some(before) = before {
                 // Nothing is ever sent: it ends with the one before.
                 let _ = before.await;
@@ -101,7 +123,7 @@ impl Task<'_> {
                 let sent = sent(&viewer, &command);
                 self.state.repeated_of_old(&mut self.effects, id, (sent, before), reply);
             }
-            _ => self.apply(viewer, command, reply, known.stands),
+            _ => self.apply(viewer, command, reply, known.found),
         }
     }
 }

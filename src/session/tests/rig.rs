@@ -273,7 +273,7 @@ impl Rig {
     pub(super) fn send(&mut self, text: &str) -> Uuid {
         let id = self.id();
         self.sent.push(id);
-        let send = Send { id, text: text.into() };
+        let send = Send { id, text: text.into(), files: Vec::new() };
         self.state.send(&mut self.world, send, ReplyTo::Conn(CONN), Ok(()));
         id
     }
@@ -288,15 +288,19 @@ impl Rig {
                 let sent = Sent { by: Some(STUDENT), kind: AuthorKind::Student, replaces: false };
                 self.state.repeated_of_old(&mut self.world, id, (sent, before), reply);
             }
-            None => self.state.send(&mut self.world, Send { id, text: text.into() }, reply, Ok(())),
+            None => {
+                let send = Send { id, text: text.into(), files: Vec::new() };
+                self.state.send(&mut self.world, send, reply, Ok(()));
+            }
         }
     }
 
     pub(super) fn edit(&mut self, message: Uuid, text: &str) -> Uuid {
         let id = self.id();
-        let edit = Edit { id, message, text: text.into() };
+        let edit = Edit { id, message, text: text.into(), files: None };
         let stands = self.world.rows.get(&message);
-        let stands = stands.is_some_and(|row| row.role == MessageRole::User && !row.superseded);
+        let stands = stands.filter(|row| row.role == MessageRole::User && !row.superseded);
+        let stands = stands.map(|_| Vec::new());
         self.state.edit(&mut self.world, edit, ReplyTo::Conn(CONN), Ok(()), stands);
         id
     }

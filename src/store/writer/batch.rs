@@ -43,6 +43,7 @@ pub(super) struct Batch<'a> {
     supersedes: Supersedes,
     touches: Touches<'a>,
     hands: Hands,
+    attached: Attached,
     /// `None`: there are no quotas, and nothing is charged.
     charges: Option<Charges>,
 }
@@ -60,6 +61,14 @@ struct Inserts<'a> {
     statuses: Vec<&'static str>,
     edits: Vec<Option<Uuid>>,
     created: Vec<Timestamp>,
+}
+
+/// What the inserted messages have beside words: one row for each file.
+#[derive(Default)]
+struct Attached {
+    sessions: Vec<Uuid>,
+    messages: Vec<Uuid>,
+    files: Vec<Uuid>,
 }
 
 #[derive(Default)]
@@ -137,7 +146,10 @@ impl<'a> Batch<'a> {
                 charges.note(request, op);
             }
             match op {
-                Op::Insert(new) => batch.inserts.push(new),
+                Op::Insert(new) => {
+                    batch.inserts.push(new);
+                    batch.attached.push(new);
+                }
                 Op::Update(state) => match states.entry((state.session_id, state.id)) {
                     // The last one, except that an ended message is never changed.
                     Entry::Occupied(mut last) if last.get().status == Status::Streaming => {
@@ -190,10 +202,19 @@ impl<'a> Batch<'a> {
     /// One call is one transaction. `again`: rows that are there already are no error.
     /// Gives the requests that were left out because of a quota.
     pub(super) async fn commit(&self, client: &Client, again: bool) -> Result<Vec<OverQuota>, Error> {
-        let Batch { inserts: i, updates: u, begins: b, supersedes: s, touches: t, hands: h, charges } = self;
+        let Batch {
+            inserts: i,
+            updates: u,
+            begins: b,
+            supersedes: s,
+            touches: t,
+            hands: h,
+            attached: a,
+            charges,
+        } = self;
         let (limits, c) = charges.as_ref().map(|c| (c.limits, c)).unzip();
         let (numbers, ids): (&[i32], &[Uuid]) = (&[], &[]);
-        let params: [(&(dyn ToSql + Sync), Type); 38] = [
+        let params: [(&(dyn ToSql + Sync), Type); 41] = [
             (&again, Type::BOOL),
             (&limits.as_ref().map(|limits| &limits[..]), Type::INT8_ARRAY),
             (&c.map_or(numbers, |c| &c.requests), Type::INT4_ARRAY),
@@ -232,6 +253,9 @@ impl<'a> Batch<'a> {
             (&t.titles, Type::TEXT_ARRAY),
             (&h.ids, Type::UUID_ARRAY),
             (&h.raised, Type::BOOL_ARRAY),
+            (&a.sessions, Type::UUID_ARRAY),
+            (&a.messages, Type::UUID_ARRAY),
+            (&a.files, Type::UUID_ARRAY),
         ];
         let rows = client.query_typed(include_str!("../../../sql/queries/write_batch.sql"), &params).await?;
         rows.iter()
@@ -277,6 +301,16 @@ impl<'a> Inserts<'a> {
         self.statuses.push(new.status.as_str());
         self.edits.push(new.edits);
         self.created.push(new.created_at);
+    }
+}
+
+impl Attached {
+    fn push(&mut self, new: &NewMessage) {
+        for file in &*new.files {
+            self.sessions.push(new.session_id);
+            self.messages.push(new.id);
+            self.files.push(*file);
+        }
     }
 }
 

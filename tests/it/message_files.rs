@@ -1,0 +1,266 @@
+//! Files in messages: whose may be sent, and that they stay with the message wherever it goes.
+
+use serde_json::{Value, json};
+
+use crate::support::app::{Scene, TestApp};
+use crate::support::client::Client;
+use crate::support::lesson::Lesson;
+use crate::support::socket::{Socket, new_id};
+
+/// A file of somebody's by direct SQL: `state` is ready for one that may be sent.
+async fn file(app: &TestApp, owner: &Client, state: &str) -> String {
+    let id = new_id();
+    app.execute(&format!(
+        "INSERT INTO files (id, org_id, owner_id, name, media_type, size, state, key, width, height, created_at) \
+         SELECT '{id}', org_id, id, 'worksheet.png', 'image/png', 70, '{state}', 'key-{id}', 8, 8, now() \
+         FROM users WHERE id = '{}'",
+        owner.user_id
+    ))
+    .await;
+    id
+}
+
+async fn send(socket: &mut Socket, text: &str, files: &[&str]) -> String {
+    let id = new_id();
+    socket.send(json!({"type": "send", "id": id, "text": text, "files": files})).await;
+    id
+}
+
+async fn edit(socket: &mut Socket, message: &str, more: Value) -> String {
+    let id = new_id();
+    let mut command = json!({"type": "edit", "id": id, "message": message, "text": "And now?"});
+    command.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    socket.send(command).await;
+    id
+}
+
+/// What the log said came with a message.
+fn told(socket: &Socket, message: &str) -> Value {
+    let started = |ev: &&Value| ev["type"] == "TEXT_MESSAGE_START" && ev["messageId"] == message;
+    socket.log.events.iter().find(started).unwrap()["metadata"]["fynq"]["files"].clone()
+}
+
+async fn title(scene: &Scene) -> Value {
+    scene.ada.get(&format!("/sessions/{}", scene.session)).await.ok(200)["title"].clone()
+}
+
+/// Questions with their files, oldest first.
+async fn questions(who: &Client, session: &str) -> Vec<(String, Value)> {
+    let messages = who.messages(session).await;
+    let asked = messages.iter().filter(|message| message["role"] == "user");
+    asked.map(|m| (m["content"].as_str().unwrap().to_owned(), m["files"].clone())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_stay_with_their_message() {
+    let mut scene = Lesson::start().await;
+    let app = &scene.school.app;
+    let (one, two) =
+        (file(app, &scene.school.ada, "ready").await, file(app, &scene.school.ada, "ready").await);
+    let sent = json!([two, one]);
+    let id = send(&mut scene.ada, "What is wrong here?", &[&two, &one]).await;
+    scene.ada.accepted(&id).await;
+    scene.call().await.answer("What do you think?").await;
+    scene.ada.run_end().await;
+    scene.tia.run_end().await;
+    assert_eq!((told(&scene.ada, &id), told(&scene.tia, &id)), (sent.clone(), sent.clone()));
+    let asked = vec![("What is wrong here?".to_owned(), sent.clone())];
+    assert_eq!(questions(&scene.school.ada, &scene.school.session).await, asked);
+    assert_eq!(questions(&scene.school.tia, &scene.school.session).await, asked);
+    let history = scene.school.ada.get(&format!("/chat/history/{}", scene.school.ada.user_id)).await.ok(200);
+    assert_eq!(history["items"][0]["files"], sent);
+    let again = scene.school.ada.socket(&scene.school.session).await;
+    assert_eq!(again.snapshot.unwrap()["messages"][0]["files"], sent);
+    // Who may watch the session may see them: the uses are there.
+    assert_eq!(scene.school.app.count("SELECT count(*) FROM file_uses").await, 2);
+    for (who, sees) in
+        [(&scene.school.ada, 2), (&scene.school.tia, 2), (&scene.school.uwe, 0), (&scene.school.bob, 0)]
+    {
+        let client = scene.school.app.database.client().await;
+        client.batch_execute("BEGIN; SET LOCAL ROLE fynq_user").await.unwrap();
+        let claims =
+            format!("SELECT set_config('request.jwt.claims', '{{\"sub\":\"{}\"}}', true)", who.user_id);
+        client.batch_execute(&claims).await.unwrap();
+        let row = client.query_typed_one("SELECT count(*) FROM files", &[]).await.unwrap();
+        assert_eq!(row.get::<_, i64>(0), sees, "{}", who.email);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_ones_own_or_not_ready_is_refused_alike() {
+    let mut scene = Scene::start().await;
+    let bob = scene.app.student("bob").await;
+    let mine = file(&scene.app, &scene.ada, "ready").await;
+    let others =
+        [file(&scene.app, &bob, "ready").await, file(&scene.app, &scene.ada, "arriving").await, new_id()];
+    let mut words = Vec::new();
+    for other in &others {
+        let id = send(&mut scene.socket, "Look.", &[&mine, other]).await;
+        let refusal = scene.socket.refusal(&id).await;
+        assert_eq!(refusal["code"], "invalid_command");
+        words.push(refusal["message"].clone());
+        let entry = json!({"session_id": scene.session, "text": "Look.", "files": [mine, other]});
+        let reply = scene.ada.post("/chat/message", entry).await;
+        reply.assert_problem(422, "invalid_input");
+        assert_eq!(reply.body["errors"][0]["pointer"], "/files/1");
+        words.push(reply.body["errors"].clone());
+    }
+    assert!(words[2..].chunks(2).all(|pair| pair == &words[..2]), "they are told apart: {words:?}");
+    let asked = scene.turn("Hello?", "Hello.").await;
+    let id = edit(&mut scene.socket, &asked, json!({"files": [others[0]]})).await;
+    assert_eq!(scene.socket.refusal(&id).await["message"], words[0].as_str().unwrap().replace('2', "1"));
+    assert_eq!(scene.app.count("SELECT count(*) FROM messages").await, 2, "the question and its answer");
+    assert_eq!(scene.app.count("SELECT count(*) FROM file_uses").await, 0);
+    // Too many, or one twice, is no command at all.
+    let six: Vec<String> = (0..6).map(|_| new_id()).collect();
+    for bad in [six.iter().map(String::as_str).collect::<Vec<_>>(), vec![&mine, &mine]] {
+        let id = send(&mut scene.socket, "Look.", &bad).await;
+        assert_eq!(scene.socket.refusal(&id).await["code"], "invalid_command");
+    }
+}
+
+/// The second lock: whatever our code asks, a message never opens somebody else's file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_names_a_strangers_file_opens_nothing() {
+    use fynq::clock;
+    use fynq::protocol::{AuthorKind, MessageRole, Status};
+    use fynq::store::{NewMessage, Op, Patience};
+
+    let scene = Scene::start().await;
+    let bob = scene.app.student("bob").await;
+    let (mine, other) = (file(&scene.app, &scene.ada, "ready").await, file(&scene.app, &bob, "ready").await);
+    let session_id = scene.session.parse().unwrap();
+    let id = fynq::id::new();
+    let row = NewMessage {
+        session_id,
+        id,
+        ord: 1,
+        run_id: id,
+        role: MessageRole::User,
+        author_id: None,
+        author_kind: AuthorKind::Student,
+        content: "Look.".into(),
+        status: Status::Complete,
+        edits: None,
+        files: [other.parse().unwrap(), mine.parse().unwrap()].into(),
+        created_at: clock::now(),
+        charged: false,
+    };
+    let writer = scene.app.server().app().store.writer().clone();
+    writer.commit(vec![Op::Insert(row.clone())], Patience::Refuse).await.unwrap();
+    // Once more does no harm.
+    writer.commit(vec![Op::Insert(row)], Patience::Refuse).await.unwrap();
+    let uses = format!("SELECT count(*) FROM file_uses WHERE file_id = '{mine}'");
+    assert_eq!(
+        (scene.app.count(&uses).await, scene.app.count("SELECT count(*) FROM file_uses").await),
+        (1, 1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_needs_no_words() {
+    let mut scene = Scene::start().await;
+    let picture = file(&scene.app, &scene.ada, "ready").await;
+    let id = send(&mut scene.socket, "  ", &[&picture]).await;
+    scene.socket.accepted(&id).await;
+    scene.socket.event("TEXT_MESSAGE_END").await;
+    assert_eq!(scene.socket.log.messages[&id].text, "");
+    scene.app.model.call().await.answer("A worksheet!").await;
+    scene.socket.run_end().await;
+    assert_eq!(questions(&scene.ada, &scene.session).await, [(String::new(), json!([picture]))]);
+    // It gives the session no title: the first words do.
+    assert_eq!(title(&scene).await, Value::Null);
+    scene.turn("What is 2 + 2?", "What do you think?").await;
+    assert_eq!(title(&scene).await, "What is 2 + 2?");
+    // Without a file there must be words.
+    let id = send(&mut scene.socket, "  ", &[]).await;
+    assert_eq!(scene.socket.refusal(&id).await["code"], "invalid_command");
+    // Over REST the same; told again from its rows, too.
+    let id = new_id();
+    let entry = json!({"session_id": scene.session, "id": id, "files": [picture]});
+    let (reply, ()) = tokio::join!(scene.ada.post("/chat/message", entry.clone()), async {
+        scene.app.model.call().await.answer("Again!").await;
+    });
+    let reply = reply.ok(200);
+    assert_eq!((&reply["message"]["content"], &reply["message"]["files"]), (&json!(""), &json!([picture])));
+    scene.app.execute(&format!("DELETE FROM files WHERE id = '{picture}'")).await;
+    assert_eq!(
+        scene.ada.post("/chat/message", entry).await.ok(200),
+        reply,
+        "sent again when the file is gone"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_keeps_takes_or_drops_them() {
+    let mut scene = Scene::start().await;
+    let (one, two) =
+        (file(&scene.app, &scene.ada, "ready").await, file(&scene.app, &scene.ada, "ready").await);
+    let mut last = send(&mut scene.socket, "First", &[&one]).await;
+    scene.app.model.call().await.answer("Yes?").await;
+    scene.socket.run_end().await;
+    let cases = [
+        (json!({}), json!([one])),
+        (json!({"files": [two, one]}), json!([two, one])),
+        (json!({"files": []}), json!([])),
+    ];
+    for (more, files) in cases {
+        let id = edit(&mut scene.socket, &last, more).await;
+        scene.socket.accepted(&id).await;
+        scene.app.model.call().await.answer("Yes?").await;
+        scene.socket.run_end().await;
+        assert_eq!(questions(&scene.ada, &scene.session).await, [("And now?".to_owned(), files)]);
+        last = id;
+    }
+}
+
+/// Beyond what is in memory PostgreSQL knows which files a question had.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_of_long_ago_keeps_its_files() {
+    let mut scene = Scene::start().await;
+    let picture = file(&scene.app, &scene.ada, "ready").await;
+    scene.session = scene.ada.session().await;
+    let old = new_id();
+    scene
+        .app
+        .execute(&format!(
+            "INSERT INTO messages (session_id, id, ord, run_id, role, author_id, author_kind, content, status, files, \
+             created_at) SELECT '{}', CASE n WHEN 1 THEN '{old}'::uuid ELSE gen_random_uuid() END, n, \
+             gen_random_uuid(), 'user', '{}', 'student', 'said ' || n, 'complete', \
+             CASE n WHEN 1 THEN ARRAY['{picture}'::uuid] ELSE '{{}}' END, now() FROM generate_series(1, 600) n",
+            scene.session, scene.ada.user_id
+        ))
+        .await;
+    scene.socket = scene.second().await;
+    let id = edit(&mut scene.socket, &old, json!({})).await;
+    scene.socket.accepted(&id).await;
+    scene.app.model.call().await.answer("Yes?").await;
+    scene.socket.run_end().await;
+    assert_eq!(questions(&scene.ada, &scene.session).await, [("And now?".to_owned(), json!([picture]))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_waits_keeps_them_over_a_restart() {
+    let mut scene = Scene::of(TestApp::builder().settings(|settings| {
+        settings.drain = std::time::Duration::from_millis(50);
+    }))
+    .await;
+    let picture = file(&scene.app, &scene.ada, "ready").await;
+    scene.socket.ask("First").await;
+    let running = scene.app.model.call().await;
+    let waits = send(&mut scene.socket, "Second", &[&picture]).await;
+    scene.socket.accepted(&waits).await;
+    assert_eq!(questions(&scene.ada, &scene.session).await[1], ("Second".to_owned(), json!([picture])));
+    scene.app.stop().await;
+    drop(running);
+    scene.app.start_again().await;
+    scene.ada = scene.ada.at(scene.app.addr);
+    scene.app.model.call().await.answer("Yes?").await;
+    let mut socket = scene.second().await;
+    if socket.log.runs.last().is_none_or(|(_, end)| end.is_none()) && !socket.ready["state"]["run"].is_null()
+    {
+        socket.run_end().await;
+    }
+    let asked = questions(&scene.ada, &scene.session).await;
+    assert_eq!(asked[1], ("Second".to_owned(), json!([picture])));
+}
