@@ -61,7 +61,7 @@ pub(super) async fn run(job: Job) -> Result<Done, Fault> {
         // Without consent no word of theirs goes to the model.
         return Ok(Done::telling(json!({"skipped": "no_consent"})));
     }
-    let turn = Turn { speaker: Speaker::User, text: script(&said.turns).into() };
+    let turn = Turn { speaker: Speaker::User, text: script(&said.turns).into(), files: Vec::new() };
     let prompt = Prompt { turns: vec![turn], ..Prompt::default() };
     let mut answer = job.app.model.answer_as(INSTRUCTION, &prompt);
     let (mut text, mut end) = (String::new(), None);
