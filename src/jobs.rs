@@ -6,6 +6,7 @@
 //!                      NOTIFY ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄▲                                    transaction
 //! ```
 
+mod files;
 mod retention;
 mod summary;
 mod worker;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::store::{Effect, StoreError, Taken};
 
+pub use files::{Swept, sweep_files, sweep_older};
 pub use retention::{before, retain};
 pub use worker::{Worker, backoff};
 
@@ -49,6 +51,14 @@ pub const KINDS: &[Kind] = &[
         attempts: 3,
         every: Some(HOUR),
         run: |job| Box::pin(retention::run(job)),
+    },
+    Kind {
+        name: "files_sweep",
+        at_once: 1,
+        time: HOUR,
+        attempts: 3,
+        every: Some(HOUR),
+        run: |job| Box::pin(files::run(job)),
     },
     Kind {
         name: "quiet_sessions",

@@ -14,6 +14,7 @@ mod credentials;
 mod digest;
 mod docs;
 mod export;
+mod files;
 mod health;
 mod input;
 mod notes;
@@ -25,6 +26,7 @@ mod sign_ins;
 mod summary;
 mod tasks;
 mod tutoring;
+mod uploads;
 
 use std::any::Any;
 use std::time::{Duration, Instant};
@@ -131,6 +133,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(replay::replay))
         .routes(routes!(notes::list, notes::add))
         .routes(routes!(notes::change, notes::delete))
+        .routes(routes!(files::upload))
+        .routes(routes!(files::list))
+        .routes(routes!(files::get, files::delete))
+        .routes(routes!(files::data))
         .routes(routes!(digest::digest))
         .routes(routes!(summary::get))
         .routes(routes!(tasks::list))

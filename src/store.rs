@@ -10,6 +10,7 @@ pub mod classes;
 pub mod credentials;
 mod digest;
 mod ears;
+mod files;
 pub mod local;
 mod messages;
 pub mod migrate;
@@ -49,6 +50,7 @@ use crate::protocol::{
 pub use audit::{Audit, Audited};
 pub use digest::{Digest, DigestSignal, DigestStudent, Helped, SignalCount};
 pub use ears::Ear;
+pub use files::{Arrived, File, NewFile, Room};
 use local::LocalPostgres;
 pub(crate) use messages::ASSISTANT;
 pub use messages::{MessagesFrom, Reached};

@@ -9,6 +9,8 @@ use crate::support::pg::{Db, PrivatePg, connect, settings_for, with_user};
 
 /// What runs as its owner whoever calls it.
 const DEFINERS: &[&str] = &[
+    "fynq.begin_file",
+    "fynq.blobs_go",
     "fynq.classes_i_teach",
     "fynq.my_classes",
     "fynq.my_org",
@@ -17,6 +19,7 @@ const DEFINERS: &[&str] = &[
     "fynq.remember_gone_user",
     "fynq.same_organisation",
     "fynq.students_i_teach",
+    "fynq.use_ends",
     "public.write_batch",
 ];
 

@@ -2,7 +2,7 @@
 //! test's hands.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fynq::config::Settings;
@@ -46,11 +46,17 @@ impl TestApp {
         settings.model.attempts = 1;
         // So are tasks.
         settings.worker.on = false;
+        // This process is another.
+        settings.files.program = Some(env!("CARGO_BIN_EXE_fynq").into());
         Builder { settings, practice: false, database_proxy: false }
     }
 
     pub(crate) fn server(&self) -> &Server {
         self.server.as_ref().expect("the server runs")
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.settings.data_dir
     }
 
     /// Registers a student.
