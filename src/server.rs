@@ -198,12 +198,12 @@ async fn close_what_crashed(store: &Store) -> anyhow::Result<()> {
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     raise_file_limit();
     preflight::check(&settings)?;
-    run(Server::start(settings)).await
+    Box::pin(run(Server::start(settings))).await
 }
 
 /// Runs tasks until a signal comes, then hands back what it holds.
 pub async fn work(settings: Settings) -> anyhow::Result<()> {
-    run(Server::start_worker(settings)).await
+    Box::pin(run(Server::start_worker(settings))).await
 }
 
 async fn run(start: impl Future<Output = anyhow::Result<Server>>) -> anyhow::Result<()> {

@@ -111,6 +111,10 @@ GRANT SELECT (id, role) ON public.users TO fynq_jobs;
 CREATE FUNCTION fynq.blobs_go() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- What a file that has just arrived turns out not to have was never there.
+    IF TG_OP = 'UPDATE' AND OLD.state = 'arriving' THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO public.gone_blobs (key, gone_at)
     SELECT was.key, now()
     FROM unnest(ARRAY[OLD.key, OLD.preview_key, OLD.text_key]) AS was (key)

@@ -51,6 +51,9 @@ pub(super) fn convert(from: impl Read, mut into: impl Write) -> Result<(), Stop>
 
 /// The first frame, upright, and no larger than is kept.
 fn decode(bytes: Vec<u8>) -> Result<(DynamicImage, ImageFormat), Fault> {
+    if is_cut_off(&bytes) {
+        return Err(Fault::Broken);
+    }
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| Fault::Broken)?;
     let format = reader.format().ok_or(Fault::Broken)?;
     let mut reader = reader;
@@ -67,6 +70,27 @@ fn decode(bytes: Vec<u8>) -> Result<(DynamicImage, ImageFormat), Fault> {
     let mut image = if width.max(height) > EDGE { image.thumbnail(EDGE, EDGE) } else { image };
     image.apply_orientation(orientation);
     Ok((image, format))
+}
+
+/// Whether it is a JPEG without its end: decoders make grey of what is missing. A preview among its metadata
+/// has an end of its own, which does not count.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    if !bytes.starts_with(&[0xff, 0xd8]) {
+        return false;
+    }
+    let mut at = 2;
+    while let Some([0xff, marker, rest @ ..]) = bytes.get(at..) {
+        match (*marker, rest) {
+            // Filling; and markers that stand alone.
+            (0xff, _) => at += 1,
+            (0x01 | 0xd0..=0xd8, _) => at += 2,
+            // The picture itself, in which no end can be meant otherwise.
+            (0xda, rest) => return memchr::memmem::rfind(rest, &[0xff, 0xd9]).is_none(),
+            (_, [high, low, ..]) => at += 2 + usize::from(u16::from_be_bytes([*high, *low])),
+            _ => return true,
+        }
+    }
+    true
 }
 
 fn fault(error: ImageError) -> Fault {

@@ -172,6 +172,7 @@ pub(super) struct Address {
     /// `preview`: a small JPEG of an image.
     #[garde(skip)]
     #[serde(default)]
+    #[param(inline)]
     variant: Option<Variant>,
 }
 

@@ -5,15 +5,18 @@
 //! turn ─ room and row ─ receive ─ kind ─ scanner ─ convert ─ put ─ ready
 //! ```
 
+use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, BodyDataStream, HttpBody as _};
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 
 use crate::app::App;
 use crate::audit::Event;
@@ -33,6 +36,7 @@ const BEFORE: u64 = 1 << 20;
 /// A form with one file.
 pub(super) struct Form {
     parts: Multipart,
+    body: Arc<Mutex<Bytewise>>,
     /// The most that its file can have, by what the request says.
     room: u64,
 }
@@ -47,14 +51,19 @@ impl Form {
         }
         let room = hint.exact().unwrap_or(most).min(most);
         let (head, body) = request.into_parts();
-        let body = Body::from_stream(begins_soon(body));
-        let mut request = Request::from_parts(head, body);
+        let body = Arc::new(Mutex::new(Bytewise::new(body)));
+        let from = Arc::clone(&body);
+        let bytes = stream::unfold(from, async |from| {
+            let chunk = from.lock().await.next().await;
+            chunk.map(|chunk| (chunk, from))
+        });
+        let mut request = Request::from_parts(head, Body::from_stream(bytes));
         let limit = usize::try_from(most + AROUND).unwrap_or(usize::MAX);
         DefaultBodyLimit::max(limit).apply(&mut request);
         let parts = Multipart::from_request(request, &()).await.map_err(|_| {
             Problem::unsupported_media_type().because("The body must be multipart/form-data with a boundary.")
         })?;
-        Ok(Form { parts, room })
+        Ok(Form { parts, body, room })
     }
 
     /// The next part, if there is one.
@@ -80,30 +89,61 @@ impl Form {
         if self.next(app).await?.is_some() {
             return Err(Problem::field("/file", "must be the only part of the form"));
         }
+        self.ended(app).await?;
         upload.keep(spooled).await
+    }
+
+    /// That the request has what it says, and not much more, behind the form's end.
+    async fn ended(self, app: &App) -> Result<(), Problem> {
+        let idle = app.settings.files.idle_timeout;
+        // The form holds the body while it lives.
+        drop(self.parts);
+        let mut body = self.body.lock().await;
+        let mut behind = 0;
+        loop {
+            match tokio::time::timeout(idle, body.next()).await {
+                Err(_) => return Err(Problem::request_timeout()),
+                Ok(None) => return Ok(()),
+                Ok(Some(Err(_))) => return Err(IntakeError::BrokenOff.into()),
+                Ok(Some(Ok(chunk))) => behind += chunk.len() as u64,
+            }
+            if behind > AROUND {
+                return Err(Problem::bad_request().because("Too much follows the form."));
+            }
+        }
     }
 }
 
-/// A body whose first bytes are no endless head of a part.
-fn begins_soon(body: Body) -> impl Stream<Item = Result<Bytes, axum::Error>> {
-    let mut seen = 0;
-    let mut head_ended = false;
-    let mut tail = [0; 3];
-    body.into_data_stream().map(move |chunk| {
-        let chunk = chunk?;
-        if !head_ended {
-            seen += chunk.len() as u64;
-            let joint = [&tail[..], &chunk[..chunk.len().min(3)]].concat();
-            let end = memchr::memmem::find(&chunk, b"\r\n\r\n").or(memchr::memmem::find(&joint, b"\r\n\r\n"));
-            head_ended = end.is_some();
-            let last = [&tail[..], &chunk[..]].concat();
-            tail.copy_from_slice(&last[last.len() - 3..]);
-            if !head_ended && seen > BEFORE {
-                return Err(axum::Error::new(std::io::Error::other("no part begins")));
+/// A body as it comes; one whose first bytes are an endless head of a part ends there.
+struct Bytewise {
+    body: BodyDataStream,
+    seen: u64,
+    head_ended: bool,
+    tail: [u8; 3],
+}
+
+impl Bytewise {
+    fn new(body: Body) -> Bytewise {
+        Bytewise { body: body.into_data_stream(), seen: 0, head_ended: false, tail: [0; 3] }
+    }
+
+    async fn next(&mut self) -> Option<Result<Bytes, axum::Error>> {
+        let chunk = match self.body.next().await? {
+            Ok(chunk) => chunk,
+            Err(error) => return Some(Err(error)),
+        };
+        if !self.head_ended {
+            self.seen += chunk.len() as u64;
+            // The end of a head may be in two pieces.
+            let joint = [&self.tail[..], &chunk].concat();
+            self.head_ended = memchr::memmem::find(&joint, b"\r\n\r\n").is_some();
+            self.tail.copy_from_slice(&joint[joint.len() - 3..]);
+            if !self.head_ended && self.seen > BEFORE {
+                return Some(Err(axum::Error::new(io::Error::other("no part begins"))));
             }
         }
-        Ok(chunk)
-    })
+        Some(Ok(chunk))
+    }
 }
 
 fn broken(error: &MultipartError) -> IntakeError {

@@ -41,7 +41,7 @@ impl Store {
             }
             Err(_) => return Err(StoreError::Unavailable),
         };
-        let mut ear = Ear { client: client, heard };
+        let mut ear = Ear { client, heard };
         ear.hears_itself().await.map(|hears| hears.then_some(ear))
     }
 }

@@ -85,7 +85,7 @@ impl Desk {
 }
 
 /// A form with one file, and its media type.
-fn form(name: &str, bytes: &[u8]) -> (String, Vec<u8>) {
+pub(crate) fn form(name: &str, bytes: &[u8]) -> (String, Vec<u8>) {
     let head = format!(
         "--XyZ\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
          Content-Type: application/octet-stream\r\n\r\n"

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::policy::{Channel, Outcome, Row};
 use super::school::{Actor, Fresh, HERE, School};
 use super::socket::settled;
+use crate::files::form;
 use crate::support::client::Client;
 use crate::support::socket::new_id;
 
@@ -133,6 +134,9 @@ pub(super) async fn fill(school: &School, row: &Row, actor: Actor, who: &Client)
             known(name, school.fresh_task(dead).await, new_id());
         }
     }
+    if all.contains("{file!}") {
+        known("{file!}", school.fresh_file().await, new_id());
+    }
     if all.contains("{sign_in!}") {
         known("{sign_in!}", school.fresh_sign_in().await, new_id());
     }
@@ -190,6 +194,7 @@ fn standing_words(school: &School) -> Vec<(&'static str, String)> {
         ("{answer}", school.answer.clone()),
         ("{whisper}", school.whisper.clone()),
         ("{task}", school.task.clone()),
+        ("{file}", school.file.clone()),
         ("{class}", school.class.clone()),
         ("{content}", school.content.clone()),
         ("{draft}", school.draft.clone()),
@@ -217,7 +222,11 @@ async fn ask(row: &Row, who: &Client, filled: &Filled) -> Answer {
         request = request.header("accept", "text/event-stream");
     }
     if let Some(body) = &filled.body {
-        request = request.header("content-type", "application/json").body(body.clone());
+        let (media_type, body) = match body.strip_prefix("FORM ") {
+            Some(text) => form("a.txt", text.as_bytes()),
+            None => ("application/json".to_owned(), body.clone().into_bytes()),
+        };
+        request = request.header("content-type", media_type).body(body);
     }
     let response = request.send().await.expect("the server answers");
     let (status, headers) = (response.status().as_u16(), format!("{:?}", response.headers()));

@@ -8,7 +8,7 @@ use fynq::store::Store;
 use serde_json::json;
 
 use super::founding::{
-    claims, echo, id, join_code, lapse, library, mark_school, people, settle, speak, task_of, tutoring,
+    self, claims, echo, id, join_code, lapse, library, mark_school, people, settle, speak, task_of, tutoring,
 };
 use super::policy::Row;
 use crate::support::app::TestApp;
@@ -145,6 +145,8 @@ pub(super) struct School {
     /// The tutor's, for the class: published, and a draft.
     pub(super) content: String,
     pub(super) draft: String,
+    /// The owner's, sent in their session.
+    pub(super) file: String,
     pub(super) sign_in: String,
     pub(super) cursor: String,
     pub(super) far_org: String,
@@ -191,6 +193,11 @@ impl School {
         let (note, whisper) = tutoring(&sql, &people, &sessions[&Owner], &mut marks).await;
         let (content, draft) = library(&sql, &people, &class, &mut marks).await;
         let task = task_of(&sql, &people, &sessions[&Owner], &mut marks).await;
+        let name = format!("file{}", new_id());
+        let file = founding::file(&sql, &people, &sessions[&Owner], &name).await;
+        for (what, text) in [("file", &name), ("file id", &file)] {
+            marks.push(Mark { what, of: Owner, text: text.clone(), seen_by: vec![Owner, Teach, Admin] });
+        }
         let sign_in = claims(&owner.token)["session_id"].as_str().unwrap().to_owned();
         owner.session().await;
         let page = owner.get("/sessions?limit=1").await.ok(200);
@@ -216,6 +223,7 @@ impl School {
             whisper,
             content,
             draft,
+            file,
             sign_in,
             cursor,
             far_org,
@@ -261,6 +269,7 @@ impl School {
             "version" => ("version", Owner),
             "task" => ("task", Owner),
             "summary" => ("summary", Owner),
+            "file" => ("file", Owner),
             other => panic!("no mark for {other}"),
         };
         text.contains(self.mark_of(what, of))
@@ -275,8 +284,9 @@ impl School {
     pub(super) async fn tidy(&self) {
         let sql = format!(
             "DELETE FROM users WHERE email LIKE 'fresh-%'; DELETE FROM tutor_notes WHERE id <> '{}'; \
-             DELETE FROM content WHERE id NOT IN ('{}', '{}'); DELETE FROM tasks WHERE id <> '{}'",
-            self.note, self.content, self.draft, self.task
+             DELETE FROM content WHERE id NOT IN ('{}', '{}'); DELETE FROM files WHERE id <> '{}'; \
+             DELETE FROM tasks WHERE id <> '{}'",
+            self.note, self.content, self.draft, self.file, self.task
         );
         self.sql.batch_execute(&sql).await.unwrap();
     }
@@ -326,11 +336,12 @@ impl School {
     }
 
     /// All that a refused request must leave as it was. That somebody came to watch or left, what the server
-    /// noticed meanwhile and how an answer streamed is no doing of a request.
+    /// noticed meanwhile, how an answer streamed and which blobs it has yet to delete is no doing of a request.
     pub(super) async fn fingerprint(&self) -> String {
         let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace \
                       AND relkind = 'r' AND relname NOT IN ('sign_ins', 'refresh_tokens', 'socket_tickets', \
-                      'audit', 'audit_log', 'refinery_schema_history', 'signal_events', 'message_paces')";
+                      'audit', 'audit_log', 'refinery_schema_history', 'signal_events', 'message_paces', \
+                      'gone_blobs')";
         let tables: Vec<String> =
             self.sql.query_typed(tables, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
         let parts = tables.iter().map(|name| {
@@ -462,6 +473,10 @@ impl School {
         );
         self.sql.batch_execute(&sql).await.unwrap();
         id
+    }
+
+    pub(super) async fn fresh_file(&self) -> String {
+        founding::file(&self.sql, &self.people, &self.sessions[&Owner], "fresh").await
     }
 
     pub(super) async fn fresh_sign_in(&self) -> String {
