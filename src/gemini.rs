@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `Answer` keeps time and calls; `retry` decides whether another call is worth it; `sse` makes
-//! events of bytes; `wire` knows Google's names; `reader` folds the events into words and an end.
+//! events of bytes; `wire` knows Google's names; `reader` folds the events into words and an end;
+//! `tools` is what the model may look up meanwhile.
 
 mod answer;
 mod prompt;
@@ -15,6 +16,7 @@ mod reader;
 mod recording;
 mod retry;
 mod sse;
+mod tools;
 mod transport;
 mod wire;
 
@@ -29,6 +31,8 @@ use anyhow::Context as _;
 
 pub use answer::Answer;
 pub use recording::{Call, RecordedError, Recording, read_recording};
+
+pub use tools::{SEARCH_LIBRARY, ToolCall};
 
 use crate::config;
 use crate::protocol::{ErrorCode, FinishReason, Usage};
@@ -55,6 +59,8 @@ pub struct Prompt {
     pub turns: Vec<Turn>,
     /// What human tutors told the model alone, oldest first; the student never sees it.
     pub guidance: Vec<Arc<str>>,
+    /// The model may look things up in the library of the student's school.
+    pub library: bool,
 }
 
 impl fmt::Debug for Prompt {
@@ -72,6 +78,8 @@ impl fmt::Debug for Prompt {
 pub enum Event {
     Text(String),
     Thought(String),
+    /// The model wants these done, and waits for `Answer::found`.
+    Calls(Vec<ToolCall>),
     End(End),
 }
 

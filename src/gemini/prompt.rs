@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::wire::{Content, GenerationConfig, Instruction, Request, TextPart};
-use super::{Prompt, Speaker, Turn};
+use super::{Prompt, Speaker, Turn, tools};
 
 /// What one turn costs beside its words.
 const TURN_TOKENS: u64 = 4;
@@ -85,7 +85,7 @@ fn cost(turn: &Turn) -> u64 {
 }
 
 /// Neighbours of the same side become the parts of one turn.
-pub(super) fn contents<'a>(turns: &[&'a Turn]) -> Vec<Content<'a>> {
+pub(super) fn contents<'a>(turns: &[&'a Turn]) -> Vec<Content<TextPart<'a>>> {
     turns
         .chunk_by(|one, next| role(one) == role(next))
         .map(|same| Content {
@@ -145,6 +145,8 @@ pub(super) struct Body {
     pub(super) tokens: u64,
     /// As `tokens`, without what is confidential.
     pub(super) unguided: u64,
+    /// The model may look things up.
+    pub(super) offers: bool,
 }
 
 impl Body {
@@ -173,7 +175,8 @@ pub(super) fn body(
         return None;
     }
     let beside = second_part(&prompt.guidance, &selected);
-    let said: u64 = turns.iter().map(|turn| cost(turn)).sum();
+    let library = prompt.library.then_some(tools::INSTRUCTION);
+    let said: u64 = turns.iter().map(|turn| cost(turn)).sum::<u64>() + library.map_or(0, estimate);
     let tokens = said + beside.as_deref().map_or(0, estimate);
     let unguided = match prompt.guidance.is_empty() {
         true => tokens,
@@ -183,15 +186,16 @@ pub(super) fn body(
     let words: usize = turns.iter().map(|turn| turn.text.len() + 64).sum();
     let size =
         instruction.len() + words + words / 8 + beside.as_deref().map_or(0, |text| text.len() * 2) + 256;
-    let parts = [Some(Cow::Borrowed(instruction)), beside.map(Cow::Owned)];
+    let parts = [Some(Cow::Borrowed(instruction)), library.map(Cow::Borrowed), beside.map(Cow::Owned)];
     let request = Request {
         system_instruction: Instruction {
             parts: parts.into_iter().flatten().map(|text| TextPart { text }).collect(),
         },
         contents: contents(turns),
+        tools: prompt.library.then(|| [tools::offered()]),
         generation_config: max_output_tokens.map(|max_output_tokens| GenerationConfig { max_output_tokens }),
     };
     let mut json = Vec::with_capacity(size);
     serde_json::to_writer(&mut json, &request).ok()?;
-    Some(Body { json: Bytes::from(json), tokens, unguided })
+    Some(Body { json: Bytes::from(json), tokens, unguided, offers: prompt.library })
 }

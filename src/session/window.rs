@@ -167,6 +167,6 @@ impl Window {
             },
             text: corrections.get(&message.id).unwrap_or(&message).content.as_str().into(),
         };
-        Prompt { turns: turns.map(turn).collect(), guidance }
+        Prompt { turns: turns.map(turn).collect(), guidance, ..Prompt::default() }
     }
 }

@@ -26,6 +26,7 @@ mod edits;
 mod faults;
 mod floors;
 mod hands;
+mod library;
 mod limits;
 mod matrix;
 mod notes;
