@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `Answer` keeps time and calls; `retry` decides whether another call is worth it; `sse` makes
-//! events of bytes; `wire` knows Google's names; `reader` folds the events into words and an end.
+//! events of bytes; `wire` knows Google's names; `reader` folds the events into words and an end;
+//! `tools` is what the model may look up meanwhile.
 
 mod answer;
 mod attach;
@@ -16,6 +17,7 @@ mod reader;
 mod recording;
 mod retry;
 mod sse;
+mod tools;
 mod transport;
 mod uploads;
 mod wire;
@@ -32,6 +34,7 @@ use anyhow::Context as _;
 pub use answer::Answer;
 pub use attach::{Attached, Attachments, Blob, File, NotRead, Remote, What};
 pub use recording::{Call, RecordedError, Recording, read_recording};
+pub use tools::{SEARCH_LIBRARY, ToolCall};
 
 use attach::Recipe;
 
@@ -62,6 +65,8 @@ pub struct Prompt {
     pub turns: Vec<Turn>,
     /// What human tutors told the model alone, oldest first; the student never sees it.
     pub guidance: Vec<Arc<str>>,
+    /// The model may look things up in the library of the student's school.
+    pub library: bool,
 }
 
 impl fmt::Debug for Prompt {
@@ -79,6 +84,8 @@ impl fmt::Debug for Prompt {
 pub enum Event {
     Text(String),
     Thought(String),
+    /// The model wants these done, and waits for `Answer::found`.
+    Calls(Vec<ToolCall>),
     End(End),
 }
 

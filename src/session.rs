@@ -9,6 +9,7 @@ mod commands;
 mod control;
 mod guidance;
 mod handle;
+mod library;
 mod log;
 mod notice;
 mod presence;

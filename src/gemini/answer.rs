@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use tokio::time::{Instant, Sleep};
 
 use super::attach::Recipe;
@@ -18,8 +19,10 @@ use super::prompt::Body;
 use super::reader::{Delta, Reader};
 use super::retry::{self, Decision, Standing, Trouble};
 use super::sse::{Frame, Frames, SseError};
+use super::tools::{MAX_ROUNDS, Turn};
 use super::transport::{ByteStream, Reply, Seat, Transport};
 use super::{End, Event, Outcome};
+use crate::id::Uuid;
 use crate::protocol::{ErrorCode, FinishReason, Usage};
 
 /// A tutor's answer has a few kilobytes; a model that never stops is stopped here, as `length`.
@@ -42,7 +45,9 @@ pub struct Answer {
 /// New ─▶ (Preparing ─▶) Calling ─▶ Reading ─▶ Over
 ///             ▲           ▲ │        │
 ///             │           │ ▼        ▼        only before the student has seen a word
-///             └───────── Waiting ◀───┘
+///             └───────── Waiting ◀───┤
+///                         ▲          ▼        when the model wants to know something
+///                         └─ found ─ Asking
 /// ```
 enum Stage {
     New,
@@ -53,6 +58,8 @@ enum Stage {
     Waiting {
         until: Instant,
     },
+    /// Until `found`.
+    Asking(Turn),
     Over,
 }
 
@@ -80,8 +87,13 @@ struct Run {
     calls: u32,
     /// The stream of the current call was opened, so the model has worked on the prompt.
     accepted: bool,
-    /// The student has seen words.
+    /// The student has seen words of this call.
     given: bool,
+    /// So often the model has asked for something.
+    rounds: u32,
+    /// What the calls before this one came to: bytes of text, and tokens.
+    text_before: usize,
+    used_before: Usage,
     /// What one event of the stream made: a thought, a text and the end at most.
     queued: VecDeque<Event>,
 }
@@ -103,6 +115,9 @@ impl Answer {
             calls: 0,
             accepted: false,
             given: false,
+            rounds: 0,
+            text_before: 0,
+            used_before: Usage::default(),
             queued: VecDeque::new(),
         };
         Answer { run: Box::new(run) }
@@ -118,6 +133,11 @@ impl Answer {
     /// Tokens so far: the model's last word, or an estimate. For an answer that is stopped early.
     pub fn usage(&self) -> Usage {
         self.run.usage()
+    }
+
+    /// What was found for each of the calls that `Event::Calls` told. Whoever says it polls again.
+    pub fn found(&mut self, found: &[(Uuid, Value)]) {
+        self.run.found(found);
     }
 
     /// The model's name by its own word, once known.
@@ -181,8 +201,8 @@ impl Run {
                     }
                     Poll::Pending => self.poll_timer(cx),
                 },
-                // Waiting => (Preparing | Calling)
-                Stage::Waiting { .. } => self.poll_timer(cx),
+                // Waiting => (Preparing | Calling), Asking => (Calling | Over)
+                Stage::Waiting { .. } | Stage::Asking(_) => self.poll_timer(cx),
             };
             if waiting.is_pending() {
                 return Poll::Pending;
@@ -205,7 +225,7 @@ impl Run {
         self.stage = Stage::Calling(Box::pin(call));
         self.calls += 1;
         self.accepted = false;
-        self.reader = Reader::default();
+        self.reader = Reader::new(self.text_before, body.offers && self.rounds < MAX_ROUNDS);
         self.call_begun = Instant::now();
         self.set_timer();
     }
@@ -223,11 +243,12 @@ impl Run {
         self.dial();
     }
 
-    /// The endpoint knows a file no more that lay there: it is given anew, once.
+    /// The endpoint knows a file no more that lay there: it is given anew, once. Not in the middle of an answer,
+    /// whose request holds what was found.
     fn is_stale(&self, trouble: &Trouble) -> bool {
         let uploaded = self.body.as_ref().is_some_and(|body| body.uploaded);
         let refused = matches!(trouble, Trouble::Refused(refusal) if matches!(refusal.status, 403 | 404));
-        uploaded && refused && !self.renewed && !self.given
+        uploaded && refused && !self.renewed && !self.given && self.rounds == 0
     }
 
     fn open(&mut self, reply: Reply) {
@@ -245,9 +266,12 @@ impl Run {
                 Ok(delta) => return self.give(delta),
                 Err(trouble) => trouble,
             },
-            None => match self.reader.outcome() {
-                Some(outcome) => return self.end(outcome),
-                None => Trouble::Ended,
+            None => match self.reader.asks() {
+                Some(turn) => return self.ask(turn),
+                None => match self.reader.outcome() {
+                    Some(outcome) => return self.end(outcome),
+                    None => Trouble::Ended,
+                },
             },
             Some(Err(SseError::Transport(_))) => Trouble::Cut,
             Some(Err(SseError::Broken)) => Trouble::Ended,
@@ -278,6 +302,31 @@ impl Run {
         }
     }
 
+    /// The model wants to know something. Its call is over, and its seat free.
+    fn ask(&mut self, turn: Turn) {
+        self.queued.push_back(Event::Calls(turn.calls()));
+        self.stage = Stage::Asking(turn);
+        self.set_timer();
+    }
+
+    fn found(&mut self, found: &[(Uuid, Value)]) {
+        if !matches!(self.stage, Stage::Asking(_)) {
+            return;
+        }
+        let Stage::Asking(turn) = std::mem::replace(&mut self.stage, Stage::Over) else { return };
+        self.rounds += 1;
+        let last = self.rounds >= MAX_ROUNDS;
+        let next = self.body.as_ref().and_then(|body| turn.answered(body, found, last));
+        let Some(next) = next else {
+            return self.end(Outcome::Failed { code: ErrorCode::Internal, retry_after: None });
+        };
+        self.used_before = self.usage();
+        self.text_before = self.reader.text_bytes;
+        self.body = Some(next);
+        (self.calls, self.given) = (0, false);
+        self.dial();
+    }
+
     fn fail(&mut self, trouble: Trouble) {
         if self.is_stale(&trouble)
             && let Some(recipe) = self.recipe.clone()
@@ -287,11 +336,13 @@ impl Run {
             return self.prepare(recipe);
         }
         let broke_off = matches!(trouble, Trouble::Cut | Trouble::Timeout);
-        if broke_off
-            && self.reader.is_surely_over()
-            && let Some(outcome) = self.reader.outcome()
-        {
-            return self.end(outcome);
+        if broke_off && self.reader.is_surely_over() {
+            if let Some(turn) = self.reader.asks() {
+                return self.ask(turn);
+            }
+            if let Some(outcome) = self.reader.outcome() {
+                return self.end(outcome);
+            }
         }
         let left = (self.begun + self.limits.whole).saturating_duration_since(Instant::now());
         let standing =
@@ -318,8 +369,10 @@ impl Run {
 
     fn usage(&self) -> Usage {
         match &self.body {
-            Some(body) if self.accepted => self.reader.usage(body.unguided, body.is_guided()),
-            _ => Usage::default(),
+            Some(body) if self.accepted => {
+                self.used_before.and(self.reader.usage(body.unguided, body.is_guided()))
+            }
+            _ => self.used_before,
         }
     }
 
@@ -332,7 +385,7 @@ impl Run {
             },
             Stage::Waiting { until } => *until,
             // Its steps have limits of their own.
-            Stage::Preparing(_) => self.begun + self.limits.whole,
+            Stage::Preparing(_) | Stage::Asking(_) => self.begun + self.limits.whole,
             _ => first_byte,
         };
         step.min(self.begun + self.limits.whole)

@@ -155,7 +155,7 @@ impl Recipe {
                 load.fill(file).await?;
             }
         }
-        let prompt = Prompt { turns, guidance: self.prompt.guidance.clone() };
+        let prompt = Prompt { turns, guidance: self.prompt.guidance.clone(), library: self.prompt.library };
         Ok(shared.body(&prompt))
     }
 

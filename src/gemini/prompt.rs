@@ -10,7 +10,7 @@ use super::attach::{File, Piece};
 use super::wire::{
     Content, FileData, GenerationConfig, InlineData, Instruction, Request, SentPart, TextPart,
 };
-use super::{Prompt, Speaker, Turn};
+use super::{Prompt, Speaker, Turn, tools};
 
 /// What one turn costs beside its words.
 const TURN_TOKENS: u64 = 4;
@@ -97,7 +97,7 @@ pub(super) fn oldest_sent(turns: &[Turn], budget: u64) -> usize {
 }
 
 /// Neighbours of the same side become the parts of one turn.
-pub(super) fn contents<'a>(turns: &[&'a Turn]) -> Vec<Content<'a>> {
+pub(super) fn contents<'a>(turns: &[&'a Turn]) -> Vec<Content<SentPart<'a>>> {
     turns
         .chunk_by(|one, next| role(one) == role(next))
         .map(|same| Content {
@@ -180,6 +180,8 @@ pub(super) struct Body {
     pub(super) unguided: u64,
     /// It names files that lie at the endpoint.
     pub(super) uploaded: bool,
+    /// The model may look things up.
+    pub(super) offers: bool,
 }
 
 impl Body {
@@ -208,7 +210,8 @@ pub(super) fn body(
         return None;
     }
     let beside = second_part(&prompt.guidance, &selected);
-    let said: u64 = turns.iter().map(|turn| cost(turn)).sum();
+    let library = prompt.library.then_some(tools::INSTRUCTION);
+    let said: u64 = turns.iter().map(|turn| cost(turn)).sum::<u64>() + library.map_or(0, estimate);
     let tokens = said + beside.as_deref().map_or(0, estimate);
     let unguided = match prompt.guidance.is_empty() {
         true => tokens,
@@ -223,16 +226,17 @@ pub(super) fn body(
         + files
         + beside.as_deref().map_or(0, |text| text.len() * 2)
         + 256;
-    let parts = [Some(Cow::Borrowed(instruction)), beside.map(Cow::Owned)];
+    let parts = [Some(Cow::Borrowed(instruction)), library.map(Cow::Borrowed), beside.map(Cow::Owned)];
     let request = Request {
         system_instruction: Instruction {
             parts: parts.into_iter().flatten().map(|text| TextPart { text }).collect(),
         },
         contents: contents(turns),
+        tools: prompt.library.then(|| [tools::offered()]),
         generation_config: max_output_tokens.map(|max_output_tokens| GenerationConfig { max_output_tokens }),
     };
     let mut json = Vec::with_capacity(size);
     serde_json::to_writer(&mut json, &request).ok()?;
     let uploaded = turns.iter().flat_map(|turn| &turn.files).any(File::is_uploaded);
-    Some(Body { json: Bytes::from(json), tokens, unguided, uploaded })
+    Some(Body { json: Bytes::from(json), tokens, unguided, uploaded, offers: prompt.library })
 }

@@ -4,6 +4,7 @@ use super::Outcome;
 use super::prompt::estimate;
 use super::retry::{Refusal, Trouble};
 use super::sse::Frame;
+use super::tools::Turn;
 use super::wire::{self, Messages, Response};
 use crate::protocol::{ErrorCode, FinishReason, Usage};
 
@@ -28,6 +29,8 @@ pub(super) struct Reader {
     text_tokens: u64,
     model: Option<String>,
     usage: Counts,
+    /// What was said, where the model may ask for something and has to be told again what it said.
+    turn: Option<Turn>,
 }
 
 /// Counts are cumulative, and an event may leave some out: the last word on each stands.
@@ -40,6 +43,18 @@ struct Counts {
 }
 
 impl Reader {
+    /// For one call of an answer of which the student has had this many bytes; `offers`: the model may ask for
+    /// something.
+    pub(super) fn new(text_bytes: usize, offers: bool) -> Reader {
+        Reader { text_bytes, turn: offers.then(Turn::default), ..Reader::default() }
+    }
+
+    /// What the model asks for, when its turn is over in good order.
+    pub(super) fn asks(&mut self) -> Option<Turn> {
+        self.finish.as_ref().filter(|_| !self.blocked)?;
+        self.turn.take_if(|turn| turn.asks())
+    }
+
     pub(super) fn take(&mut self, frame: &Frame) -> Result<Delta, Trouble> {
         let mut delta = Delta::default();
         let data = frame.data.trim_ascii();
@@ -85,6 +100,11 @@ impl Reader {
             return Ok(());
         };
         for part in candidate.parts_mut() {
+            if let Some(turn) = &mut self.turn
+                && !turn.keep(part)
+            {
+                return Err(Trouble::Unreadable);
+            }
             let words = if part.thought { &mut delta.thought } else { &mut delta.text };
             match part.text.take() {
                 Some(text) if words.is_empty() => *words = text.into_owned(),

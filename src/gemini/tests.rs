@@ -6,6 +6,7 @@ mod prompts;
 mod recordings;
 mod retries;
 mod splits;
+mod tools;
 mod transports;
 
 use std::time::Duration;
@@ -101,6 +102,11 @@ async fn listen(mut answer: Answer) -> Heard {
         match answer.next().await.expect("an end before the stream is over") {
             Event::Text(more) => text.push_str(&more),
             Event::Thought(more) => thought.push_str(&more),
+            Event::Calls(calls) => {
+                let found: Vec<_> =
+                    calls.iter().map(|call| (call.id, serde_json::json!({"found": []}))).collect();
+                answer.found(&found);
+            }
             Event::End(end) => {
                 assert_eq!(answer.next().await, None, "nothing after the end");
                 return Heard { text, thought, end };

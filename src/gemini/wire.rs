@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 // ---- What is sent -----------------------------------------------------------------------------
@@ -15,7 +16,9 @@ use serde_json::value::RawValue;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Request<'a> {
     pub(super) system_instruction: Instruction<'a>,
-    pub(super) contents: Vec<Content<'a>>,
+    pub(super) contents: Vec<Content<SentPart<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tools: Option<[Tools; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) generation_config: Option<GenerationConfig>,
 }
@@ -26,9 +29,9 @@ pub(super) struct Instruction<'a> {
 }
 
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Content<'a> {
+pub(super) struct Content<P> {
     pub(super) role: &'static str,
-    pub(super) parts: Vec<SentPart<'a>>,
+    pub(super) parts: Vec<P>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -74,6 +77,73 @@ fn base64<S: serde::Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::
 #[serde(rename_all = "camelCase")]
 pub(super) struct GenerationConfig {
     pub(super) max_output_tokens: u32,
+}
+
+// ---- What the model may ask for ---------------------------------------------------------------
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Tools {
+    pub(super) function_declarations: Vec<Declaration>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Declaration {
+    pub(super) name: &'static str,
+    pub(super) description: &'static str,
+    pub(super) parameters: Value,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ToolConfig {
+    pub(super) function_calling_config: CallingConfig,
+}
+
+#[derive(Serialize)]
+pub(super) struct CallingConfig {
+    pub(super) mode: CallingMode,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(super) enum CallingMode {
+    None,
+}
+
+/// A part of the model's turn as it came.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SaidBack<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) function_call: Option<SaidCall<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) thought_signature: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+pub(super) struct SaidCall<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<&'a str>,
+    pub(super) name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) args: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Responded<'a> {
+    pub(super) function_response: FunctionResponse<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct FunctionResponse<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<&'a str>,
+    pub(super) name: &'a str,
+    pub(super) response: &'a Value,
 }
 
 // ---- What comes back --------------------------------------------------------------------------

@@ -68,7 +68,8 @@ pub(super) async fn run(job: Job) -> Result<Done, Fault> {
     while let Some(event) = answer.next().await {
         match event {
             Event::Text(more) => text.push_str(&more),
-            Event::Thought(_) => {}
+            // It is offered no tool.
+            Event::Thought(_) | Event::Calls(_) => {}
             Event::End(last) => end = Some(last),
         }
     }

@@ -31,6 +31,9 @@ pub(super) struct Directive {
     pub(super) say: Option<String>,
     /// The answer begins with `~guided~` if a human tutor told the model something.
     pub(super) guided: bool,
+    /// The library is asked for this so many times, one after the other, where there is one.
+    pub(super) search: Option<String>,
+    pub(super) rounds: u32,
 }
 
 impl Default for Directive {
@@ -54,6 +57,8 @@ impl Default for Directive {
             finish: "STOP".into(),
             say: None,
             guided: false,
+            search: None,
+            rounds: 1,
         }
     }
 }
@@ -84,6 +89,8 @@ impl Directive {
                 "key" => self.key = value.to_owned(),
                 "finish" => self.finish = value.to_owned(),
                 "guided" => self.guided = number != 0,
+                "search" => self.search = Some(value.replace('+', " ")),
+                "rounds" => self.rounds = small,
                 "say" => self.say = base64url(value).and_then(|bytes| String::from_utf8(bytes).ok()),
                 _ => {}
             }

@@ -14,6 +14,32 @@ pub(super) struct Said {
     #[serde(default)]
     contents: Vec<Content>,
     system_instruction: Option<Content>,
+    #[serde(default)]
+    tools: Vec<Tools>,
+    tool_config: Option<ToolConfig>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Tools {
+    #[serde(default)]
+    function_declarations: Vec<Declaration>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Declaration {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolConfig {
+    function_calling_config: CallingConfig,
+}
+
+#[derive(Debug, Deserialize)]
+struct CallingConfig {
+    mode: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -24,10 +50,25 @@ struct Content {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Part {
     #[serde(default)]
     text: String,
+    function_call: Option<Value>,
+    thought_signature: Option<String>,
+    function_response: Option<Found>,
 }
+
+/// What was found for a call.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Found {
+    id: Option<String>,
+    name: String,
+    pub(super) response: Value,
+}
+
+/// Of the calls of this model; Google's are longer.
+const SIGNATURE: &str = "cHJhY3RpY2U=";
 
 /// A turn of the conversation: by the model or by the student.
 #[derive(Clone, Debug)]
@@ -54,17 +95,59 @@ impl Said {
         if said.contents.last().is_some_and(Content::by_model) {
             return Err("Requests ending with a model turn are not supported.");
         }
+        said.check_calls()?;
         Ok(said)
+    }
+
+    /// Each call of the current turn comes back signed, and is followed by its response.
+    fn check_calls(&self) -> Result<(), &'static str> {
+        for pair in self.contents.windows(2) {
+            let calls: Vec<&Part> =
+                pair[0].parts.iter().filter(|part| part.function_call.is_some()).collect();
+            if calls.is_empty() {
+                continue;
+            }
+            if calls[0].thought_signature.as_deref() != Some(SIGNATURE) {
+                return Err("Function call is missing a thought_signature in functionCall parts.");
+            }
+            let id = |value: &Value| value["id"].as_str().map(str::to_owned);
+            let asked = calls.iter().filter_map(|part| part.function_call.as_ref()).map(id);
+            let told = pair[1].parts.iter().filter_map(|part| part.function_response.as_ref());
+            if !asked.eq(told.map(|response| response.id.clone())) {
+                return Err(
+                    "Please ensure that the number of function response parts is equal to the number of \
+                            function call parts of the function call turn.",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it may look something up with this tool.
+    pub(super) fn may_call(&self, tool: &str) -> bool {
+        let mode = self.tool_config.as_ref().map(|config| &*config.function_calling_config.mode);
+        let mut declared = self.tools.iter().flat_map(|tools| &tools.function_declarations);
+        mode != Some("NONE") && declared.any(|declared| declared.name == tool)
+    }
+
+    /// What was found for its calls since the student spoke.
+    pub(super) fn responses(&self) -> Vec<&Found> {
+        let since = self.contents.iter().rposition(Content::by_student).map_or(0, |at| at + 1);
+        let after = self.contents[since..].iter().flat_map(|content| &content.parts);
+        after
+            .filter_map(|part| part.function_response.as_ref())
+            .filter(|found| !found.name.is_empty())
+            .collect()
     }
 
     pub(super) fn turns(&self) -> Vec<Turn> {
         let turn = |content: &Content| Turn { by_model: content.by_model(), text: content.text() };
-        self.contents.iter().map(turn).collect()
+        self.contents.iter().filter(|content| !content.is_of_a_tool()).map(turn).collect()
     }
 
     /// What the student said last.
     pub(super) fn last_words(&self) -> String {
-        self.contents.last().map(Content::text).unwrap_or_default()
+        self.contents.iter().rfind(|content| content.by_student()).map(Content::text).unwrap_or_default()
     }
 
     /// Whether a human tutor told it something, beside the instruction.
@@ -81,6 +164,15 @@ impl Said {
 impl Content {
     fn by_model(&self) -> bool {
         self.role.as_deref() == Some("model")
+    }
+
+    fn by_student(&self) -> bool {
+        !self.by_model() && !self.is_of_a_tool()
+    }
+
+    /// It is a call, or what was found for one.
+    fn is_of_a_tool(&self) -> bool {
+        self.parts.iter().any(|part| part.function_call.is_some() || part.function_response.is_some())
     }
 
     fn text(&self) -> String {
@@ -119,6 +211,20 @@ impl Chunk<'_> {
         })
         .to_string()
     }
+}
+
+/// A call of a tool, as the last event of a stream.
+pub(super) fn call(tool: &str, args: &Value, (input, output): (u64, u64), response_id: &str) -> String {
+    let call = json!({ "name": tool, "args": args, "id": format!("call-{response_id}") });
+    let part = json!({ "functionCall": call, "thoughtSignature": SIGNATURE });
+    let content = json!({ "parts": [part], "role": "model" });
+    json!({
+        "candidates": [{ "content": content, "finishReason": "STOP", "index": 0 }],
+        "usageMetadata": usage((input, output)),
+        "modelVersion": MODEL_VERSION,
+        "responseId": response_id,
+    })
+    .to_string()
 }
 
 fn usage((input, output): (u64, u64)) -> Value {

@@ -25,9 +25,16 @@ const PER_TOKEN: Duration = Duration::from_millis(22);
 const GUIDED: &str = "Let me come at this from another side.\n\n";
 const GUIDED_FILLER: &str = "~guided~ ";
 
+/// The tool that it knows.
+const LIBRARY: &str = "search_library";
+/// Who speaks of these wants something of the school's own.
+const OF_THE_LIBRARY: [&str; 5] = ["library", "look up", "read about", "chapter", "material"];
+
 /// What will be said, and when.
 pub(super) struct Script {
     directive: Directive,
+    /// It asks the library for these words and says nothing.
+    search: Option<String>,
     /// Before the first of the words.
     opening: &'static str,
     words: Words,
@@ -44,7 +51,11 @@ enum Words {
 impl Script {
     pub(super) fn new(said: &Said, directive: Directive, hurry: bool) -> Script {
         let is_guided = said.is_guided();
+        let search = searches(said, &directive);
         let words = match &directive.say {
+            _ if search.is_some() => {
+                Words::Said(vec![(String::new(), if hurry { Duration::ZERO } else { FIRST })])
+            }
             Some(text) => {
                 let size = directive.chunks.map_or(24, |chunks| text.len().div_ceil(chunks.max(1) as usize));
                 Words::Said(pieces(text, size.max(1), Duration::from_micros(directive.delay_us)))
@@ -54,7 +65,7 @@ impl Script {
                 let mut turns = said.turns();
                 turns.iter_mut().for_each(|turn| turn.text = directive::strip(&turn.text));
                 let opening = if is_guided { GUIDED } else { "" };
-                let mut words = paced(&format!("{opening}{}", persona::reply(&turns)));
+                let mut words = paced(&format!("{opening}{}{}", cited(said), persona::reply(&turns)));
                 if hurry {
                     words.iter_mut().for_each(|(_, takes)| *takes = Duration::ZERO);
                 }
@@ -62,7 +73,7 @@ impl Script {
             }
         };
         let opening = if is_guided && directive.guided { GUIDED_FILLER } else { "" };
-        Script { directive, opening, words }
+        Script { directive, search, opening, words }
     }
 
     pub(super) fn first_delay(&self) -> Duration {
@@ -105,6 +116,34 @@ impl Script {
             _ if at == 0 => Duration::from_micros(self.directive.first_us),
             _ => Duration::from_micros(self.directive.delay_us),
         }
+    }
+}
+
+/// What it would look up now: what it is told to, or what the student wants of the school's own.
+fn searches(said: &Said, directive: &Directive) -> Option<String> {
+    let asked = u32::try_from(said.responses().len()).unwrap_or(u32::MAX);
+    if !said.may_call(LIBRARY) {
+        return None;
+    }
+    if let Some(words) = &directive.search {
+        return (asked < directive.rounds).then(|| words.clone());
+    }
+    let words = said.last_words().to_lowercase();
+    let wanted = !directive.given && asked == 0 && OF_THE_LIBRARY.iter().any(|of| words.contains(of));
+    wanted.then(|| words.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect())
+}
+
+/// What it found, with a link.
+fn cited(said: &Said) -> String {
+    let responses = said.responses();
+    let first = responses.iter().find_map(|found| found.response["found"].as_array()?.first());
+    let text = |name: &str| first.and_then(|found| found[name].as_str());
+    match (text("title"), text("id")) {
+        (Some(title), Some(id)) => {
+            let title: String = title.chars().filter(|c| !matches!(c, '[' | ']' | '\\')).collect();
+            format!("Your school's library has something on that: [{title}](#/library/{id}).\n\n")
+        }
+        _ => String::new(),
     }
 }
 
@@ -323,6 +362,14 @@ impl Player {
     }
 
     fn chunk(&mut self) -> String {
+        if let Some(words) = self.script.search.take() {
+            let usage = (self.input, tokens_of(words.len()));
+            let args = serde_json::json!({"query": words});
+            let framed = self.frame(&google::call(LIBRARY, &args, usage, &self.response_id));
+            self.at = self.script.len();
+            self.active.shared.stats.chunks.fetch_add(1, Ordering::Relaxed);
+            return framed;
+        }
         let text = self.script.piece(self.at);
         self.said += text.len();
         let finish = self.script.directive.finish.clone();

@@ -48,6 +48,23 @@ pub enum Event<'a> {
     ReasoningEnd {
         message_id: Uuid,
     },
+    ToolCallStart {
+        tool_call_id: Uuid,
+        tool_call_name: &'a str,
+    },
+    ToolCallArgs {
+        tool_call_id: Uuid,
+        delta: &'a str,
+    },
+    ToolCallEnd {
+        tool_call_id: Uuid,
+    },
+    ToolCallResult {
+        message_id: Uuid,
+        tool_call_id: Uuid,
+        role: &'static str,
+        content: &'a str,
+    },
     RunFinished {
         thread_id: Uuid,
         run_id: Uuid,
@@ -115,7 +132,9 @@ impl From<Usage> for RunUsage {
 /// the end of `block` and split off: a frame is small, and what its own allocation would cost is not.
 pub fn entry(block: &mut BytesMut, seq: u64, event: &Event<'_>) -> (Bytes, std::ops::Range<usize>) {
     let words = match event {
-        Event::TextMessageContent { delta, .. } | Event::ReasoningMessageContent { delta, .. } => delta.len(),
+        Event::TextMessageContent { delta, .. }
+        | Event::ReasoningMessageContent { delta, .. }
+        | Event::ToolCallResult { content: delta, .. } => delta.len(),
         _ => 0,
     };
     // Room for names, an id and a few escapes: most frames are written without growing.

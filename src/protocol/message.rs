@@ -97,6 +97,19 @@ pub struct Usage {
     pub estimated: bool,
 }
 
+impl Usage {
+    /// Of an answer for which the model was called more than once.
+    pub fn and(self, next: Usage) -> Usage {
+        Usage {
+            input_tokens: self.input_tokens + next.input_tokens,
+            output_tokens: self.output_tokens + next.output_tokens,
+            reasoning_tokens: self.reasoning_tokens + next.reasoning_tokens,
+            cached_input_tokens: self.cached_input_tokens + next.cached_input_tokens,
+            estimated: self.estimated || next.estimated,
+        }
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(value: &u64) -> bool {
     *value == 0

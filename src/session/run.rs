@@ -7,6 +7,9 @@ mod pace;
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use crate::gemini::ToolCall;
 use crate::id::Uuid;
 use crate::protocol::{
     ErrorCode, Event, Extras, FinishReason, Message, MessageRole, Metadata, RunResult, Status, Usage,
@@ -218,6 +221,36 @@ impl Run {
         if self.guided.is_empty() {
             out.event(self.id, &Event::ReasoningMessageContent { message_id, delta: text });
         }
+    }
+
+    /// The model asks for something: what it thought of it is over.
+    pub(super) fn calls(&mut self, out: &mut impl Out, calls: &[ToolCall]) {
+        if !self.is_speaking() {
+            return;
+        }
+        self.end_reasoning(out);
+        for call in calls {
+            let (tool_call_id, tool_call_name) = (call.id, &*call.name);
+            out.event(self.id, &Event::ToolCallStart { tool_call_id, tool_call_name });
+            // As with its thoughts: a guided model may ask with the words of a whisper.
+            let args = if self.guided.is_empty() { call.args.to_string() } else { "{}".to_owned() };
+            out.event(self.id, &Event::ToolCallArgs { tool_call_id, delta: &args });
+            out.event(self.id, &Event::ToolCallEnd { tool_call_id });
+        }
+    }
+
+    pub(super) fn found(&mut self, out: &mut impl Out, found: &[(Uuid, Value)]) {
+        for (tool_call_id, found) in found {
+            let content = if self.guided.is_empty() { found.to_string() } else { "{}".to_owned() };
+            let (tool_call_id, message_id) = (*tool_call_id, crate::id::new());
+            let result = Event::ToolCallResult { message_id, tool_call_id, role: "tool", content: &content };
+            out.event(self.id, &result);
+        }
+    }
+
+    /// The model may say something.
+    pub(super) fn is_speaking(&self) -> bool {
+        matches!(self.phase, Phase::Speaking { .. })
     }
 
     fn end_reasoning(&mut self, out: &mut impl Out) {

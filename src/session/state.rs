@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use serde_json::Value;
+
 use crate::audit::{self, Asking};
 use crate::clock::Timestamp;
 use crate::gemini::Prompt;
@@ -18,6 +20,7 @@ use crate::store::{ASSISTANT, NewMessage, Op, Pace, Patience, TutorRow, WAITING,
 use super::control::Held;
 use super::guidance::Guidance;
 use super::handle::{Call, Names};
+use super::library::LookUp;
 use super::log::{Audience, ConnId};
 use super::presence::Telling;
 use super::run::Run;
@@ -55,6 +58,10 @@ pub(super) trait Out {
     /// known, however long that takes.
     fn look_back(&mut self, run: Uuid, question: Uuid);
     fn ask_model(&mut self, prompt: Prompt);
+    /// Searches the library as this student: `State::found` is called with `run` when it is known.
+    fn look_up(&mut self, run: Uuid, student: Uuid, what: Vec<LookUp>);
+    /// What was found for each call of the model's.
+    fn tell_model(&mut self, found: &[(Uuid, Value)]);
     /// Closes the upstream call; what it used until then.
     fn hush_model(&mut self) -> Option<(Usage, Option<String>)>;
     /// Keeps over a restart that a command without a message took effect.

@@ -4,6 +4,7 @@
 mod apply;
 mod effects;
 mod keeping;
+mod library;
 mod lookup;
 mod tile;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -98,6 +100,10 @@ enum Happening {
     Model(gemini::Event),
     LookedUp(Box<LookedUp>),
     LookedBack(Uuid, Option<Box<Past>>),
+    /// What was found for each of a run's calls.
+    Found(Uuid, Vec<(Uuid, Value)>),
+    /// Whether there is a library for this student.
+    Library(Option<bool>),
     Remembered,
     /// Whether the session is still in PostgreSQL.
     FoundOut(bool),
@@ -127,7 +133,7 @@ impl<'a> Task<'a> {
     fn new(inner: &'a Inner, state: State) -> Task<'a> {
         Task {
             inner,
-            effects: Effects::new(inner, state.session),
+            effects: Effects::new(inner, state.session, state.student.id),
             state,
             alarm: Box::pin(sleep_until(Instant::now() + inner.settings.idle_after)),
             alarm_is_checkpoint: false,
@@ -156,6 +162,14 @@ impl<'a> Task<'a> {
                 Happening::LookedBack(run, past) => {
                     self.effects.unsettled -= 1;
                     self.state.looked_back(&mut self.effects, run, past.map(|past| *past));
+                }
+                Happening::Found(run, found) => {
+                    self.effects.unsettled -= 1;
+                    self.state.found(&mut self.effects, run, &found);
+                }
+                Happening::Library(there) => {
+                    self.effects.unsettled -= 1;
+                    self.effects.library_known(there);
                 }
                 Happening::Remembered => self.effects.unsettled -= 1,
                 Happening::FoundOut(is_there) => {
@@ -214,6 +228,7 @@ impl<'a> Task<'a> {
         match event {
             gemini::Event::Text(text) => self.state.text(&mut self.effects, &text),
             gemini::Event::Thought(text) => self.state.thought(&mut self.effects, &text),
+            gemini::Event::Calls(calls) => self.state.calls(&mut self.effects, &calls),
             gemini::Event::End(end) => {
                 self.effects.answer = None;
                 self.state.end(&mut self.effects, end);

@@ -168,6 +168,6 @@ impl Window {
             text: corrections.get(&message.id).unwrap_or(&message).content.as_str().into(),
             files: message.files.iter().map(|id| (*id).into()).collect(),
         };
-        Prompt { turns: turns.map(turn).collect(), guidance }
+        Prompt { turns: turns.map(turn).collect(), guidance, ..Prompt::default() }
     }
 }

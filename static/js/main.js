@@ -77,10 +77,10 @@ function route() {
   const place = readPlace(location.hash);
   const { screen: name } = place;
   const watching = name === "observe" || name === "replay" || name === "digest";
-  const beside = name === "settings" || name === "classes" || name === "admin";
+  const beside = name === "settings" || name === "classes" || name === "library" || name === "admin";
   show(byId("talk"), !beside && !watching);
   byId("skip").textContent = beside || watching ? "Skip to the page" : "Skip to writing";
-  for (const [id, where] of Object.entries({ "to-observe": "observe", "to-classes": "classes", "to-school": "admin" })) byId(id).toggleAttribute("data-here", name === where);
+  for (const [id, where] of Object.entries({ "to-observe": "observe", "to-library": "library", "to-classes": "classes", "to-school": "admin" })) byId(id).toggleAttribute("data-here", name === where);
   if (!beside) pages.hide();
   if (!watching) desk.hide();
   if (beside || watching) {
@@ -122,6 +122,7 @@ function dress() {
   byId("veil").addEventListener("click", () => openDrawer(false));
   if (/Mac|iPhone|iPad/.test(navigator.platform)) byId("search-key").textContent = "⌘ K";
   byId("to-observe").prepend(icon("eye"));
+  byId("to-library").prepend(icon("book"));
   byId("to-classes").prepend(icon("people"));
   byId("to-school").prepend(icon("school"));
   byId("skip").addEventListener("click", (/** @type {Event} */ event) => {

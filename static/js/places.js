@@ -4,7 +4,7 @@
 /** @typedef {"users" | "classes" | "school" | "audit"} AdminTab */
 /**
  * @typedef {{screen: "chat", id: string} | {screen: "settings"} | {screen: "classes", id: string, code: string}
- *   | {screen: "admin", tab: AdminTab} | {screen: "forgot"} | {screen: "sign-up", code: string}
+ *   | {screen: "library", id: string, edits: boolean} | {screen: "admin", tab: AdminTab} | {screen: "forgot"} | {screen: "sign-up", code: string}
  *   | ConsolePlace} Place
  */
 /** What is for tutors and admins; `id`: of a session, a session and a class. @typedef {{screen: "observe" | "replay" | "digest", id: string}} ConsolePlace */
@@ -13,7 +13,7 @@ export const adminTabs = /** @type {AdminTab[]} */ (["users", "classes", "school
 
 /** @param {string} hash @returns {Place} */
 export function readPlace(hash) {
-  const [name, rest = ""] = decode(hash.replace(/^#/, "")).split("/", 2);
+  const [name, rest = "", third = ""] = decode(hash.replace(/^#\/?/, "")).split("/", 3);
   switch (name) {
     case "settings":
     case "forgot":
@@ -24,6 +24,10 @@ export function readPlace(hash) {
       return { screen: "classes", id: "", code: rest.slice(0, 64) };
     case "classes":
       return { screen: name, id: /^[\w-]{8,64}$/.test(rest) ? rest : "", code: "" };
+    case "library":
+      // `new` has no id yet.
+      if (rest === "new") return { screen: name, id: "", edits: true };
+      return /^[\w-]{8,64}$/.test(rest) ? { screen: name, id: rest, edits: third === "edit" } : { screen: name, id: "", edits: false };
     case "observe":
     case "replay":
     case "digest":

@@ -46,12 +46,13 @@ const sentences = {
   invalid_code: "This code does not work. Check every letter, or ask for a new one.",
   // classes and the school
   no_such_class: "There is no class with this code. Check every letter, or ask your tutor.",
+  changed_meanwhile: "Somebody else has changed this meanwhile. Copy what you wrote, then load the page again.",
   nobody_there: "Nobody at your school has this email.",
 };
 
 /** These say more than their status does. */
 const telling = new Set([
-  "weak_password", "wrong_password", "invalid_code", "no_such_class", "nobody_there", "last_admin", "consent_required",
+  "changed_meanwhile", "weak_password", "wrong_password", "invalid_code", "no_such_class", "nobody_there", "last_admin", "consent_required",
   "quota_exceeded", "email_taken", "invalid_credentials", "email_not_confirmed", "identity_unavailable",
 ]);
 

@@ -27,6 +27,7 @@ mod faults;
 mod files;
 mod floors;
 mod hands;
+mod library;
 mod limits;
 mod matrix;
 mod message_files;

@@ -59,7 +59,8 @@ fn neighbours_of_one_speaker_are_one_turn() {
 /// The request for a conversation with guidance, and about how many tokens it has.
 fn guided(said: &[(char, &str)], guidance: &[&str]) -> (serde_json::Value, u64) {
     let guidance = guidance.iter().map(|text| (*text).into()).collect();
-    let request = body(&Prompt { turns: turns(said), guidance }, "be kind", 1000, None).unwrap();
+    let request =
+        body(&Prompt { turns: turns(said), guidance, ..Prompt::default() }, "be kind", 1000, None).unwrap();
     (serde_json::from_slice(&request.json).unwrap(), request.tokens)
 }
 
@@ -81,7 +82,7 @@ fn guidance_goes_beside_the_instruction_and_never_among_the_turns() {
     let list: Vec<String> = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!(list, [hostile, "Draw it."], "no text breaks out of its place");
     assert_eq!(more, tokens + estimate(text), "what is sent is counted");
-    let prompt = Prompt { turns: turns(&talk), guidance: vec![hostile.into()] };
+    let prompt = Prompt { turns: turns(&talk), guidance: vec![hostile.into()], ..Prompt::default() };
     assert!(!format!("{prompt:?}").contains("Slower") && !format!("{prompt:?}").contains('8'));
 }
 
@@ -92,7 +93,7 @@ fn guidance_is_no_part_of_what_is_told_of_a_prompts_length() {
     let instruction = "Be kind, and never give the answer away. ".repeat(20);
     let asked = |guidance: &[&str]| {
         let guidance = guidance.iter().map(|text| (*text).into()).collect();
-        let prompt = Prompt { turns: talk.clone(), guidance };
+        let prompt = Prompt { turns: talk.clone(), guidance, ..Prompt::default() };
         let mut body = body(&prompt, &instruction, 1000, None).unwrap();
         body.instructed(estimate(&instruction));
         body

@@ -45,6 +45,18 @@ pub(super) const EVENTS: &[(&str, &[&str], &str)] = &[
     ("REASONING_MESSAGE_CONTENT", &["messageId", "delta"], "More of the thought."),
     ("REASONING_MESSAGE_END", &["messageId"], "The thought ends."),
     ("REASONING_END", &["messageId"], "The model has finished thinking."),
+    ("TOOL_CALL_START", &["toolCallId", "toolCallName"], "The model looks something up: `search_library`."),
+    (
+        "TOOL_CALL_ARGS",
+        &["toolCallId", "delta"],
+        "What it asks, as JSON; `{}` where a whisper guides the model.",
+    ),
+    ("TOOL_CALL_END", &["toolCallId"], "It has asked."),
+    (
+        "TOOL_CALL_RESULT",
+        &["messageId", "toolCallId", "role", "content"],
+        "What was found, as JSON; `{}` where a whisper guides the model. None comes if the run ends before.",
+    ),
     (
         "RUN_FINISHED",
         &["threadId", "runId", "result"],

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
@@ -14,6 +15,7 @@ use crate::clock::{self, Timestamp};
 use crate::gemini::{Answer, Prompt};
 use crate::id::Uuid;
 use crate::protocol::{Control, Event, ForTutors, Usage};
+use crate::session::library::LookUp;
 use crate::session::log::{Audience, ConnId, Log};
 use crate::session::registry::Inner;
 use crate::session::state::{MAX_DONE, Out, Timer, Token};
@@ -21,6 +23,7 @@ use crate::session::window::{MAX_BYTES, MAX_MESSAGES, MAX_NAMED};
 use crate::shutdown::Phase;
 use crate::store::{Op, Pace, Patience, TutorRow};
 
+use super::library::Library;
 use super::{Happening, RETRY};
 
 /// Who comes and goes is told at most this often.
@@ -29,27 +32,31 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Effects<'a> {
     pub(super) inner: &'a Inner,
     pub(super) session: Uuid,
+    pub(super) student: Uuid,
     pub(super) log: Arc<Log>,
     /// What the task waits for beside its mailbox and the model: only what has happened is polled.
     pub(super) pending: FuturesUnordered<BoxFuture<'static, Happening>>,
     /// Those of them that the session must see through: all but the wait for the drain.
     pub(super) unsettled: usize,
     pub(super) answer: Option<Box<Answer>>,
+    pub(super) library: Library,
     /// The end of what was kept last.
     pub(super) last_kept: Option<oneshot::Receiver<()>>,
     born: Instant,
 }
 
 impl<'a> Effects<'a> {
-    pub(super) fn new(inner: &'a Inner, session: Uuid) -> Effects<'a> {
+    pub(super) fn new(inner: &'a Inner, session: Uuid, student: Uuid) -> Effects<'a> {
         let log = Log::new(inner.settings.log_bytes);
         let mut effects = Effects {
             inner,
             session,
+            student,
             log,
             pending: FuturesUnordered::new(),
             unsettled: 0,
             answer: None,
+            library: Library::default(),
             last_kept: None,
             born: Instant::now(),
         };
@@ -82,6 +89,9 @@ impl Out for Effects<'_> {
     }
 
     fn commit(&mut self, token: Token, ops: Vec<Op>, patience: Patience) {
+        if matches!(token, Token::Begin(_)) {
+            self.look_for_library();
+        }
         let writer = self.inner.store.writer().clone();
         self.expect(async move { Happening::Committed(token, writer.commit(ops, patience).await) });
     }
@@ -124,10 +134,21 @@ impl Out for Effects<'_> {
     }
 
     fn ask_model(&mut self, prompt: Prompt) {
-        self.answer = Some(Box::new(self.inner.model.answer(prompt)));
+        self.call_model(prompt);
+    }
+
+    fn look_up(&mut self, run: Uuid, student: Uuid, what: Vec<LookUp>) {
+        self.search_library(run, student, what);
+    }
+
+    fn tell_model(&mut self, found: &[(Uuid, Value)]) {
+        if let Some(answer) = &mut self.answer {
+            answer.found(found);
+        }
     }
 
     fn hush_model(&mut self) -> Option<(Usage, Option<String>)> {
+        self.library.hush();
         let answer = self.answer.take()?;
         Some((answer.usage(), answer.model().map(str::to_owned)))
     }

@@ -11,6 +11,7 @@ use crate::id::Uuid;
 use crate::protocol::{
     AuthorKind, Control, Edit, Event, FinishReason, ForTutors, MessageRole, Send, Status, Usage,
 };
+use crate::session::library::LookUp;
 use crate::session::log::{Audience, ConnId};
 use crate::session::state::{Out, ReplyTo, State, Timer, Token};
 use crate::store::{Op, Pace, Past, Patience, Sent, TutorRow, Woken, WokenMessage, WriteError};
@@ -53,6 +54,9 @@ pub(super) struct World {
     pub(super) tutor_speaks: bool,
     /// Messages of the model's.
     pub(super) models: HashSet<Uuid>,
+    /// What the model wanted to know, and what it was told.
+    pub(super) looked_up: Vec<(Uuid, Vec<LookUp>)>,
+    pub(super) told: Vec<(Uuid, Value)>,
 }
 
 impl Out for World {
@@ -117,6 +121,14 @@ impl Out for World {
         assert!(said.ends_with(&told), "{told:?} is not what was said last: {said:?}");
         self.prompt = Some(prompt);
         self.speaking = true;
+    }
+    fn look_up(&mut self, run: Uuid, student: Uuid, what: Vec<LookUp>) {
+        assert!(self.speaking && student == STUDENT, "nobody asked for that");
+        self.looked_up.push((run, what));
+    }
+    fn tell_model(&mut self, found: &[(Uuid, Value)]) {
+        assert!(self.speaking, "the model does not listen");
+        self.told.extend_from_slice(found);
     }
     fn hush_model(&mut self) -> Option<(Usage, Option<String>)> {
         std::mem::take(&mut self.speaking).then(|| (Usage::default(), None))

@@ -116,11 +116,14 @@ function inlineNode(token) {
 }
 
 /**
- * A link says where it goes. Anything that is not a plain address of the web or of a mailbox is only its text.
+ * A link says where it goes. Anything that is not a plain address of the web or of a mailbox, or something in the
+ * library, is only its text.
  * @param {Token} token @returns {Node[]}
  */
 function link(token) {
   const children = inline(token.tokens);
+  const inside = /^#\/library\/([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})$/.exec(token.href)?.[1];
+  if (inside) return [element("a", children, { href: `#library/${inside}` })];
   const url = address(token.href);
   if (!url) return children;
   const place = url.protocol === "mailto:" ? url.pathname : url.host;

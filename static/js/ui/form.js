@@ -6,7 +6,7 @@ import { h, say, show } from "./dom.js";
  * @typedef {object} Field
  * @property {string} name          also the last part of the server's pointer, where it complains
  * @property {string} label
- * @property {"text" | "email" | "password" | "checkbox" | "select"} [type]
+ * @property {"text" | "textarea" | "email" | "password" | "checkbox" | "select"} [type]
  * @property {string} [value]
  * @property {boolean} [checked]
  * @property {[string, string][]} [options] of a select: value and words
@@ -93,11 +93,11 @@ function control(field) {
   box.addEventListener("input", () => blame(""));
   const read = () => {
     if (type === "checkbox") return /** @type {HTMLInputElement} */ (box).checked ? "yes" : "";
-    return type === "password" ? box.value : box.value.trim();
+    return type === "password" || type === "textarea" ? box.value : box.value.trim();
   };
   const check = () => {
     const text = read();
-    const missing = !optional && type !== "checkbox" && text === "" ? "Please write something here." : "";
+    const missing = !optional && type !== "checkbox" && text.trim() === "" ? "Please write something here." : "";
     blame(missing || (text && field.wrong?.(text)) || "");
     return !box.hasAttribute("aria-invalid");
   };
@@ -105,7 +105,7 @@ function control(field) {
   return { name, element: framed(field, id, box, [hint ? h("p", { class: "hint", id: `${id}-hint` }, hint) : null, problem]), value: read, check, blame };
 }
 
-/** @param {Field} field @param {string} id @param {HTMLInputElement | HTMLSelectElement} box @param {(Node | null)[]} below */
+/** @param {Field} field @param {string} id @param {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} box @param {(Node | null)[]} below */
 function framed({ label, type, optional }, id, box, below) {
   if (type === "checkbox") return h("div", { class: "field" }, h("label", { class: "check", for: id }, box, h("span", {}, label)), ...below);
   const shown = type === "password" ? h("div", { class: "with-button" }, box, revealer(/** @type {HTMLInputElement} */ (box))) : box;
@@ -115,6 +115,7 @@ function framed({ label, type, optional }, id, box, below) {
 
 /** @param {Record<string, unknown>} common @param {Field} field */
 function entry(common, { type = "text", autocomplete = "off", longest, optional, checked }) {
+  if (type === "textarea") return h("textarea", { ...common, rows: "16", dir: "auto", maxlength: longest, required: !optional });
   const more = type === "checkbox" ? { checked } : { autocomplete, maxlength: longest, required: !optional };
   return h("input", { ...common, type, ...more });
 }
@@ -160,7 +161,7 @@ export function askForm({ title, ...parts }) {
     });
     document.body.append(dialog);
     dialog.showModal();
-    /** @type {HTMLElement | null} */ (inner.querySelector("input, select"))?.focus();
+    /** @type {HTMLElement | null} */ (inner.querySelector("input, select, textarea"))?.focus();
   });
 }
 

@@ -8,7 +8,7 @@ import { openDrawer } from "./sidebar.js";
 /** @typedef {import("../places.js").Place} Place */
 
 /** @type {Record<string, string>} */
-const titles = { settings: "Settings", classes: "Classes", admin: "School" };
+const titles = { settings: "Settings", classes: "Classes", library: "Library", admin: "School" };
 
 /** @type {[import("../places.js").AdminTab, string][]} */
 const tabs = [["users", "People"], ["classes", "Classes"], ["school", "Name and rules"], ["audit", "What happened"]];

@@ -66,6 +66,13 @@ impl Frame {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Called {
+    Open,
+    Asked,
+    Answered,
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Said {
     pub(crate) role: String,
@@ -87,6 +94,8 @@ pub(crate) struct Transcript {
     thread: Option<String>,
     run: Option<String>,
     open: Vec<String>,
+    /// Tool calls, by id.
+    calls: BTreeMap<String, Called>,
     /// Joined in mid-run: its beginning was in the snapshot.
     joined_open: bool,
 }
@@ -169,8 +178,29 @@ impl Transcript {
             | "REASONING_END" => {
                 text(ev, "messageId");
             }
+            "TOOL_CALL_START" => {
+                let id = text(ev, "toolCallId");
+                text(ev, "toolCallName");
+                assert!(!self.calls.contains_key(&id), "a call began twice: {ev}");
+                self.calls.insert(id, Called::Open);
+            }
+            "TOOL_CALL_ARGS" => {
+                text(ev, "delta");
+                self.call(ev, Called::Open, Called::Open);
+            }
+            "TOOL_CALL_END" => self.call(ev, Called::Open, Called::Asked),
+            "TOOL_CALL_RESULT" => {
+                assert_eq!((text(ev, "role").as_str(), text(ev, "messageId").len()), ("tool", 36), "{ev}");
+                text(ev, "content");
+                self.call(ev, Called::Asked, Called::Answered);
+            }
             _ => panic!("an event that this version does not send: {ev}"),
         }
+    }
+
+    fn call(&mut self, ev: &Value, from: Called, to: Called) {
+        let before = self.calls.insert(text(ev, "toolCallId"), to);
+        assert_eq!(before, Some(from), "not its turn: {ev}");
     }
 
     fn run_started(&mut self, ev: &Value) {
@@ -194,6 +224,7 @@ impl Transcript {
 
     fn run_ended(&mut self, kind: &str, ev: &Value) {
         assert!(self.open.is_empty(), "a run ended with open messages {:?}: {ev}", self.open);
+        assert!(self.calls.values().all(|call| *call != Called::Open), "a run ended with an open call: {ev}");
         if kind == "RUN_FINISHED" {
             assert_eq!(Some(text(ev, "runId")), self.run, "another run ended: {ev}");
             text(&ev["result"], "finish_reason");

@@ -128,6 +128,15 @@ impl Call {
         self.chunk(json!({"candidates": [part], "modelVersion": "gemini-test"})).await
     }
 
+    /// The model asks for something: these parts, then the end of the stream. (Of Gemini 3 a call is signed.)
+    pub(crate) async fn ask(mut self, parts: Value) {
+        let usage = json!({"promptTokenCount": 5, "candidatesTokenCount": 3, "totalTokenCount": 8});
+        let candidate =
+            json!({"content": {"parts": parts, "role": "model"}, "finishReason": "STOP", "index": 0});
+        self.chunk(json!({"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini-test"}))
+            .await;
+    }
+
     /// The last chunk, with a reason and the usage, then the end of the stream.
     pub(crate) async fn finish(mut self, reason: &str) {
         let last = json!({"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": reason, "index": 0});

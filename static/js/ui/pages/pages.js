@@ -3,9 +3,11 @@ import { account } from "../../net/identity.js";
 import { auditPage } from "./audit.js";
 import { classPage } from "./class.js";
 import { classesPage, schoolClasses } from "./classes.js";
+import { libraryPage, readingPage } from "./library.js";
 import { organisationPage } from "./organisation.js";
 import { settingsPage } from "./settings.js";
 import { usersPage } from "./users.js";
+import { writingPage } from "./writing.js";
 
 /** @typedef {import("../page-screen.js").PageScreen} Frame */
 
@@ -15,5 +17,6 @@ const admin = { users: usersPage, classes: schoolClasses, school: organisationPa
 export const pages = {
   settings: (_, frame) => settingsPage(frame),
   classes: (place, frame) => (place.id ? classPage(place.id, frame) : classesPage(account()?.user.role ?? "student", place.code)),
+  library: ({ id, edits }, frame) => (edits ? writingPage(id, frame) : id ? readingPage(id, frame) : libraryPage()),
   admin: ({ tab }, frame) => admin[/** @type {keyof typeof admin} */ (tab)](frame),
 };
