@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Active;
 use super::directive::{self, Directive};
-use super::google::{self, Chunk, Said, tokens_of};
+use super::google::{self, Chunk, Said, Shown, tokens_of};
 use super::line::Line;
 use super::persona;
 
@@ -42,7 +42,7 @@ enum Words {
 }
 
 impl Script {
-    pub(super) fn new(said: &Said, directive: Directive, hurry: bool) -> Script {
+    pub(super) fn new(said: &Said, shown: &Shown, directive: Directive, hurry: bool) -> Script {
         let is_guided = said.is_guided();
         let words = match &directive.say {
             Some(text) => {
@@ -54,7 +54,7 @@ impl Script {
                 let mut turns = said.turns();
                 turns.iter_mut().for_each(|turn| turn.text = directive::strip(&turn.text));
                 let opening = if is_guided { GUIDED } else { "" };
-                let mut words = paced(&format!("{opening}{}", persona::reply(&turns)));
+                let mut words = paced(&format!("{opening}{}{}", shown.opening, persona::reply(&turns)));
                 if hurry {
                     words.iter_mut().for_each(|(_, takes)| *takes = Duration::ZERO);
                 }
