@@ -185,6 +185,20 @@ pub enum Event {
         student: Uuid,
         why: Why,
     },
+    FileUploaded {
+        file: Uuid,
+    },
+    FileDeleted {
+        file: Uuid,
+    },
+    /// The scanner found malware in what somebody uploaded; nothing of it was kept.
+    MalwareFound,
+    /// Somebody else's file was read.
+    FileRead {
+        file: Uuid,
+        owner: Uuid,
+        why: Why,
+    },
     ConsentGiven {
         user: Uuid,
         by: &'static str,
@@ -276,6 +290,10 @@ impl Event {
             Event::SignalDealtWith { .. } => "signal_dealt_with",
             Event::DigestRead { .. } => "digest_read",
             Event::ReplayRead { .. } => "replay_read",
+            Event::FileUploaded { .. } => "file_uploaded",
+            Event::FileDeleted { .. } => "file_deleted",
+            Event::MalwareFound => "malware_found",
+            Event::FileRead { .. } => "file_read",
             Event::ConsentGiven { .. } => "consent_given",
             Event::ConsentWithdrawn { .. } => "consent_withdrawn",
             Event::PolicyChanged { .. } => "policy_changed",
@@ -290,7 +308,8 @@ impl Event {
             | Event::SignedOut
             | Event::SignInsEnded
             | Event::PasswordChanged
-            | Event::EmailChanged => Facts::default(),
+            | Event::EmailChanged
+            | Event::MalwareFound => Facts::default(),
             Event::SignInFailed { user: None } => Facts::default(),
             Event::SignInFailed { user: Some(id) }
             | Event::ResetCodeIssued { user: id }
@@ -362,6 +381,12 @@ impl Event {
             Event::DigestRead { class, why } => facts("class", class, None, json!({"why": why.as_str()})),
             Event::ReplayRead { session, student, why } => {
                 facts("session", session, Some(student), json!({"why": why.as_str()}))
+            }
+            Event::FileUploaded { file } | Event::FileDeleted { file } => {
+                facts("file", file, None, Value::Null)
+            }
+            Event::FileRead { file, owner, why } => {
+                facts("file", file, Some(owner), json!({"why": why.as_str()}))
             }
             Event::ConsentGiven { user: id, by } | Event::ConsentWithdrawn { user: id, by } => {
                 user(id, json!({"by": by}))

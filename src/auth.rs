@@ -1,6 +1,7 @@
 //! Who is asking, and what they may touch. The one place that says yes or no.
 
 mod access;
+mod address;
 mod bearer;
 pub mod code;
 mod credentials;
@@ -36,6 +37,7 @@ use crate::store::Store;
 use crate::store::accounts::{Account, SignIn};
 
 pub use access::{admin, forbidden, staff, to_class};
+pub use address::{ADDRESS_LIFE, Signed};
 pub use device::device;
 pub use limits::{Attempt, LEFT, Limits, POLICY, Place, quota, tallied};
 pub use reset::{ResetCode, operators_reset_code};
@@ -64,6 +66,7 @@ struct Inner {
     store: Store,
     /// Makes the tokens of local accounts.
     tokens: Tokens,
+    signer: address::Signer,
     verifier: Verifier,
     /// `None`: accounts are local.
     supabase: Option<Supabase>,
@@ -104,6 +107,7 @@ impl Auth {
         Ok(Auth(Arc::new(Inner {
             store,
             tokens,
+            signer: address::Signer::new(secret.expose_secret()),
             verifier,
             supabase,
             refresh_ttl: accounts.refresh_ttl,

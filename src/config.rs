@@ -4,6 +4,7 @@ mod files;
 mod limits;
 mod list;
 mod read;
+mod storage;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub use files::with_files;
 pub use limits::{Limits, Rate};
 pub use list::{ABSENT, SETTINGS, Setting, help_text, is_known, markdown};
 pub use read::{SettingError, Vars, is_database_url, warnings};
+pub use storage::{Bucket, Files, Scanner};
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -28,6 +30,7 @@ pub struct Settings {
     /// Where the page lies; `None`: `static/` beside the working directory or the checkout.
     pub static_dir: Option<PathBuf>,
     pub database: Database,
+    pub files: Files,
     pub model: Model,
     pub accounts: Accounts,
     /// Where browsers find this server, as an origin; `None`: any name that leads here.
@@ -218,6 +221,7 @@ impl Default for Settings {
             data_dir: PathBuf::from("./.fynq"),
             static_dir: None,
             database: Database { url: None, url_file: None, pool_size: 8, ca_file: None, bin_dir: None },
+            files: Files::default(),
             model: Model {
                 api_key: None,
                 api_key_file: None,

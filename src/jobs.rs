@@ -1,5 +1,7 @@
 //! Work that nobody asks for: what is too old goes, and is counted afterwards.
 
+mod files;
+
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -10,6 +12,8 @@ use crate::audit::{By, Event};
 use crate::clock::{self, Timestamp};
 use crate::shutdown::Phase;
 use crate::store::{Overdue, StoreError};
+
+pub use files::{Swept, sweep_files, sweep_older};
 
 const EVERY: Duration = Duration::from_secs(3600);
 /// Sessions and rows of one statement.
@@ -30,6 +34,13 @@ pub async fn retention(app: App) {
             () = shutdown.reached(Phase::Draining) => return,
             done = retain(&app) => if let Err(error) = done {
                 tracing::warn!(%error, "what is too old could not be deleted; tried again in an hour");
+            },
+        }
+        // After it: what went leaves its blobs behind.
+        tokio::select! {
+            () = shutdown.reached(Phase::Draining) => return,
+            done = sweep_files(&app) => if let Err(error) = done {
+                tracing::warn!(%error, "files could not be swept; tried again in an hour");
             },
         }
     }

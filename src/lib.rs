@@ -26,6 +26,8 @@ pub mod password_rules;
 pub mod protocol;
 
 // Floor 2: adapters to the outside. Siblings never import each other.
+pub mod convert;
+pub mod files;
 pub mod gemini;
 pub mod practice;
 pub mod store;

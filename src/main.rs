@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use fynq::config::{LogFormat, Settings, Vars, help_text, is_known, warnings, with_files};
-use fynq::{admin, doctor, renewed, server, telemetry};
+use fynq::{admin, convert, doctor, renewed, server, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -38,6 +38,9 @@ enum Command {
     },
     /// Print the OpenAPI description of the REST API
     Openapi,
+    /// Read one file that came from outside; for fynq itself
+    #[command(hide = true)]
+    Convert { what: String },
     /// Run the practice model alone: a Gemini endpoint for tests and rehearsals
     DemoModel {
         #[arg(long, default_value = fynq::practice::DEFAULT_LISTEN)]
@@ -57,6 +60,9 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let command = line.command.unwrap_or(Command::Serve);
+    if let Command::Convert { what } = &command {
+        return ExitCode::from(convert::child(what));
+    }
     if matches!(command, Command::Openapi) {
         // A reader that has seen enough (`| head`) is no fault.
         let _ =

@@ -14,6 +14,8 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHE
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
+use crate::convert::ConvertError;
+use crate::files::{IntakeError, ScanError, StorageError};
 use crate::protocol::ErrorCode;
 use crate::session::{OpenError, Refused};
 use crate::store::StoreError;
@@ -98,19 +100,34 @@ problems! {
     /// A change that would leave an organisation with nobody to run it.
     last_admin = CONFLICT, "Last admin", "This is the last admin of the organisation.";
     payload_too_large = PAYLOAD_TOO_LARGE, "Payload too large", "The body is larger than 256 KiB.";
+    file_too_large = PAYLOAD_TOO_LARGE, "File too large", "The file is larger than this server takes.";
+    /// What all of somebody's files take, or all of an organisation's; `detail` says which.
+    no_room = PAYLOAD_TOO_LARGE, "No room left", "Your files take all the room that you have. Delete some of them.";
+    /// More pixels than are read, or more work.
+    image_too_large = PAYLOAD_TOO_LARGE, "Image too large", "The image has more than 25 million pixels.";
+    /// What its bytes say that it is, is nothing that is kept.
+    unsupported_file = UNSUPPORTED_MEDIA_TYPE, "Unsupported file", "This kind of file is not taken. Images (PNG, JPEG, WebP, GIF), PDF, text and common office documents are.";
     unsupported_media_type = UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "The body must be application/json.";
     /// `detail` says why, for whoever chose it.
     weak_password = UNPROCESSABLE_ENTITY, "Weak password", "This password is too easy to guess.";
     /// Asked for once more, of somebody who is signed in.
     wrong_password = UNPROCESSABLE_ENTITY, "Wrong password", "The password is not right.";
+    range_not_satisfiable = RANGE_NOT_SATISFIABLE, "Range not satisfiable", "The file ends before that.";
     /// A reset code or a join code.
     invalid_code = UNPROCESSABLE_ENTITY, "Invalid code", "This code is not right, or it does not work any more.";
+    /// Cut off, damaged, or not what it begins as.
+    unreadable_file = UNPROCESSABLE_ENTITY, "Unreadable file", "The file cannot be read. It may be damaged or cut off.";
+    malware_found = UNPROCESSABLE_ENTITY, "Malware found", "The scanner found something harmful in this file. It was not kept.";
     invalid_input = UNPROCESSABLE_ENTITY, "Invalid input", "The request holds invalid fields.";
     text_too_long = UNPROCESSABLE_ENTITY, "Text too long", "The message is longer than 16 KiB.";
     rate_limited = TOO_MANY_REQUESTS, "Too many requests", "Too many requests in a short time.";
     quota_exceeded = TOO_MANY_REQUESTS, "Quota exceeded", "The quota is used up.";
     internal = INTERNAL_SERVER_ERROR, "Internal error", "Something went wrong on the server.";
     storage_unavailable = SERVICE_UNAVAILABLE, "Storage unavailable", "The database is away; try again in a moment.";
+    /// Where files lie.
+    files_unavailable = SERVICE_UNAVAILABLE, "Files unavailable", "The storage of files is away; try again in a moment.";
+    scanner_unavailable = SERVICE_UNAVAILABLE, "Scanner unavailable", "The virus scanner is away, and without it no file is taken; try again in a moment.";
+    storage_full = INSUFFICIENT_STORAGE, "Storage full", "The storage of files is full. Whoever runs this server has to make room.";
     draining = SERVICE_UNAVAILABLE, "Restarting", "The server is restarting; try again in a moment.";
     /// Supabase Auth does not answer, or not in a way that can be understood.
     identity_unavailable = SERVICE_UNAVAILABLE, "Sign-in unavailable", "The sign-in service is away; try again in a moment.";
@@ -236,6 +253,53 @@ impl From<StoreError> for Problem {
                 tracing::error!(error = %refused, "the database refused a statement");
                 Problem::internal()
             }
+        }
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Problem {
+        match error {
+            StorageError::Missing => Problem::not_found(),
+            StorageError::Full => Problem::storage_full(),
+            StorageError::TooLarge => Problem::file_too_large(),
+            StorageError::BrokenOff => Problem::internal(),
+            StorageError::Unavailable | StorageError::Refused => Problem::files_unavailable(),
+        }
+    }
+}
+
+impl From<IntakeError> for Problem {
+    fn from(error: IntakeError) -> Problem {
+        match error {
+            IntakeError::Busy => {
+                Problem::overloaded().because("Too many uploads at once; try again in a moment.")
+            }
+            IntakeError::TooLarge => Problem::file_too_large(),
+            IntakeError::TooSlow => Problem::request_timeout(),
+            IntakeError::BrokenOff => Problem::bad_request().because("The upload broke off."),
+            IntakeError::Full => Problem::storage_full(),
+            IntakeError::Failed => Problem::internal(),
+        }
+    }
+}
+
+impl From<ConvertError> for Problem {
+    fn from(error: ConvertError) -> Problem {
+        match error {
+            ConvertError::Busy => Problem::overloaded(),
+            ConvertError::TooLarge => Problem::image_too_large(),
+            ConvertError::Broken => Problem::unreadable_file(),
+            ConvertError::Failed => Problem::internal(),
+        }
+    }
+}
+
+impl From<ScanError> for Problem {
+    fn from(error: ScanError) -> Problem {
+        match error {
+            ScanError::Found => Problem::malware_found(),
+            ScanError::Away => Problem::scanner_unavailable(),
         }
     }
 }

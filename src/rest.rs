@@ -14,6 +14,7 @@ mod credentials;
 mod digest;
 mod docs;
 mod export;
+mod files;
 mod health;
 mod input;
 mod notes;
@@ -23,6 +24,7 @@ mod replay;
 mod sessions;
 mod sign_ins;
 mod tutoring;
+mod uploads;
 
 use std::any::Any;
 use std::time::{Duration, Instant};
@@ -123,6 +125,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(replay::replay))
         .routes(routes!(notes::list, notes::add))
         .routes(routes!(notes::change, notes::delete))
+        .routes(routes!(files::upload))
+        .routes(routes!(files::list))
+        .routes(routes!(files::get, files::delete))
+        .routes(routes!(files::data))
         .routes(routes!(digest::digest))
         .routes(routes!(admin::users, admin::create_user))
         .routes(routes!(admin::find_users))

@@ -18,6 +18,8 @@ use tokio::time::timeout;
 use crate::app::{App, Parts};
 use crate::auth::Auth;
 use crate::config::Settings;
+use crate::convert::Converter;
+use crate::files::{Intake, Scanner, Storage};
 use crate::gemini::Model;
 use crate::session::Registry;
 use crate::shutdown::{self, Phase, Trigger};
@@ -50,6 +52,9 @@ impl Server {
         })?;
         let address = listener.local_addr()?;
         let tls = settings.tls.as_ref().map(Identity::read).transpose()?;
+        let files = Storage::open(&settings.files, &settings.data_dir)?;
+        let intake = Intake::open(&settings.data_dir, settings.files.idle_timeout)
+            .with_context(|| format!("FYNQ_DATA_DIR: {} cannot be used", settings.data_dir.display()))?;
         let store = Store::connect(&settings.database, &settings.data_dir).await?;
         let interrupted = store.close_interrupted().await?;
         if interrupted > 0 {
@@ -72,6 +77,10 @@ impl Server {
             Registry::new(settings.session.clone(), store.clone(), model.clone(), shutdown.clone());
         let app: App = Arc::new(Parts {
             practice: practicing.is_some(),
+            files,
+            intake,
+            converter: Converter::new(settings.files.program.as_deref()),
+            scanner: settings.files.scanner.clone().map(Scanner::new),
             settings,
             audit: store.audit().clone(),
             store,

@@ -10,6 +10,7 @@ mod chat;
 pub mod classes;
 pub mod credentials;
 mod digest;
+mod files;
 pub mod local;
 mod messages;
 pub mod migrate;
@@ -46,6 +47,7 @@ use crate::protocol::{
 
 pub use audit::{Audit, Audited};
 pub use digest::{Digest, DigestSignal, DigestStudent, Helped, SignalCount};
+pub use files::{Arrived, File, NewFile, Room};
 use local::LocalPostgres;
 pub(crate) use messages::ASSISTANT;
 pub use messages::{MessagesFrom, Reached};

@@ -31,6 +31,7 @@ CREATE INDEX files_org ON public.files (org_id) INCLUDE (size);
 CREATE INDEX files_unready ON public.files (created_at) WHERE state <> 'ready';
 -- Which row a blob belongs to, and that no two rows share one.
 CREATE UNIQUE INDEX files_key ON public.files (key);
+CREATE UNIQUE INDEX files_text_key ON public.files (text_key) WHERE text_key IS NOT NULL;
 
 CREATE TABLE public.file_uses (
     file_id    uuid NOT NULL REFERENCES public.files (id) ON DELETE CASCADE,
@@ -65,8 +66,10 @@ BEGIN
 END
 $$;
 
--- One's own, and those that were sent in a session that one sees. Nobody inserts: `begin_file` does.
-CREATE POLICY own ON public.files FOR SELECT TO fynq_user USING (owner_id = (SELECT auth.uid()));
+-- One's own, those that were sent in a session that one sees, and to an admin the organisation's. Nobody
+-- inserts: `begin_file` does.
+CREATE POLICY own ON public.files FOR SELECT TO fynq_user
+    USING (owner_id = (SELECT auth.uid()) OR org_id = (SELECT fynq.org_i_run()));
 CREATE POLICY sent ON public.files FOR SELECT TO fynq_user USING (
     state <> 'arriving' AND EXISTS (SELECT FROM public.file_uses u WHERE u.file_id = files.id)
 );
@@ -108,6 +111,10 @@ GRANT SELECT (id, role) ON public.users TO fynq_jobs;
 CREATE FUNCTION fynq.blobs_go() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- What a file that has just arrived turns out not to have was never there.
+    IF TG_OP = 'UPDATE' AND OLD.state = 'arriving' THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO public.gone_blobs (key, gone_at)
     SELECT was.key, now()
     FROM unnest(ARRAY[OLD.key, OLD.preview_key, OLD.text_key]) AS was (key)

@@ -7,7 +7,7 @@ use crate::id::Uuid;
 use crate::identity::{Access, ClassAccess, MemberAs, Principal, Role};
 use crate::problem::Problem;
 use crate::store::classes::Class;
-use crate::store::{SeenPerson, SeenSession, Session, SessionsOf};
+use crate::store::{File, SeenPerson, SeenSession, Session, SessionsOf};
 
 use super::Auth;
 
@@ -64,6 +64,22 @@ impl Auth {
     /// Whether the one who watches a session with this sign-in still may, at this moment.
     pub async fn still_observes(&self, family: Uuid, session: Uuid) -> Result<bool, Problem> {
         Ok(!self.0.store.observed(&[(family, session)]).await?.is_empty())
+    }
+
+    /// A file that this person may see: their own, what was sent in a session that they see, and to an admin
+    /// what is the organisation's.
+    pub async fn file(&self, who: &Principal, file: Uuid) -> Result<File, Problem> {
+        let row = self.0.store.file(who.user_id, file).await?.ok_or_else(|| refused(who, "file"))?;
+        if row.owner_id == who.user_id || (row.org_id == who.org_id && who.role == Role::Admin) {
+            return Ok(row);
+        }
+        for session in self.0.store.sessions_of_file(who.user_id, file).await? {
+            let seen = self.0.store.seen_session(who.user_id, session).await?;
+            if seen.is_some_and(|seen| to_session(who, &seen).is_some()) {
+                return Ok(row);
+            }
+        }
+        Err(refused(who, "file"))
     }
 
     /// The class and what this person is to it.

@@ -56,7 +56,12 @@ pub const SETTINGS: &[Setting] = &[
         "/etc/letsencrypt/live/fynq.school.example/privkey.pem",
         "PEM file with that certificate's key; both of the two or none",
     ),
-    set("FYNQ_DATA_DIR", "./.fynq", "/var/lib/fynq", "the private PostgreSQL and the generated token secret"),
+    set(
+        "FYNQ_DATA_DIR",
+        "./.fynq",
+        "/var/lib/fynq",
+        "the private PostgreSQL, uploaded files and the generated token secret",
+    ),
     open(
         "FYNQ_STATIC_DIR",
         "/usr/share/fynq/static",
@@ -86,6 +91,29 @@ pub const SETTINGS: &[Setting] = &[
         "FYNQ_PG_BIN",
         "/usr/lib/postgresql/15/bin",
         "where postgres and initdb lie, if not in a usual place",
+    ),
+    // Files.
+    open(
+        "FYNQ_STORAGE_URL",
+        "s3://fynq/files",
+        "where uploaded files lie: a bucket of any S3 endpoint, and a prefix in it that is fynq's alone. Unset: files/ under FYNQ_DATA_DIR",
+    ),
+    open("AWS_ACCESS_KEY_ID", "AKIA…", "the bucket's key; unset: the machine's own role"),
+    secret("AWS_SECRET_ACCESS_KEY", "…", "the secret of that key"),
+    secret("AWS_SESSION_TOKEN", "…", "the token of a key that is lent for a while"),
+    set("AWS_REGION", "us-east-1", "eu-central-1", "the bucket's region"),
+    open(
+        "AWS_ENDPOINT_URL",
+        "https://abcdefghijklmnopqrst.storage.supabase.co/storage/v1/s3",
+        "an S3 endpoint that is not Amazon's; asked in path style",
+    ),
+    set("FYNQ_FILE_BYTES", "10485760", "10485760", "the largest file that may be uploaded, in bytes"),
+    set("FYNQ_FILES_USER_BYTES", "209715200", "209715200", "the room for all files of one person, in bytes"),
+    open("FYNQ_FILES_ORG_BYTES", "107374182400", "… of an organisation; unset or 0: no limit"),
+    open(
+        "FYNQ_CLAMD",
+        "unix:/run/clamav/clamd.ctl",
+        "a ClamAV daemon (unix:/path or host:port) that looks at each file before it is kept; while it is away none is taken. Unset: nobody looks",
     ),
     // The model.
     secret(
@@ -304,8 +332,7 @@ pub const SETTINGS: &[Setting] = &[
 
 /// Names of the contract whose feature this version does not have. They stop the start: to ignore
 /// where files are to lie, say, would put them where its operator never looks.
-pub const ABSENT: &[(&str, &str)] =
-    &[("FYNQ_STORAGE_URL", "file storage"), ("REDIS_URL", "more than one node"), ("SENTRY_DSN", "Sentry")];
+pub const ABSENT: &[(&str, &str)] = &[("REDIS_URL", "more than one node"), ("SENTRY_DSN", "Sentry")];
 
 /// The table of `--help`.
 pub fn help_text() -> String {

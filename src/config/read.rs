@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use crate::password_rules::{self, Weak};
 
 use super::list::{ABSENT, SETTINGS, is_known};
+use super::storage;
 use super::{
     Accounts, Database, Limits, LogFormat, Model, Quota, Quotas, Rate, Retention, Session, Settings,
     SigningKeys, Socket, Supabase, Tls,
@@ -58,6 +59,10 @@ pub fn warnings(vars: &Vars, settings: &Settings) -> Vec<String> {
         if goes_out_in_clear(&supabase.url) {
             out.push("SUPABASE_URL: http:// sends passwords over the network as they are".to_owned());
         }
+    }
+    let endpoint = settings.files.bucket.as_ref().and_then(|bucket| bucket.endpoint.as_deref());
+    if endpoint.is_some_and(goes_out_in_clear) {
+        out.push("AWS_ENDPOINT_URL: http:// sends people's files over the network as they are".to_owned());
     }
     if settings.model.base_url.as_deref().is_some_and(goes_out_in_clear) {
         out.push(
@@ -110,6 +115,7 @@ pub(super) fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Se
         data_dir: from.path("FYNQ_DATA_DIR")?.unwrap_or(defaults.data_dir),
         static_dir: from.path("FYNQ_STATIC_DIR")?,
         database: database(&from, defaults.database)?,
+        files: storage::files(&from, defaults.files)?,
         model: model(&from, defaults.model)?,
         accounts: accounts(&from, defaults.accounts)?,
         public_url: from.or("FYNQ_PUBLIC_URL", defaults.public_url, |text| origin(text).map(Some))?,
@@ -376,17 +382,17 @@ fn on_or_off(text: &str) -> Result<bool, String> {
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     vars: &'a dyn Fn(&str) -> Option<String>,
 }
 
 impl Reader<'_> {
     /// The text, its outer blanks gone; an empty one counts as unset.
-    fn text(&self, name: &str) -> Option<String> {
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         (self.vars)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    fn or<T>(
+    pub(super) fn or<T>(
         &self,
         name: &'static str,
         default: T,
@@ -398,7 +404,7 @@ impl Reader<'_> {
         }
     }
 
-    fn path(&self, name: &'static str) -> Result<Option<PathBuf>, SettingError> {
+    pub(super) fn path(&self, name: &'static str) -> Result<Option<PathBuf>, SettingError> {
         self.or(name, None, |text| {
             if text.contains('\0') {
                 Err("holds a NUL character".to_owned())
@@ -409,7 +415,7 @@ impl Reader<'_> {
     }
 
     /// Seconds, fractions allowed, more than zero and at most ten years.
-    fn seconds(&self, name: &'static str, default: Duration) -> Result<Duration, SettingError> {
+    pub(super) fn seconds(&self, name: &'static str, default: Duration) -> Result<Duration, SettingError> {
         self.or(name, default, |text| {
             let wrong = || format!("{} is not a number of seconds above 0", shown(text));
             let seconds: f64 = text.parse().map_err(|_| wrong())?;
@@ -421,7 +427,13 @@ impl Reader<'_> {
         })
     }
 
-    fn number<T>(&self, name: &'static str, default: T, least: T, most: T) -> Result<T, SettingError>
+    pub(super) fn number<T>(
+        &self,
+        name: &'static str,
+        default: T,
+        least: T,
+        most: T,
+    ) -> Result<T, SettingError>
     where
         T: FromStr + PartialOrd + Display,
     {
@@ -432,7 +444,7 @@ impl Reader<'_> {
     }
 
     /// A text that is checked, kept as it is and never shown.
-    fn secret(
+    pub(super) fn secret(
         &self,
         name: &'static str,
         check: impl FnOnce(&str) -> Result<(), &'static str>,
@@ -453,12 +465,12 @@ pub(super) fn bad(name: &'static str, wrong: &str) -> SettingError {
 }
 
 /// A value as an error line may show it: short, quoted, on one line.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let short: String = text.chars().take(60).collect();
     format!("{short:?}")
 }
 
-fn base_url(text: &str) -> Result<String, String> {
+pub(super) fn base_url(text: &str) -> Result<String, String> {
     let url: http::Uri = text.parse().map_err(|_| "not a URL".to_owned())?;
     if !matches!(url.scheme_str(), Some("http" | "https")) {
         return Err("must start with https:// or http://".to_owned());

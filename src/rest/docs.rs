@@ -232,6 +232,11 @@ mod tests {
             "post /api/v1/students/{id}/notes",
             "patch /api/v1/notes/{id}",
             "delete /api/v1/notes/{id}",
+            "post /api/v1/files/upload",
+            "get /api/v1/files",
+            "get /api/v1/files/{id}",
+            "delete /api/v1/files/{id}",
+            "get /api/v1/files/{id}/data",
             "get /api/v1/classes/{id}/digest",
             "get /api/v1/admin/users",
             "post /api/v1/admin/users",
@@ -270,6 +275,8 @@ mod tests {
             open,
             [
                 "get /api/v1",
+                // By an address that was signed for somebody.
+                "get /api/v1/files/{id}/data",
                 "get /health/live",
                 "get /health/ready",
                 "get /metrics",

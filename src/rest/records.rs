@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::app::App;
+use crate::app::{App, blobs_are_gone};
 use crate::audit::Event;
 use crate::auth;
 use crate::clock::{self, Timestamp};
@@ -428,6 +428,7 @@ async fn delete(app: &App, who: &Principal, by: Deleter, user: Uuid) -> Result<S
         Ok((deletion, deletion == Deletion::Done))
     };
     told(app.sessions.delete_with(sessions, Some(who.org_id), deletion).await?)?;
+    blobs_are_gone(app);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -6,7 +6,7 @@ use garde::Validate;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::app::App;
+use crate::app::{App, blobs_are_gone};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::Uuid;
@@ -190,6 +190,7 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Problem> {
     app.auth.own_session(&who, session).await?;
     app.sessions.delete(who.user_id, who.org_id, session).await?;
+    blobs_are_gone(&app);
     Ok(StatusCode::NO_CONTENT)
 }
 

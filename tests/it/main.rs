@@ -23,6 +23,7 @@ mod digest;
 mod doors;
 mod edits;
 mod faults;
+mod files;
 mod floors;
 mod hands;
 mod limits;

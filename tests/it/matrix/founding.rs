@@ -83,6 +83,23 @@ pub(super) async fn speak(
     (session, (id("message"), id("reply")))
 }
 
+/// A file of the owner's, sent in their session; its bytes are nowhere. Gives its id.
+pub(super) async fn file(
+    sql: &tokio_postgres::Client,
+    people: &HashMap<Actor, Client>,
+    session: &str,
+    name: &str,
+) -> String {
+    let (id, owner) = (new_id(), &people[&Owner].user_id);
+    let all = format!(
+        "INSERT INTO files (id, org_id, owner_id, name, media_type, size, state, key, created_at) \
+             VALUES ('{id}', '{HERE}', '{owner}', '{name}', 'text/plain', 5, 'ready', 'key{id}', now()); \
+         INSERT INTO file_uses VALUES ('{id}', '{session}')"
+    );
+    sql.batch_execute(&all).await.unwrap();
+    id
+}
+
 /// What the tutor left at the owner's session and of the owner: a mark, a note and a whisper that was used;
 /// gives the ids of these two.
 pub(super) async fn tutoring(

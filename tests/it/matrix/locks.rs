@@ -55,6 +55,10 @@ async fn read_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
             rows.into_iter().map(|row| (row.session, row.student, row.title, row.preview)).collect::<Vec<_>>()
         }),
         told("digest", store.digest_of(who, class, today).await.unwrap()),
+        told("file", store.file(who, uuid(&school.file)).await.unwrap()),
+        told("files", store.files_of(who, None, 100).await.unwrap().items),
+        told("exported files", store.export_files(who, owner, None, 100).await.unwrap()),
+        told("a file's sessions", store.sessions_of_file(who, uuid(&school.file)).await.unwrap()),
         told("session", store.get_session(who, session).await.unwrap()),
         told("seen session", store.seen_session(who, session).await.unwrap().map(|seen| seen.session)),
         told("sessions", store.list_sessions(who, everybody, None, None, 100).await.unwrap().items),
@@ -90,6 +94,7 @@ async fn write_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
             "mark a signal",
             matches!(store.mark_signal(who, session, SignalKind::Safety, useful).await, Ok(Some(_))),
         ),
+        done("delete a file", store.delete_file(who, uuid(&school.file)).await.unwrap_or(false)),
         done("add a note", matches!(store.add_note(who, owner, "taken").await, Ok(Some(_)))),
         done("change a note", matches!(store.change_note(who, note, "taken").await, Ok(Some(_)))),
         done("delete a note", store.delete_note(who, note).await.unwrap_or(false)),

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::policy::{Channel, Outcome, Row};
 use super::school::{Actor, Fresh, HERE, School};
 use super::socket::settled;
+use crate::files::form;
 use crate::support::client::Client;
 use crate::support::socket::new_id;
 
@@ -125,6 +126,9 @@ pub(super) async fn fill(school: &School, row: &Row, actor: Actor, who: &Client)
     if all.contains("{note!}") {
         known("{note!}", school.fresh_note().await, new_id());
     }
+    if all.contains("{file!}") {
+        known("{file!}", school.fresh_file().await, new_id());
+    }
     if all.contains("{sign_in!}") {
         known("{sign_in!}", school.fresh_sign_in().await, new_id());
     }
@@ -180,6 +184,7 @@ fn standing_words(school: &School) -> Vec<(&'static str, String)> {
         ("{message}", school.message.clone()),
         ("{answer}", school.answer.clone()),
         ("{whisper}", school.whisper.clone()),
+        ("{file}", school.file.clone()),
         ("{class}", school.class.clone()),
         ("{owner}", user(Actor::Owner)),
         ("{mate}", user(Actor::Mate)),
@@ -203,7 +208,11 @@ async fn ask(row: &Row, who: &Client, filled: &Filled) -> Answer {
         request = request.header("accept", "text/event-stream");
     }
     if let Some(body) = &filled.body {
-        request = request.header("content-type", "application/json").body(body.clone());
+        let (media_type, body) = match body.strip_prefix("FORM ") {
+            Some(text) => form("a.txt", text.as_bytes()),
+            None => ("application/json".to_owned(), body.clone().into_bytes()),
+        };
+        request = request.header("content-type", media_type).body(body);
     }
     let response = request.send().await.expect("the server answers");
     let (status, headers) = (response.status().as_u16(), format!("{:?}", response.headers()));

@@ -7,7 +7,9 @@ use fynq::id::Uuid;
 use fynq::store::Store;
 use serde_json::json;
 
-use super::founding::{claims, echo, id, join_code, lapse, mark_school, people, settle, speak, tutoring};
+use super::founding::{
+    self, claims, echo, id, join_code, lapse, mark_school, people, settle, speak, tutoring,
+};
 use super::policy::Row;
 use crate::support::app::TestApp;
 use crate::support::client::Client;
@@ -138,6 +140,8 @@ pub(super) struct School {
     pub(super) note: String,
     /// The tutor's, in the owner's session; it was used.
     pub(super) whisper: String,
+    /// The owner's, sent in their session.
+    pub(super) file: String,
     pub(super) sign_in: String,
     pub(super) cursor: String,
     pub(super) far_org: String,
@@ -182,6 +186,11 @@ impl School {
         // A second turn, so that the log holds something to resume.
         let (message, answer) = said.remove(&Owner).unwrap();
         let (note, whisper) = tutoring(&sql, &people, &sessions[&Owner], &mut marks).await;
+        let name = format!("file{}", new_id());
+        let file = founding::file(&sql, &people, &sessions[&Owner], &name).await;
+        for (what, text) in [("file", &name), ("file id", &file)] {
+            marks.push(Mark { what, of: Owner, text: text.clone(), seen_by: vec![Owner, Teach, Admin] });
+        }
         let sign_in = claims(&owner.token)["session_id"].as_str().unwrap().to_owned();
         owner.session().await;
         let page = owner.get("/sessions?limit=1").await.ok(200);
@@ -204,6 +213,7 @@ impl School {
             class,
             note,
             whisper,
+            file,
             sign_in,
             cursor,
             far_org,
@@ -244,6 +254,7 @@ impl School {
             "audit" | "mark" => ("session", Owner),
             "whisper" => ("whisper", Owner),
             "note" => ("note", Owner),
+            "file" => ("file", Owner),
             other => panic!("no mark for {other}"),
         };
         text.contains(self.mark_of(what, of))
@@ -257,8 +268,9 @@ impl School {
     /// Forgets people and notes that were made for one cell.
     pub(super) async fn tidy(&self) {
         let sql = format!(
-            "DELETE FROM users WHERE email LIKE 'fresh-%'; DELETE FROM tutor_notes WHERE id <> '{}'",
-            self.note
+            "DELETE FROM users WHERE email LIKE 'fresh-%'; DELETE FROM tutor_notes WHERE id <> '{}'; \
+             DELETE FROM files WHERE id <> '{}'",
+            self.note, self.file
         );
         self.sql.batch_execute(&sql).await.unwrap();
     }
@@ -308,11 +320,12 @@ impl School {
     }
 
     /// All that a refused request must leave as it was. That somebody came to watch or left, what the server
-    /// noticed meanwhile and how an answer streamed is no doing of a request.
+    /// noticed meanwhile, how an answer streamed and which blobs it has yet to delete is no doing of a request.
     pub(super) async fn fingerprint(&self) -> String {
         let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace \
                       AND relkind = 'r' AND relname NOT IN ('sign_ins', 'refresh_tokens', 'socket_tickets', \
-                      'audit', 'audit_log', 'refinery_schema_history', 'signal_events', 'message_paces')";
+                      'audit', 'audit_log', 'refinery_schema_history', 'signal_events', 'message_paces', \
+                      'gone_blobs')";
         let tables: Vec<String> =
             self.sql.query_typed(tables, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
         let parts = tables.iter().map(|name| {
@@ -419,6 +432,10 @@ impl School {
         );
         self.sql.batch_execute(&sql).await.unwrap();
         id
+    }
+
+    pub(super) async fn fresh_file(&self) -> String {
+        founding::file(&self.sql, &self.people, &self.sessions[&Owner], "fresh").await
     }
 
     pub(super) async fn fresh_sign_in(&self) -> String {

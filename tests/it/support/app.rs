@@ -2,7 +2,7 @@
 //! test's hands.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fynq::config::Settings;
@@ -44,11 +44,17 @@ impl TestApp {
         settings.accounts.token_secret = Some("a secret that is only a test's own".into());
         // Retries are for tests that ask for them.
         settings.model.attempts = 1;
+        // This process is another.
+        settings.files.program = Some(env!("CARGO_BIN_EXE_fynq").into());
         Builder { settings, practice: false, database_proxy: false }
     }
 
     pub(crate) fn server(&self) -> &Server {
         self.server.as_ref().expect("the server runs")
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.settings.data_dir
     }
 
     /// Registers a student.

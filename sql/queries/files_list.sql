@@ -1,0 +1,6 @@
+-- One's own, the newest first, before $2.
+SELECT f.id, f.org_id, f.owner_id, f.name, f.media_type, f.size, f.state, f.key, f.preview_key, f.text_key, f.width, f.height, f.pages, f.created_at
+FROM files f
+WHERE f.owner_id = $1 AND f.state = 'ready' AND ($2::uuid IS NULL OR f.id < $2)
+ORDER BY f.id DESC
+LIMIT $3

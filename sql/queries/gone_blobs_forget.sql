@@ -1,0 +1,1 @@
+DELETE FROM gone_blobs WHERE key = ANY ($1)

@@ -1,0 +1,108 @@
+//! What is left of files: uploads that never arrived, blobs that no row names, what was deleted while the
+//! storage was away.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use jiff::SignedDuration;
+use metrics::{counter, gauge};
+
+use crate::app::{App, BlobsError};
+use crate::clock::{self, Timestamp};
+
+/// No upload takes so long, and no blob is so long without its row.
+const OLD: Duration = Duration::from_secs(3600);
+/// Keys of one look at the database.
+const KEYS: usize = 500;
+/// Blobs without a row that one sweep deletes at most.
+const MOST: usize = 10_000;
+/// With so many of them, and more than those that have a row, the storage is somebody else's, or the database
+/// is: then nothing is deleted.
+const SUSPICIOUS: usize = 100;
+
+/// What a sweep found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Rows of uploads that never arrived.
+    pub arriving: u64,
+    /// Rows of students' files that were never sent and are too old.
+    pub unsent: u64,
+    /// Blobs that a row had named.
+    pub gone: usize,
+    /// Blobs that no row ever named.
+    pub orphans: usize,
+}
+
+/// Looks for what is left, and deletes it.
+pub async fn sweep_files(app: &App) -> Result<Swept, BlobsError> {
+    sweep_older(app, OLD).await
+}
+
+/// As `sweep_files`, of what is older than this.
+pub async fn sweep_older(app: &App, age: Duration) -> Result<Swept, BlobsError> {
+    let limit = ago(age);
+    let kept = app.settings.retention.sessions_days.map(super::before);
+    let mut swept = Swept {
+        arriving: app.store.sweep_arriving(limit).await?,
+        unsent: app.store.sweep_unsent(kept).await?,
+        ..Swept::default()
+    };
+    if let Err(error) = app.intake.sweep(age).await {
+        tracing::warn!(%error, "the folder of uploads could not be swept");
+    }
+    swept.gone = app.delete_gone_blobs().await?;
+    swept.orphans = delete_orphans(app, limit).await?;
+    for (what, count) in [
+        ("arriving", swept.arriving),
+        ("unsent", swept.unsent),
+        ("gone", swept.gone as u64),
+        ("orphans", swept.orphans as u64),
+    ] {
+        counter!("fynq_files_swept_total", "what" => what).increment(count);
+    }
+    if swept != Swept::default() {
+        tracing::info!(?swept, "files were swept");
+    }
+    Ok(swept)
+}
+
+async fn delete_orphans(app: &App, limit: Timestamp) -> Result<usize, BlobsError> {
+    let (mut known, mut orphans) = (0, Vec::new());
+    let mut blobs = std::pin::pin!(app.files.list().ready_chunks(KEYS));
+    while let Some(chunk) = blobs.next().await {
+        let mut keys = Vec::with_capacity(chunk.len());
+        for blob in chunk {
+            let (key, at) = blob?;
+            if at < limit {
+                keys.push(key);
+            }
+        }
+        if keys.is_empty() {
+            continue;
+        }
+        let unknown = app.store.unknown_blobs(&keys).await?;
+        known += keys.len() - unknown.len();
+        if orphans.len() < MOST {
+            orphans.extend(unknown);
+        }
+    }
+    gauge!("fynq_files_orphans").set(orphans.len() as f64);
+    if orphans.len() > SUSPICIOUS && orphans.len() > known {
+        tracing::error!(
+            orphans = orphans.len(),
+            known,
+            place = app.files.place(),
+            "most blobs belong to no row: is this the storage of this database? Nothing was deleted"
+        );
+        return Ok(0);
+    }
+    for key in &orphans {
+        app.files.delete(key).await?;
+    }
+    Ok(orphans.len())
+}
+
+fn ago(age: Duration) -> Timestamp {
+    let age = SignedDuration::try_from(age).unwrap_or_default();
+    clock::now().saturating_sub(age).unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,89 @@
+//! What a crash leaves behind goes, and nothing else.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use fynq::files::Storage;
+use fynq::jobs::{sweep_files, sweep_older};
+
+use super::{BOTH, Desk, Place, upload};
+use crate::support::picture;
+
+async fn put(storage: &Storage, key: &str) {
+    let bytes = stream::iter([Ok(Bytes::from_static(b"words"))]);
+    storage.put(key, bytes, 100).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sweep_takes_what_no_row_names_and_leaves_what_one_does() {
+    for place in BOTH {
+        let desk = Desk::start(place).await;
+        let app = desk.app.server().app();
+        let kept = upload(&desk.ada, "a.png", &picture::png()).await.ok(201);
+        let kept_blobs = desk.blobs().await;
+        // As after a kill: a row and half of its blobs, blobs of no row, a file of a moment.
+        let half = format!("{}/aaaa", desk.ada.user_id);
+        let row = format!(
+            "INSERT INTO files (id, org_id, owner_id, name, media_type, size, state, key, created_at) \
+             SELECT gen_random_uuid(), org_id, id, '', 'text/plain', 100, 'arriving', '{half}', now() \
+             FROM users WHERE id = '{}'",
+            desk.ada.user_id
+        );
+        desk.app.execute(&row).await;
+        put(&app.files, &half).await;
+        put(&app.files, "nobody/bbbb").await;
+        put(&app.files, "nobody/bbbb.preview").await;
+        std::fs::write(desk.app.data_dir().join("uploads/left"), b"words").unwrap();
+        // A text that was made of a document lies under a key of its own.
+        let text =
+            format!("UPDATE files SET text_key = 'some/text' WHERE id = '{}'", kept["id"].as_str().unwrap());
+        desk.app.execute(&text).await;
+        put(&app.files, "some/text").await;
+
+        let young = sweep_files(app).await.unwrap();
+        assert_eq!((young.arriving, young.gone, young.orphans), (0, 0, 0), "they may still arrive");
+        // Blobs' times are whole seconds.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        let swept = sweep_older(app, Duration::ZERO).await.unwrap();
+        assert_eq!((swept.arriving, swept.gone, swept.orphans), (1, 1, 2), "{place:?}");
+        let mut left = kept_blobs.clone();
+        left.push("some/text".into());
+        left.sort();
+        assert_eq!(desk.blobs().await, left);
+        assert!(desk.spooled().is_empty());
+        assert_eq!(desk.rows().await, 1);
+        assert_eq!(sweep_older(app, Duration::ZERO).await.unwrap(), fynq::jobs::Swept::default());
+    }
+}
+
+/// A database that was set back, or a bucket of somebody else's: deleting would be the end of it.
+#[tokio::test]
+async fn a_storage_that_seems_to_be_another_databases_is_not_swept() {
+    let desk = Desk::start(Place::Folder).await;
+    let app = desk.app.server().app();
+    for n in 0..120 {
+        put(&app.files, &format!("nobody/{n}")).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(sweep_older(app, Duration::ZERO).await.unwrap().orphans, 0);
+    assert_eq!(desk.blobs().await.len(), 120);
+}
+
+#[tokio::test]
+async fn what_was_never_sent_goes_with_the_retention() {
+    let desk = Desk::with(Place::Folder, |settings| settings.retention.sessions_days = Some(30)).await;
+    let app = desk.app.server().app();
+    for name in ["old", "sent", "new"] {
+        upload(&desk.ada, &format!("{name}.txt"), b"words").await.ok(201);
+    }
+    let session = desk.ada.session().await;
+    desk.app
+        .execute("UPDATE files SET created_at = now() - interval '31 days' WHERE name <> 'new.txt'")
+        .await;
+    let used = format!("INSERT INTO file_uses SELECT id, '{session}' FROM files WHERE name = 'sent.txt'");
+    desk.app.execute(&used).await;
+    let swept = sweep_files(app).await.unwrap();
+    assert_eq!((swept.unsent, swept.gone), (1, 1));
+    assert_eq!(desk.rows().await, 2);
+}
