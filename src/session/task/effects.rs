@@ -16,6 +16,7 @@ use crate::id::Uuid;
 use crate::protocol::{Control, Event, ForTutors, Usage};
 use crate::session::log::{Audience, ConnId, Log};
 use crate::session::registry::Inner;
+use crate::session::shelf::Shelf;
 use crate::session::state::{MAX_DONE, Out, Timer, Token};
 use crate::session::window::{MAX_BYTES, MAX_MESSAGES, MAX_NAMED};
 use crate::shutdown::Phase;
@@ -124,7 +125,9 @@ impl Out for Effects<'_> {
     }
 
     fn ask_model(&mut self, prompt: Prompt) {
-        self.answer = Some(Box::new(self.inner.model.answer(prompt)));
+        let (store, storage) = (self.inner.store.clone(), self.inner.files.clone());
+        let shelf = Shelf { session: self.session, store, storage };
+        self.answer = Some(Box::new(self.inner.model.answer_with(prompt, Arc::new(shelf))));
     }
 
     fn hush_model(&mut self) -> Option<(Usage, Option<String>)> {
