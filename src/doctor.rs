@@ -60,6 +60,7 @@ pub async fn examine(vars: &Vars, settings: Result<Settings, SettingError>) -> R
             checks.extend(checks::tls(&settings));
             checks.push(checks::data_dir(&settings));
             checks.extend(checks::database(&settings).await);
+            checks.extend(checks::files(&settings).await);
             checks.extend(checks::accounts(&settings).await);
             checks.extend(checks::model(&settings).await);
             checks.push(checks::page(&settings));

@@ -10,6 +10,7 @@ use tokio_postgres::types::Type;
 
 use crate::auth;
 use crate::config::{self, SETTINGS, Settings, Vars, warnings};
+use crate::files::{Scanner, Storage, StorageError};
 use crate::jobs::before;
 use crate::pages;
 use crate::store::Address;
@@ -339,6 +340,43 @@ async fn real_model(model: &config::Model) -> Check {
                 .next("see GEMINI_MODEL"),
             status => Check::new("model", Doubt, format!("{url} answered {status}")),
         },
+    }
+}
+
+/// Where uploaded files go, and who looks at them first.
+pub(super) async fn files(settings: &Settings) -> Vec<Check> {
+    let files = &settings.files;
+    let mut checks = vec![match &files.bucket {
+        // The data directory has a check of its own.
+        None => Check::new("files", Good, format!("in {}", settings.data_dir.join("files").display())),
+        Some(bucket) => {
+            let place = format!("s3://{}/{}", bucket.name, bucket.prefix);
+            let look = async { Storage::open(files, &settings.data_dir)?.check().await.map_err(Into::into) };
+            match timeout(PATIENCE, look).await {
+                Ok(Ok(())) => Check::new("files", Good, format!("{place} can be listed")),
+                Ok(Err(error)) => bucket_failed(&place, &error),
+                Err(_) => {
+                    Check::new("files", Bad, format!("{place}: no answer within {} s", PATIENCE.as_secs()))
+                }
+            }
+        }
+    }];
+    if let Some(at) = files.scanner.clone() {
+        checks.push(match timeout(PATIENCE, Scanner::new(at).check()).await {
+            Ok(Ok(())) => Check::new("scanner", Good, "it answers"),
+            _ => Check::new("scanner", Doubt, "it does not answer: no file is taken until it does")
+                .next("is FYNQ_CLAMD right, and does clamd run?"),
+        });
+    }
+    checks
+}
+
+fn bucket_failed(place: &str, error: &anyhow::Error) -> Check {
+    let check = Check::new("files", Bad, format!("{place}: {error:#}"));
+    match error.downcast_ref() {
+        Some(StorageError::Refused) => check.next("see AWS_ACCESS_KEY_ID and what that key may do"),
+        Some(StorageError::Missing) => check.next("is FYNQ_STORAGE_URL right? The bucket has to be there"),
+        _ => check.next("see AWS_ENDPOINT_URL and AWS_REGION"),
     }
 }
 

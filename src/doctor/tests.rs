@@ -238,3 +238,32 @@ async fn an_address_in_use_is_a_note() {
     let report = report(Settings { listen: taken.local_addr().unwrap(), ..quiet() }).await;
     assert_eq!(only(&report, "address").verdict, Verdict::Note);
 }
+
+#[tokio::test]
+async fn files_in_a_folder_are_said_to_be_there_and_nothing_is_made() {
+    let settings = quiet();
+    let dir = settings.data_dir.clone();
+    let report = report(settings).await;
+    assert_eq!(only(&report, "files").verdict, Verdict::Good);
+    assert!(!dir.exists());
+}
+
+#[tokio::test]
+async fn a_bucket_and_a_scanner_that_are_away_are_said_to_be() {
+    let mut settings = quiet();
+    let vars = Vars::from(
+        [
+            ("FYNQ_STORAGE_URL", "s3://school"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("AWS_ACCESS_KEY_ID", "key"),
+            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+            ("FYNQ_CLAMD", "127.0.0.1:1"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    settings.files = Settings::from_env(&vars).unwrap().files;
+    let report = report(settings).await;
+    assert_eq!(only(&report, "files").verdict, Verdict::Bad);
+    assert_eq!(only(&report, "scanner").verdict, Verdict::Doubt);
+    assert!(!report.text().contains("hunter2"), "{}", report.text());
+}
