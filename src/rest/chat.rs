@@ -109,7 +109,7 @@ pub(super) async fn message(
     let message = input.id.unwrap_or_else(id::new);
     let session = match input.session_id {
         Some(session) => session,
-        None => session_for(&app, &who, input.id).await?,
+        None => session_for(&app, &who, input.id, &input.files).await?,
     };
     // With files, and no words among the blanks.
     let text = if input.text.trim().is_empty() { String::new() } else { input.text };
@@ -157,8 +157,20 @@ async fn speak(app: &App, who: &Principal, asked: Asked, events: bool) -> Result
 
 /// The session of a message that names none. A message with an id of its own always gets the same
 /// one, so that sending it twice makes one session.
-async fn session_for(app: &App, who: &Principal, message: Option<Uuid>) -> Result<Uuid, Problem> {
+async fn session_for(
+    app: &App,
+    who: &Principal,
+    message: Option<Uuid>,
+    files: &[Uuid],
+) -> Result<Uuid, Problem> {
     let session = message.map_or_else(id::new, |message| derived(who.user_id, message));
+    // None is made for files that will be refused.
+    if !files.is_empty()
+        && !app.store.session_exists(session).await?
+        && let Some(at) = app.store.unfit_file(who.user_id, files).await?
+    {
+        return Err(Problem::unfit_file(at));
+    }
     app.store.ensure_session(session, who.user_id, clock::now()).await?;
     Ok(session)
 }

@@ -405,7 +405,7 @@ async fn while_the_storage_is_away_a_question_fails_and_is_kept() {
 }
 
 /// A form of a picture and what is said with it.
-fn picture_form(parts: &[(&str, &str)], picture: Option<&[u8]>) -> (String, Vec<u8>) {
+pub(crate) fn picture_form(parts: &[(&str, &str)], picture: Option<&[u8]>) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     for (name, text) in parts {
         body.extend(

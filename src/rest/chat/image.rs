@@ -71,7 +71,7 @@ pub(in crate::rest) async fn image(
         }
         let session = match session {
             Some(session) => session,
-            None => session_for(&app, &who, None).await?,
+            None => session_for(&app, &who, None, &[]).await?,
         };
         let asked = Asked { session, message: id::new(), text, files: vec![file.id] };
         speak(&app, &who, asked, wants_events(&headers)).await
