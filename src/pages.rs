@@ -18,7 +18,7 @@ use crate::problem::Problem;
 /// Nothing from elsewhere, no inline script, and no text ever becomes markup: the page builds what it
 /// shows node by node. KaTeX sets its styles through the DOM, which `style-src` does not forbid.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self'; font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; \
+    img-src 'self' blob:; font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; \
     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 const HEADERS: &[(&str, &str)] = &[

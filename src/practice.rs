@@ -5,12 +5,14 @@
 //! ```text
 //! POST /v1beta/models/{model}:streamGenerateContent?alt=sse   (without alt=sse: one JSON array)
 //! POST /v1beta/models/{model}:generateContent | :countTokens
-//! GET  /__emu/stats, /__emu/requests
+//! POST /upload/v1beta/files, GET /v1beta/files/{id}
+//! GET  /__emu/stats, /__emu/requests; POST /__emu/forget-files
 //! ```
 
 mod directive;
 mod google;
 mod line;
+mod media;
 mod persona;
 mod player;
 
@@ -25,7 +27,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -72,7 +74,11 @@ pub async fn serve(listener: TcpListener, options: Options) -> io::Result<()> {
     let app = Router::new()
         .route("/__emu/stats", get(stats))
         .route("/__emu/requests", get(requests))
+        .route("/__emu/forget-files", post(media::forget))
         .route("/v1beta/models/{call}", post(models))
+        .route("/v1beta/files/{id}", get(media::file))
+        .route("/upload/v1beta/files", post(media::upload))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .fallback(async || refuse(404, "NOT_FOUND", "Requested entity was not found."))
         .with_state(Arc::clone(&shared));
     let door = Door { listener, shared };
@@ -83,6 +89,7 @@ pub async fn serve(listener: TcpListener, options: Options) -> io::Result<()> {
 struct Shared {
     options: Options,
     stats: Stats,
+    uploads: media::Uploads,
     failures: Mutex<HashMap<String, u32>>,
     recorded: Mutex<VecDeque<serde_json::Value>>,
 }
@@ -178,6 +185,7 @@ async fn answer(
     if shared.options.record {
         record(shared, call, &body);
     }
+    let seen = said.seen(&shared.uploads)?;
     let words = said.last_words();
     let mut directive = Directive::default();
     let told = [Some(shared.options.default.as_str()), header.as_deref(), directive::find(&words)];
@@ -188,16 +196,17 @@ async fn answer(
     if let Some(response) = refusal(shared, &directive).await {
         return Ok(response);
     }
+    let tokens = said.tokens() + seen.tokens;
     match method {
-        "countTokens" => Ok(json_response(google::tokens(said.tokens()))),
+        "countTokens" => Ok(json_response(google::tokens(tokens))),
         "generateContent" => {
-            let script = Script::new(&said, directive, shared.options.hurry);
+            let script = Script::new(&said, &seen, directive, shared.options.hurry);
             tokio::time::sleep(script.first_delay()).await;
-            Ok(json_response(google::whole(&script.whole_text(), said.tokens())))
+            Ok(json_response(google::whole(&script.whole_text(), tokens)))
         }
         "streamGenerateContent" => {
-            let script = Script::new(&said, directive, shared.options.hurry);
-            let player = Player::new(script, said.tokens(), sse, line, Active::new(shared));
+            let script = Script::new(&said, &seen, directive, shared.options.hurry);
+            let player = Player::new(script, tokens, sse, line, Active::new(shared));
             let kind = if sse { "text/event-stream" } else { "application/json; charset=UTF-8" };
             let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, "attachment")];
             Ok((headers, Body::from_stream(player.into_stream())).into_response())

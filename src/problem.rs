@@ -171,6 +171,11 @@ impl Problem {
         Problem::invalid(vec![FieldError { pointer: pointer.into(), message: message.into() }])
     }
 
+    /// A file in a message that is somebody else's, not ready, or none at all.
+    pub fn unfit_file(at: usize) -> Problem {
+        Problem::field(format!("/files/{at}"), "is no file of yours that is ready")
+    }
+
     /// The field that it is about; `message` says what is wrong there.
     #[must_use]
     pub fn at(mut self, pointer: impl Into<String>, message: impl Into<String>) -> Problem {
@@ -317,7 +322,7 @@ impl From<OpenError> for Problem {
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Problem {
         if let Some(at) = refused.file {
-            return Problem::field(format!("/files/{at}"), "is no file of yours that is ready");
+            return Problem::unfit_file(at);
         }
         let problem = match refused.code {
             ErrorCode::QueueFull => Problem::queue_full(),

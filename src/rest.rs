@@ -120,6 +120,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(sessions::get, sessions::change, sessions::delete))
         .routes(routes!(sessions::messages))
         .routes(routes!(chat::message))
+        .routes(routes!(chat::image::image))
         .routes(routes!(chat::history))
         .routes(routes!(classes::list, classes::create))
         .routes(routes!(classes::join))

@@ -92,8 +92,13 @@ impl Server {
             auth.ensure_admin(email, password).await?;
         }
         let (trigger, shutdown) = shutdown::channel();
-        let sessions =
-            Registry::new(settings.session.clone(), store.clone(), model.clone(), shutdown.clone());
+        let sessions = Registry::new(
+            settings.session.clone(),
+            store.clone(),
+            files.clone(),
+            model.clone(),
+            shutdown.clone(),
+        );
         let app: App = Arc::new(Parts {
             practice: practicing.is_some(),
             files,

@@ -16,6 +16,7 @@ mod presence;
 mod registry;
 mod run;
 mod says;
+mod shelf;
 mod signals;
 mod state;
 mod task;

@@ -1,6 +1,7 @@
 //! Tests of the whole client: recorded answers at any split, and every fault of the practice
 //! model over real sockets.
 
+mod attachments;
 mod faults;
 mod prompts;
 mod recordings;

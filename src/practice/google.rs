@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::MODEL_VERSION;
+use super::media::{self, FileData, InlineData, Seen, Uploads};
 
 /// A request, as far as the practice model reads it.
 #[derive(Debug, Deserialize)]
@@ -57,6 +58,16 @@ struct Part {
     function_call: Option<Value>,
     thought_signature: Option<String>,
     function_response: Option<Found>,
+    inline_data: Option<InlineData>,
+    file_data: Option<FileData>,
+}
+
+/// What came with the words of a request.
+pub(super) struct Shown {
+    /// How the practice tutor begins: of the last turn alone.
+    pub(super) opening: String,
+    /// Of all turns.
+    pub(super) tokens: u64,
 }
 
 /// What was found for a call.
@@ -140,6 +151,19 @@ impl Said {
             .collect()
     }
 
+    /// Looks at every picture, as strictly as Google.
+    pub(super) fn seen(&self, uploads: &Uploads) -> Result<Shown, Box<Response>> {
+        let (mut tokens, mut last) = (0, (Vec::new(), 0));
+        for content in &self.contents {
+            let seen = content.seen(uploads)?;
+            tokens += seen.iter().map(Seen::tokens).sum::<u64>();
+            if content.by_student() {
+                last = (seen, content.parts.iter().filter(|part| part.is_document()).count());
+            }
+        }
+        Ok(Shown { opening: media::opening(&last.0, last.1), tokens })
+    }
+
     pub(super) fn turns(&self) -> Vec<Turn> {
         let turn = |content: &Content| Turn { by_model: content.by_model(), text: content.text() };
         self.contents.iter().filter(|content| !content.is_of_a_tool()).map(turn).collect()
@@ -175,8 +199,30 @@ impl Content {
         self.parts.iter().any(|part| part.function_call.is_some() || part.function_response.is_some())
     }
 
+    /// Without what fynq says of a file.
     fn text(&self) -> String {
-        self.parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("\n")
+        let words = self.parts.iter().filter(|part| !part.is_label());
+        words.map(|part| part.text.as_str()).collect::<Vec<_>>().join("\n")
+    }
+
+    fn seen(&self, uploads: &Uploads) -> Result<Vec<Seen>, Box<Response>> {
+        let inline = |part: &Part| part.inline_data.as_ref().map(InlineData::seen);
+        let uploaded = |part: &Part| part.file_data.as_ref().map(|file| file.seen(uploads));
+        self.parts.iter().filter_map(|part| inline(part).or_else(|| uploaded(part))).collect()
+    }
+}
+
+impl Part {
+    fn is_label(&self) -> bool {
+        self.inline_data.is_some()
+            || self.file_data.is_some()
+            || ["[The student sent the ", "[Here the student sent "]
+                .iter()
+                .any(|begin| self.text.starts_with(begin))
+    }
+
+    fn is_document(&self) -> bool {
+        self.text.starts_with("[The student sent the document ")
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Active;
 use super::directive::{self, Directive};
-use super::google::{self, Chunk, Said, tokens_of};
+use super::google::{self, Chunk, Said, Shown, tokens_of};
 use super::line::Line;
 use super::persona;
 
@@ -49,7 +49,7 @@ enum Words {
 }
 
 impl Script {
-    pub(super) fn new(said: &Said, directive: Directive, hurry: bool) -> Script {
+    pub(super) fn new(said: &Said, shown: &Shown, directive: Directive, hurry: bool) -> Script {
         let is_guided = said.is_guided();
         let search = searches(said, &directive);
         let words = match &directive.say {
@@ -65,7 +65,8 @@ impl Script {
                 let mut turns = said.turns();
                 turns.iter_mut().for_each(|turn| turn.text = directive::strip(&turn.text));
                 let opening = if is_guided { GUIDED } else { "" };
-                let mut words = paced(&format!("{opening}{}{}", cited(said), persona::reply(&turns)));
+                let opening = format!("{opening}{}{}", shown.opening, cited(said));
+                let mut words = paced(&format!("{opening}{}", persona::reply(&turns)));
                 if hurry {
                     words.iter_mut().for_each(|(_, takes)| *takes = Duration::ZERO);
                 }

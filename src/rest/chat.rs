@@ -1,5 +1,6 @@
 //! Speaking without a socket: a message in, the run's events or its reply out.
 
+pub(super) mod image;
 mod replay;
 
 use std::convert::Infallible;
@@ -108,23 +109,38 @@ pub(super) async fn message(
     let message = input.id.unwrap_or_else(id::new);
     let session = match input.session_id {
         Some(session) => session,
-        None => session_for(&app, &who, input.id).await?,
+        None => session_for(&app, &who, input.id, &input.files).await?,
     };
-    app.auth.own_session(&who, session).await?;
-    let handle = app.sessions.open(session).await?;
     // With files, and no words among the blanks.
     let text = if input.text.trim().is_empty() { String::new() } else { input.text };
-    let send = Send { id: message, text, files: input.files };
+    let asked = Asked { session, message, text, files: input.files };
+    speak(&app, &who, asked, wants_events(&headers)).await
+}
+
+/// A message that was read.
+struct Asked {
+    session: Uuid,
+    message: Uuid,
+    text: String,
+    files: Vec<Uuid>,
+}
+
+async fn speak(app: &App, who: &Principal, asked: Asked, events: bool) -> Result<Response, Problem> {
+    let Asked { session, message, text, files } = asked;
+    app.auth.own_session(who, session).await?;
+    let handle = app.sessions.open(session).await?;
+    let send = Send { id: message, text, files };
     // An answer that takes its time goes to nobody who has been signed out meanwhile.
-    let rights_end = app.auth.rights_end(&who);
-    let following = handle.ask(&who, Access::Owner, send).await?;
-    let events = wants_events(&headers);
+    let rights_end = app.auth.rights_end(who);
+    let following = handle.ask(who, Access::Owner, send).await?;
     match following.run_id() {
-        Some(run) if events => Ok(sse(live(app, session, run, following).take_until(Box::pin(rights_end)))),
+        Some(run) if events => {
+            Ok(sse(live(app.clone(), session, run, following).take_until(Box::pin(rights_end))))
+        }
         Some(run) => tokio::select! {
             biased;
             () = rights_end => Err(Problem::unauthorized()),
-            reply = reply(&app, session, run, following) => Ok(Json(reply?).into_response()),
+            reply = reply(app, session, run, following) => Ok(Json(reply?).into_response()),
         },
         // Sent again long after: its run is over, what it left is in the database.
         None => {
@@ -141,8 +157,20 @@ pub(super) async fn message(
 
 /// The session of a message that names none. A message with an id of its own always gets the same
 /// one, so that sending it twice makes one session.
-async fn session_for(app: &App, who: &Principal, message: Option<Uuid>) -> Result<Uuid, Problem> {
+async fn session_for(
+    app: &App,
+    who: &Principal,
+    message: Option<Uuid>,
+    files: &[Uuid],
+) -> Result<Uuid, Problem> {
     let session = message.map_or_else(id::new, |message| derived(who.user_id, message));
+    // None is made for files that will be refused.
+    if !files.is_empty()
+        && !app.store.session_exists(session).await?
+        && let Some(at) = app.store.unfit_file(who.user_id, files).await?
+    {
+        return Err(Problem::unfit_file(at));
+    }
     app.store.ensure_session(session, who.user_id, clock::now()).await?;
     Ok(session)
 }

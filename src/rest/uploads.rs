@@ -75,6 +75,11 @@ impl Form {
         }
     }
 
+    /// The most that its file can have.
+    pub(super) fn room(&self) -> u64 {
+        self.room
+    }
+
     /// Keeps the file of a form that has nothing else.
     pub(super) async fn keep(mut self, app: &App, who: &Principal) -> Result<store::File, Problem> {
         let room = self.room;
@@ -94,7 +99,7 @@ impl Form {
     }
 
     /// That the request has what it says, and not much more, behind the form's end.
-    async fn ended(self, app: &App) -> Result<(), Problem> {
+    pub(super) async fn ended(self, app: &App) -> Result<(), Problem> {
         let idle = app.settings.files.idle_timeout;
         // The form holds the body while it lives.
         drop(self.parts);

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Timestamp;
 use crate::config;
+use crate::files::Storage;
 use crate::gemini::Model;
 use crate::id::Uuid;
 use crate::protocol::Person;
@@ -51,6 +52,8 @@ pub(super) struct Inner {
     /// Sessions that are being deleted: they are not woken.
     removing: std::sync::Mutex<HashMap<Uuid, usize>>,
     pub(super) store: Store,
+    /// Of what students send with their questions.
+    pub(super) files: Storage,
     pub(super) model: Model,
     pub(super) settings: config::Session,
     pub(super) shutdown: Shutdown,
@@ -60,11 +63,18 @@ pub(super) struct Inner {
 }
 
 impl Registry {
-    pub fn new(settings: config::Session, store: Store, model: Model, shutdown: Shutdown) -> Registry {
+    pub fn new(
+        settings: config::Session,
+        store: Store,
+        files: Storage,
+        model: Model,
+        shutdown: Shutdown,
+    ) -> Registry {
         let inner = Inner {
             sessions: DashMap::new(),
             removing: std::sync::Mutex::default(),
             store,
+            files,
             model,
             settings,
             shutdown,

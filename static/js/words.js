@@ -28,6 +28,17 @@ const sentences = {
   control_held: "Another tutor is helping here already.",
   rate_limited: "That was a bit fast. Your message goes out in a moment.",
   draining: "We are updating fynq. Your message goes out in a moment.",
+  // a file that was not taken
+  file_too_large: "That file is too large.",
+  image_too_large: "That picture is too large.",
+  no_room: "There is no room left for more files.",
+  unsupported_file: "That kind of file can't be read here. Pictures, PDFs and texts can.",
+  unsupported_media_type: "That kind of file can't be read here. Pictures, PDFs and texts can.",
+  unreadable_file: "That file is damaged or not complete.",
+  malware_found: "That file may harm a computer, so it was not kept.",
+  files_unavailable: "Files can't be kept right now. Please try again soon.",
+  storage_full: "Files can't be kept right now. Please try again soon.",
+  request_timeout: "The file took too long to come.",
   // the line to the server
   offline: "There is no connection right now.",
   signed_out: "You have been signed out. Please sign in again.",

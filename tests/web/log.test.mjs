@@ -120,3 +120,14 @@ test("state is taken whole, and what is not known is ignored", () => {
   assert.deepEqual([state.control, state.tutor.name, state.handRaised, state.watchers.length], ["tutor", "T", true, 1]);
   for (const frame of [{ ctl: { type: "from_the_future" } }, {}, null, { seq: "1" }, 7]) assert.equal(applyFrame(state, frame), state);
 });
+
+test("files stay with their message, from the log and from a snapshot", () => {
+  const files = ["f1", "f2"];
+  const start = { seq: 1, ev: { type: "RUN_STARTED", threadId: "s", runId: "r" } };
+  const said = { seq: 2, ev: { type: "TEXT_MESSAGE_START", messageId: "m", role: "user", metadata: { fynq: { files } } } };
+  const end = { seq: 3, ev: { type: "TEXT_MESSAGE_END", messageId: "m" } };
+  const state = [start, said, end].reduce(applyFrame, emptySession);
+  assert.deepEqual(state.messages.map(({ files, text, status }) => [files, text, status]), [[files, "", "complete"]]);
+  const item = { id: "m", role: "user", author: { kind: "student" }, content: "", status: "complete", files };
+  assert.deepEqual(applyFrame(emptySession, { ctl: { type: "snapshot", head: 3, messages: [item] } }).messages[0].files, files);
+});

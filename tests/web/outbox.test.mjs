@@ -61,6 +61,10 @@ test("over a line that keeps breaking every message arrives once and in order", 
 });
 
 test("the commands", () => {
+  assert.deepEqual(outbox.toCommand(entry("a", { files: ["f"] })), { type: "send", id: "a", text: "a", files: ["f"] });
+  assert.deepEqual(outbox.toCommand(entry("a", { files: [] })), { type: "send", id: "a", text: "a" });
+  const edit = outbox.toCommand(entry("a", { kind: "edit", replaces: "m", files: ["f"] }));
+  assert.equal(edit.files, undefined, "an edit keeps the files of its message, gone ones too");
   assert.deepEqual(outbox.toCommand(entry("a")), { type: "send", id: "a", text: "a" });
   assert.deepEqual(outbox.toCommand(entry("a", { kind: "edit", replaces: "m" })), { type: "edit", id: "a", message: "m", text: "a" });
 });

@@ -1,5 +1,6 @@
 //! Whether the model is offered the library, and the searches in it: both as the student of the session.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use tokio::time::timeout;
 use crate::gemini::Prompt;
 use crate::id::Uuid;
 use crate::session::library::{LookUp, MAX_FOUND, Question, told};
+use crate::session::shelf::Shelf;
 use crate::store::{ContentQuery, Store, StoreError};
 
 use super::Happening;
@@ -73,7 +75,10 @@ impl Effects<'_> {
             return;
         }
         let library = self.library.known.is_some_and(|(_, there)| there);
-        self.answer = Some(Box::new(self.inner.model.answer(Prompt { library, ..prompt })));
+        let (store, storage) = (self.inner.store.clone(), self.inner.files.clone());
+        let shelf = Shelf { session: self.session, store, storage };
+        let prompt = Prompt { library, ..prompt };
+        self.answer = Some(Box::new(self.inner.model.answer_with(prompt, Arc::new(shelf))));
     }
 
     pub(super) fn search_library(&mut self, run: Uuid, student: Uuid, what: Vec<LookUp>) {

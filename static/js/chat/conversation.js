@@ -48,14 +48,15 @@ export class Conversation {
     return this.socket.line;
   }
 
-  /** @param {string} text */
-  say(text) {
-    return this.#enqueue({ kind: "send", text });
+  /** @param {string} text @param {string[]} [files] */
+  say(text, files = []) {
+    return this.#enqueue({ kind: "send", text, files });
   }
 
-  /** @param {string} replaces @param {string} text */
+  /** Its files stay with it. @param {string} replaces @param {string} text */
   edit(replaces, text) {
-    return this.#enqueue({ kind: "edit", text, replaces });
+    const files = this.state.messages.find((message) => message.id === replaces)?.files ?? [];
+    return this.#enqueue({ kind: "edit", text, replaces, files });
   }
 
   /** @param {string} id */
@@ -90,7 +91,7 @@ export class Conversation {
     this.listener.changed();
   }
 
-  /** @param {{kind: "send" | "edit", text: string, replaces?: string}} what */
+  /** @param {{kind: "send" | "edit", text: string, files: string[], replaces?: string}} what */
   async #enqueue(what) {
     /** @type {Outgoing} */
     const entry = { id: uuid7(), user: this.user, session: this.id, stage: "queued", ...what };

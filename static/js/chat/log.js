@@ -19,6 +19,7 @@ import { addLines, keepPlaces, whatHappened } from "./lines.js";
  * @property {string} runId
  * @property {string} createdAt
  * @property {string} corrects    the answer that a tutor's message replaces; "" if none
+ * @property {string[]} files    ids of what came with it
  * @property {string} correctedBy the tutor's message that replaces this answer; "" if none
  * @property {boolean} [superseded] it was replaced by an edit or another answer; only a replay still shows it
  */
@@ -149,6 +150,7 @@ export function fromRest(item) {
     createdAt: item.created_at ?? "",
     corrects: item.corrects ?? "",
     correctedBy: item.corrected_by ?? "",
+    files: item.files ?? [],
   };
 }
 
@@ -194,6 +196,7 @@ function begin(state, ev) {
     createdAt: typeof ev.timestamp === "number" ? new Date(ev.timestamp).toISOString() : "",
     corrects: ev.metadata?.fynq?.corrects ?? "",
     correctedBy: "",
+    files: ev.metadata?.fynq?.files ?? [],
   };
   const others = message.corrects ? strike(state.messages, message.corrects, message.id) : state.messages;
   return { ...state, thinking: author === "assistant" ? false : state.thinking, messages: append(others, message) };
@@ -243,7 +246,7 @@ function fail(state, runId, code) {
   /** @type {Status} */
   const status = code === "interrupted" ? "interrupted" : "failed";
   const spoke = state.messages.some((message) => message.author === "assistant" && message.runId === runId);
-  const silent = { id: `run:${runId}`, name: "", text: "", createdAt: "", corrects: "", correctedBy: "", runId };
+  const silent = { id: `run:${runId}`, name: "", text: "", createdAt: "", corrects: "", correctedBy: "", files: [], runId };
   const messages = spoke ? state.messages : append(state.messages, { ...silent, author: "assistant", status, reason: code });
   return { ...endRun({ ...state, messages }, runId, status, code), run: null, thinking: false };
 }

@@ -13,6 +13,7 @@
  * @property {string} session
  * @property {"send" | "edit"} kind
  * @property {string} text
+ * @property {string[]} [files]  ids; of an edit those that its message has already
  * @property {string} [replaces] the message that an edit stands in for
  * @property {Stage} stage
  * @property {string} [error]   the code of the refusal
@@ -26,7 +27,7 @@ const passing = { queue_full: 3000, rate_limited: 5000, draining: 3000, storage_
 export function toCommand(entry) {
   return entry.kind === "edit"
     ? { type: "edit", id: entry.id, message: entry.replaces, text: entry.text }
-    : { type: "send", id: entry.id, text: entry.text };
+    : { type: "send", id: entry.id, text: entry.text, ...(entry.files?.length ? { files: entry.files } : {}) };
 }
 
 /**

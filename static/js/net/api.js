@@ -100,7 +100,7 @@ export function listSessions({ q, cursor } = {}) {
   return call("GET", `/sessions?${new URLSearchParams({ limit: "50", ...(cursor ? { cursor } : {}) })}`);
 }
 
-/** @param {string} title */
+/** @param {string} [title] */
 export const createSession = (title) => call("POST", "/sessions", { body: { title } });
 
 /** @param {string} id */

@@ -1,6 +1,7 @@
 // The second screen: one conversation at a time, beside the list of all.
 import { Conversation } from "../chat/conversation.js";
 import { createSession, getSession } from "../net/api.js";
+import { forgetFiles } from "../net/files.js";
 import { account } from "../net/identity.js";
 import { examples, explain, sentence } from "../words.js";
 import { Announcer } from "./announce.js";
@@ -39,7 +40,7 @@ export class ChatScreen {
       discard: (id) => this.#discard(id),
     });
     this.composer = new Composer({
-      send: (text, editing) => this.#send(text, editing),
+      send: (text, editing, files) => this.#send(text, editing, files),
       stop: () => this.stop(),
       typing: () => this.conversation?.tellTyping(),
       editLast: () => this.#editLast(),
@@ -76,6 +77,8 @@ export class ChatScreen {
     this.conversation = null;
     this.transcript.clear();
     this.composer.moveTo("new");
+    this.composer.attachments.forget();
+    forgetFiles();
     this.#entitle("");
     this.#drawEmpty(false);
     this.announcer.silence();
@@ -190,28 +193,34 @@ export class ChatScreen {
     });
   }
 
-  /** @param {string} text @param {string | null} editing */
-  async #send(text, editing) {
-    if (this.#creating) return this.composer.putBack(text);
-    if (!this.conversation && !(await this.#begin(text))) return;
+  /** @param {string} text @param {string | null} editing @param {import("./composer.js").Taken} [files] */
+  async #send(text, editing, files) {
+    const back = () => {
+      this.composer.putBack(text);
+      files?.back("new");
+    };
+    if (this.#creating) return back();
+    if (!this.conversation && !(await this.#begin(text, back))) return;
     this.follow.jump();
-    await (editing ? this.conversation?.edit(editing, text) : this.conversation?.say(text));
+    await (editing ? this.conversation?.edit(editing, text) : this.conversation?.say(text, files?.ids));
+    files?.gone();
     if (this.conversation) this.sidebar.touch(this.conversation.id);
     this.follow.jump();
   }
 
-  /** The first message makes the conversation. @param {string} text */
-  async #begin(text) {
+  /** The first message makes the conversation. @param {string} text @param {() => void} back */
+  async #begin(text, back) {
     this.#creating = true;
     try {
-      const session = await createSession(titleFrom(text));
+      // A picture without words gives no title: the first words do.
+      const session = await createSession(text ? titleFrom(text) : undefined);
       this.sidebar.add(session);
       history.replaceState(null, "", `#${session.id}`);
       await this.show(session.id);
       return true;
     } catch (problem) {
-      this.composer.putBack(text);
-      toast(`${explain(problem)} Your text is still here.`);
+      back();
+      toast(`${explain(problem)} ${text ? "Your text is still here." : ""}`.trim());
       return false;
     } finally {
       this.#creating = false;

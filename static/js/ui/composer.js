@@ -1,9 +1,11 @@
 // Where the student writes. Enter sends, Shift+Enter makes a new line, Esc stops the answer.
+import { Attachments } from "./attachments.js";
 import { byId, icon, show } from "./dom.js";
 
+/** @typedef {ReturnType<Attachments["take"]>} Taken */
 /**
  * @typedef {object} Parts
- * @property {(text: string, editing: string | null) => void} send
+ * @property {(text: string, editing: string | null, files: Taken) => void} send
  * @property {() => void} stop
  * @property {() => void} typing
  * @property {() => void} editLast
@@ -19,6 +21,7 @@ export class Composer {
   constructor(parts) {
     this.parts = parts;
     this.field = /** @type {HTMLTextAreaElement} */ (byId("write"));
+    this.attachments = new Attachments(() => this.#enable());
     byId("send").append(icon("send"));
     byId("stop").append(icon("stop"));
     byId("stop").addEventListener("click", parts.stop);
@@ -35,6 +38,7 @@ export class Composer {
   moveTo(place) {
     this.#editing = null;
     show(byId("editing"), false);
+    this.attachments.moveTo(place);
     this.#draftKey = `fynq.draft.${place}`;
     this.#put(sessionStorage.getItem(this.#draftKey) ?? "");
   }
@@ -71,19 +75,21 @@ export class Composer {
   update({ answering, allowed, placeholder }) {
     show(byId("stop"), answering);
     this.field.disabled = !allowed;
+    this.attachments.allow(allowed && !this.#editing);
     if (this.field.placeholder !== placeholder) this.field.placeholder = placeholder;
     this.#enable();
   }
 
   #submit() {
     const text = this.field.value.trim();
-    if (!text || this.field.disabled) return;
+    if (!this.#maySend()) return;
     const editing = this.#editing;
+    const files = editing ? { ids: [], back: () => {}, gone: () => {} } : this.attachments.take();
     this.#editing = null;
     show(byId("editing"), false);
     this.#put("");
     sessionStorage.removeItem(this.#draftKey);
-    this.parts.send(text, editing);
+    this.parts.send(text, editing, files);
   }
 
   /** @param {KeyboardEvent} event */
@@ -115,7 +121,14 @@ export class Composer {
   }
 
   #enable() {
-    byId("send").disabled = this.field.disabled || this.field.value.trim() === "";
+    byId("send").disabled = !this.#maySend();
+  }
+
+  /** What an edit changes are the words; its files stay. */
+  #maySend() {
+    const written = this.field.value.trim() !== "";
+    if (this.field.disabled || this.#editing) return written && !this.field.disabled;
+    return this.attachments.isReady && (written || this.attachments.count > 0);
   }
 
   #grow() {

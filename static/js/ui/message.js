@@ -3,6 +3,7 @@ import { Answer } from "../markdown/answer.js";
 import { sentence } from "../words.js";
 import { copyButton } from "./copy.js";
 import { h, icon, say, show } from "./dom.js";
+import { drawFiles } from "./files.js";
 
 /** @typedef {import("../chat/log.js").Message} Message */
 /**
@@ -46,7 +47,7 @@ export class MessageView {
     this.plain = h("div", { class: "said", dir: "auto" });
     this.heading = h("h2", { class: "author" });
     this.element = h("article", { class: `message from-${message.author}`, "data-id": message.id, tabindex: "-1" },
-      this.heading, this.#correction, this.body ? this.body.element : this.plain, this.#note, this.#doing);
+      this.heading, this.#correction, drawFiles(message.files), this.body ? this.body.element : this.plain, this.#note, this.#doing);
   }
 
   /** The text as a reader sees it. */
@@ -63,7 +64,11 @@ export class MessageView {
     this.#standing = key;
     const over = message.status !== "streaming";
     if (this.body) this.body.show(message.text, over);
-    else say(this.plain, message.text);
+    else {
+      say(this.plain, message.text);
+      // A picture needs no words.
+      show(this.plain, message.text !== "");
+    }
     if (before && before.status === message.status && before.reason === message.reason && before.correctedBy === message.correctedBy && key === this.#drawn) return;
     this.#drawn = key;
     this.#dress(message, standing);
@@ -125,11 +130,11 @@ export class MessageView {
       return [button("again", "Try again", () => retry?.(message.id)), button("trash", "Remove", () => discard?.(message.id))];
     }
     if (standing.outgoing || message.status === "streaming" || message.status === "queued") return [];
-    const copy = copyButton("Copy message", () => this.#message?.text ?? "");
-    if (this.mine) return [copy, ...(standing.idle && edit ? [button("edit", "Edit", () => edit(message.id))] : [])];
+    const copy = message.text !== "" && copyButton("Copy message", () => this.#message?.text ?? "");
+    if (this.mine) return [...(copy ? [copy] : []), ...(standing.idle && edit ? [button("edit", "Edit", () => edit(message.id))] : [])];
     const model = message.author === "assistant";
     return [
-      ...(message.text ? [copy] : []),
+      ...(copy ? [copy] : []),
       ...(model && standing.last && standing.idle && !standing.held && again ? [button("again", "Try again", again)] : []),
       ...(model && message.text && correct ? [button("edit", "Correct", () => correct(this.#message ?? message))] : []),
     ];

@@ -110,7 +110,7 @@ export class Transcript {
     }
     const pending = new Set(outbox.map((entry) => entry.id));
     const rows = messages.filter((message) => !pending.has(message.id) && !isSilent(message)).map((message) => ({ message }));
-    const outgoing = outbox.map(({ id, text, stage, error }) => ({ message: ownMessage(id, text), outgoing: stage, error }));
+    const outgoing = outbox.map(({ id, text, files, stage, error }) => ({ message: ownMessage(id, text, files), outgoing: stage, error }));
     return [...rows, ...outgoing];
   }
 
@@ -146,12 +146,12 @@ function correction({ id, corrects, correctedBy }, all) {
 /** The same object for the same text, so that an unchanged bubble is not drawn again. @type {Map<string, Message>} */
 const own = new Map();
 
-/** @param {string} id @param {string} text @returns {Message} */
-function ownMessage(id, text) {
+/** @param {string} id @param {string} text @param {string[]} [files] @returns {Message} */
+function ownMessage(id, text, files = []) {
   const known = own.get(id);
   if (known?.text === text) return known;
   /** @type {Message} */
-  const message = { id, author: "student", name: "", text, status: "complete", reason: "", runId: "", createdAt: "", corrects: "", correctedBy: "" };
+  const message = { id, author: "student", name: "", text, status: "complete", reason: "", runId: "", createdAt: "", corrects: "", correctedBy: "", files };
   own.set(id, message);
   return message;
 }

@@ -7,6 +7,7 @@ use super::policy::{Channel, Outcome, Row};
 use super::school::{Actor, Fresh, HERE, School};
 use super::socket::settled;
 use crate::files::form;
+use crate::message_files::picture_form;
 use crate::support::client::Client;
 use crate::support::socket::new_id;
 
@@ -224,6 +225,7 @@ async fn ask(row: &Row, who: &Client, filled: &Filled) -> Answer {
     if let Some(body) = &filled.body {
         let (media_type, body) = match body.strip_prefix("FORM ") {
             Some(text) => form("a.txt", text.as_bytes()),
+            None if body.starts_with("IMAGE ") => picture(body),
             None => ("application/json".to_owned(), body.clone().into_bytes()),
         };
         request = request.header("content-type", media_type).body(body);
@@ -233,6 +235,12 @@ async fn ask(row: &Row, who: &Client, filled: &Filled) -> Answer {
     let body = response.text().await.expect("a whole body");
     // Headers may tell as well; the id of the request is nobody's secret.
     Answer { status, body: if headers.contains("school.example") { headers + &body } else { body } }
+}
+
+/// `IMAGE name=text`: a form with that field and a picture.
+fn picture(body: &str) -> (String, Vec<u8>) {
+    let field = body.strip_prefix("IMAGE ").and_then(|field| field.split_once('='));
+    picture_form(&[field.expect("a field")], Some(&crate::support::picture::png()))
 }
 
 /// An answer without what differs by right from one request to the next.

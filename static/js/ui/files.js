@@ -1,0 +1,71 @@
+// The files of a message: small pictures that open large, and everything else to be taken home.
+import { fileInfo } from "../net/files.js";
+import { h, icon } from "./dom.js";
+import { toast } from "./toast.js";
+import { explain } from "../words.js";
+
+/** @typedef {import("../net/files.js").FileInfo} FileInfo */
+
+/** @param {string[]} ids @returns {HTMLElement | null} */
+export function drawFiles(ids) {
+  return ids.length ? h("ul", { class: "files", "aria-label": "Files" }, ...ids.map(drawFile)) : null;
+}
+
+/** @param {string} id */
+function drawFile(id) {
+  const place = h("li", { class: "file", "data-file": id }, h("span", { class: "file-waits" }));
+  fileInfo(id).then(
+    (info) => place.replaceChildren(info.preview_url ? picture(info) : download(info)),
+    (problem) => place.replaceChildren(h("span", { class: "file-gone" }, icon("page"), problem?.status === 404 ? "This file is no longer here." : "This file can't be shown right now.")),
+  );
+  return place;
+}
+
+/** @param {FileInfo} info */
+function picture({ id, name, preview_url }) {
+  const image = h("img", { src: preview_url, alt: name, decoding: "async" });
+  // Its address may have run out while the page lay still.
+  image.addEventListener("error", () => fileInfo(id).then((info) => info.preview_url !== preview_url && (image.src = info.preview_url ?? "")).catch(() => {}), { once: true });
+  return h("button", { type: "button", class: "thumb", "aria-label": `Look at ${name}`, onclick: () => look(id) }, image);
+}
+
+/** @param {FileInfo} info */
+function download({ id, name, size }) {
+  return h("button", { type: "button", class: "file-take", "aria-label": `Download ${name}`, onclick: () => take(id) },
+    icon("page"), h("span", { class: "file-name" }, name), h("span", { class: "file-size" }, inWords(size)));
+}
+
+/** @param {string} id */
+async function look(id) {
+  try {
+    const { name, url, width, height } = await fileInfo(id);
+    const close = h("button", { type: "button", class: "quiet" }, "Close");
+    const dialog = h("dialog", { class: "viewer", "aria-label": name },
+      h("img", { src: url, alt: name, width, height }),
+      h("div", { class: "viewer-foot" }, h("span", { class: "file-name" }, name), h("button", { type: "button", class: "quiet", onclick: () => take(id) }, "Download"), close));
+    close.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+    dialog.addEventListener("close", () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+    close.focus();
+  } catch (problem) {
+    toast(explain(problem));
+  }
+}
+
+/** By a fresh address: the one that was drawn may have run out. @param {string} id */
+async function take(id) {
+  try {
+    const { name, url } = await fileInfo(id);
+    h("a", { href: url, download: name }).click();
+  } catch (problem) {
+    toast(explain(problem));
+  }
+}
+
+/** @param {number} size */
+function inWords(size) {
+  if (size < 1024) return `${size} bytes`;
+  return size < 1024 * 1024 ? `${Math.round(size / 1024)} KB` : `${(size / 1024 / 1024).toFixed(1)} MB`;
+}
