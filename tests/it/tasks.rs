@@ -282,14 +282,14 @@ async fn tasks_are_listed_watched_called_off_and_put_back_by_those_who_may() {
     let school = School::start().await;
     let put =
         async |owner: &str, org: &str, status: &str| {
-            let id = new_id();
+            let id = fynq::id::new();
             let over = status == "succeeded" || status == "failed";
             let (ended, error) = if over { ("now()", "'model_timeout'") } else { ("NULL", "NULL") };
             school.app.execute(&format!(
             "INSERT INTO tasks (id, kind, org_id, owner_id, status, progress, attempts, ended_at, error) \
              VALUES ('{id}', 'document_parse', {org}, {owner}, '{status}', 0.5, 1, {ended}, {error})"
         )).await;
-            id
+            id.to_string()
         };
     let here = "'00000000-0000-7000-8000-000000000001'";
     let ada = format!("'{}'", school.ada.user_id);
