@@ -92,7 +92,7 @@ impl ErrorCode {
             ErrorCode::RateLimited => "Too many commands in a short time.",
             ErrorCode::Draining => "The server is restarting; try again in a moment.",
             ErrorCode::QuotaExceeded => "The quota is used up.",
-            ErrorCode::StorageUnavailable => "The message could not be saved; try again in a moment.",
+            ErrorCode::StorageUnavailable => "The storage cannot be reached; try again in a moment.",
             ErrorCode::ModelRateLimited => "The model is busy; try again in a moment.",
             ErrorCode::ModelUnavailable => "The model cannot be reached at the moment.",
             ErrorCode::ModelTimeout => "The model took too long to answer.",

@@ -17,6 +17,7 @@ const sentences = {
   interrupted: "This answer was cut short.",
   quota_exceeded: "You have used up your questions for now. Please come back later.",
   storage_unavailable: "I can't save anything right now. Your text is kept here and will be sent later.",
+  files_unread: "I can't open the files of your question right now. Try again in a moment.",
   internal: "Something broke on our side. It isn't your fault.",
   // why something you did was refused
   invalid_command: "That didn't work. Reload the page and try again.",

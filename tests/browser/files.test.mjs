@@ -129,6 +129,12 @@ test("an upload is called off, tried again, or refused in words", async () => {
   await page.getByRole("button", { name: "Remove slow.jpg" }).click();
   await page.unroute("**/api/v1/files/upload");
   assert.ok(await send.isEnabled());
+  // What was taken away is gone from the server, too.
+  const deleted = page.waitForResponse((reply) => reply.request().method() === "DELETE" && reply.url().includes("/files/"));
+  await add("second.jpg");
+  await ready(page, 2);
+  await page.getByRole("button", { name: "Remove second.jpg" }).click();
+  assert.equal((await deleted).status(), 204);
   await add("virus.exe", Buffer.from("MZ\u0000\u0001"), "application/octet-stream");
   await chips(page).getByText("That kind of file can't be read here.").waitFor();
   await page.getByRole("button", { name: "Remove virus.exe" }).click();

@@ -32,7 +32,8 @@ pub(super) const EVENTS: &[(&str, &[&str], &str)] = &[
         "TEXT_MESSAGE_START",
         &["messageId", "role"],
         "A message begins. A human tutor's has `name` and `metadata.fynq.author`; one that replaces an answer has \
-         `metadata.fynq.corrects`.",
+         `metadata.fynq.corrects`. `metadata.fynq.files`: ids of what came with a student's message, which then \
+         may have no content.",
     ),
     (
         "TEXT_MESSAGE_CONTENT",

@@ -21,6 +21,9 @@ export function fileInfo(id) {
   return info;
 }
 
+/** @param {string} id */
+export const deleteFile = (id) => call("DELETE", `/files/${id}`);
+
 /** Whoever comes next sees nothing of it. */
 export const forgetFiles = () => known.clear();
 

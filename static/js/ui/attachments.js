@@ -1,6 +1,6 @@
 // Files for the next message: chosen, photographed, pasted or dropped; sent while the student still writes.
 import * as attached from "../chat/attached.js";
-import { upload } from "../net/files.js";
+import { deleteFile, upload } from "../net/files.js";
 import { sentence } from "../words.js";
 import { byId, h, icon, show } from "./dom.js";
 import { toast } from "./toast.js";
@@ -34,7 +34,8 @@ export class Attachments {
     }
     byId("write").addEventListener("paste", (/** @type {ClipboardEvent} */ event) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (!files.length || !this.#allowed) return;
+      // What a text program copies is its text, though a picture of it comes along.
+      if (!files.length || !this.#allowed || event.clipboardData?.types.includes("text/plain")) return;
       event.preventDefault();
       this.add(files);
     });
@@ -129,8 +130,11 @@ export class Attachments {
 
   /** @param {number} key */
   #remove(key) {
+    const gone = this.#list.find((each) => each.key === key)?.id;
     this.#change((list) => attached.without(list, key), key);
     this.#release(key);
+    // If that fails, the server forgets it by itself one day.
+    if (gone) deleteFile(gone).catch(() => {});
     byId("write").focus({ preventScroll: true });
   }
 

@@ -162,7 +162,7 @@ const theirNote = ({ status, superseded }) => superseded ? ["again", "Replaced l
 /** @param {Message} message @param {boolean} watched @returns {[string, string]} */
 function answerNote({ status, reason, superseded }, watched) {
   if (superseded) return ["again", "Replaced later"];
-  if (status === "failed") return ["alert", sentence(reason || "internal")];
+  if (status === "failed") return ["alert", sentence(reason === "storage_unavailable" ? "files_unread" : reason || "internal")];
   if (status === "interrupted") return ["alert", sentence("interrupted")];
   if (status === "stopped" && watched) return ["stop", reason === "taken_over" ? "A tutor took over here." : "This answer was stopped."];
   if (status === "stopped") return ["stop", sentence(reason === "taken_over" ? reason : "stopped")];
