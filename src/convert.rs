@@ -5,6 +5,7 @@
 //! The child's output begins with a line of JSON that says what follows it.
 
 mod child;
+mod document;
 mod image;
 
 use std::io;
@@ -36,6 +37,8 @@ const REPORT_BYTES: u64 = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     Image,
+    /// The words of Word, PowerPoint and OpenDocument files.
+    Office,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +51,12 @@ struct Limits {
 }
 
 impl Work {
-    const ALL: [Work; 1] = [Work::Image];
+    const ALL: [Work; 2] = [Work::Image, Work::Office];
 
     fn as_str(self) -> &'static str {
         match self {
             Work::Image => "image",
+            Work::Office => "office",
         }
     }
 
@@ -60,6 +64,9 @@ impl Work {
         match self {
             Work::Image => {
                 Limits { memory: 768 << 20, output: 64 << 20, processor_s: 10, wall: Duration::from_secs(20) }
+            }
+            Work::Office => {
+                Limits { memory: 512 << 20, output: 8 << 20, processor_s: 20, wall: Duration::from_secs(40) }
             }
         }
     }
@@ -90,6 +97,24 @@ pub struct Image {
     pub whole: Range<u64>,
     /// A small one: always a JPEG.
     pub preview: Range<u64>,
+}
+
+/// The words of a document: where in the output, in UTF-8, pages parted by form feeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// Of what has pages.
+    pub pages: Option<i32>,
+    /// There were more.
+    pub cut: bool,
+    pub text: Range<u64>,
+}
+
+/// What a child says of a document.
+#[derive(Debug, serde::Serialize, Deserialize)]
+struct TextReport {
+    pages: Option<i32>,
+    bytes: u64,
+    cut: bool,
 }
 
 /// What a child says of an image.
@@ -136,6 +161,18 @@ impl Converter {
             whole: at..preview_at,
             preview: preview_at..preview_at + report.preview_bytes,
         })
+    }
+
+    /// Whether there are words to be read of such a file.
+    pub fn reads(media_type: &str) -> bool {
+        reader(media_type).is_some()
+    }
+
+    /// The words of a document into `into`.
+    pub async fn words(&self, media_type: &str, from: &Path, into: &Path) -> Result<Words, ConvertError> {
+        let work = reader(media_type).ok_or(ConvertError::Broken)?;
+        let (report, at): (TextReport, u64) = self.run(work, from, into).await?;
+        Ok(Words { pages: report.pages, cut: report.cut, text: at..at + report.bytes })
     }
 
     /// One conversion: what the child reports, and where in `into` its output begins.
@@ -194,6 +231,16 @@ impl Converter {
                 Err(ConvertError::TooLarge)
             }
         }
+    }
+}
+
+/// What reads a document's words.
+fn reader(media_type: &str) -> Option<Work> {
+    match media_type {
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+        | "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+        | "application/vnd.oasis.opendocument.text" => Some(Work::Office),
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 
-use super::{Limits, Work, image};
+use super::{Limits, Work, document, image};
 
 /// What a Rust program's panic ends it with.
 pub(super) const PANICKED: i32 = 101;
@@ -62,6 +62,7 @@ pub fn run(what: &str) -> u8 {
 fn convert(work: Work, from: impl Read, into: impl Write) -> Result<(), Stop> {
     match work {
         Work::Image => image::convert(from, into),
+        Work::Office => document::office(from, into),
     }
 }
 
