@@ -15,9 +15,12 @@ use futures_util::StreamExt as _;
 use fynq::config::Settings;
 use http::Method;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::support::app::TestApp;
 use crate::support::client::{Client, Reply};
+use crate::support::socket::PATIENCE;
 use crate::support::storage::S3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +82,7 @@ impl Desk {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         };
-        let waited = tokio::time::timeout(crate::support::socket::PATIENCE, nothing).await;
+        let waited = tokio::time::timeout(PATIENCE, nothing).await;
         assert!(waited.is_ok(), "{} rows, {:?}, {:?}", self.rows().await, self.blobs().await, self.spooled());
     }
 }
@@ -123,4 +126,36 @@ async fn bytes_of(who: &Client, file: &Value) -> Vec<u8> {
     let response = fetch(who, file["url"].as_str().unwrap()).await;
     assert_eq!(response.status(), 200);
     response.bytes().await.unwrap().to_vec()
+}
+
+/// A connection on which the upload of a file of this size has begun, with so much of its body sent; and the
+/// rest of it.
+async fn begun(desk: &Desk, name: &str, size: usize, sent: usize) -> (TcpStream, Vec<u8>) {
+    begun_at(&desk.ada, name, size, sent).await
+}
+
+async fn begun_at(who: &Client, name: &str, size: usize, sent: usize) -> (TcpStream, Vec<u8>) {
+    let (_, body) = form(name, &vec![b'a'; size]);
+    let socket = begun_saying(who, &body, sent, body.len()).await;
+    (socket, body[sent..].to_vec())
+}
+
+/// As `begun`, with a length of its own.
+async fn begun_saying(who: &Client, body: &[u8], sent: usize, length: usize) -> TcpStream {
+    let mut socket = TcpStream::connect(who.addr).await.unwrap();
+    let head = format!(
+        "POST /api/v1/files/upload HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\
+         Content-Type: multipart/form-data; boundary=XyZ\r\nContent-Length: {length}\r\n\r\n",
+        who.bearer()
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(&body[..sent]).await.unwrap();
+    socket
+}
+
+/// What comes back on a connection, as much of it as comes first.
+async fn answer(socket: &mut TcpStream) -> String {
+    let mut text = vec![0; 4096];
+    let read = tokio::time::timeout(PATIENCE, socket.read(&mut text)).await.expect("an answer").unwrap();
+    String::from_utf8_lossy(&text[..read]).into_owned()
 }

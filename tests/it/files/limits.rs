@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::Method;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-use super::{BOTH, Desk, Place, form, post_form, upload};
-use crate::support::socket::PATIENCE;
+use super::{BOTH, Desk, Place, answer, begun, begun_saying, form, post_form, upload};
 
 #[tokio::test]
 async fn a_file_that_is_too_large_is_refused_and_leaves_nothing() {
@@ -61,33 +58,13 @@ async fn a_quota_holds_for_uploads_at_once() {
     upload(&desk.ada, "c.txt", &bytes).await.ok(201);
 }
 
-/// A connection on which an upload has begun, with so much of its body sent.
-async fn begun(desk: &Desk, sent: usize, length: usize) -> TcpStream {
-    let (media_type, body) = form("a.txt", &vec![b'a'; 50_000]);
-    let mut socket = TcpStream::connect(desk.app.addr).await.unwrap();
-    let head = format!(
-        "POST /api/v1/files/upload HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nContent-Type: {media_type}\r\n\
-         Content-Length: {length}\r\n\r\n",
-        desk.ada.bearer()
-    );
-    socket.write_all(head.as_bytes()).await.unwrap();
-    socket.write_all(&body[..sent.min(body.len())]).await.unwrap();
-    socket
-}
-
-async fn answer(socket: &mut TcpStream) -> String {
-    let mut text = vec![0; 4096];
-    let read = tokio::time::timeout(PATIENCE, socket.read(&mut text)).await.expect("an answer").unwrap();
-    String::from_utf8_lossy(&text[..read]).into_owned()
-}
-
 #[tokio::test]
 async fn an_upload_of_which_nothing_comes_is_given_up() {
     let idle =
         |settings: &mut fynq::config::Settings| settings.files.idle_timeout = Duration::from_millis(200);
     let desk = Desk::with(Place::Folder, idle).await;
     for sent in [10, 120, 20_000] {
-        let mut socket = begun(&desk, sent, 60_000).await;
+        let mut socket = begun(&desk, "a.txt", 60_000, sent).await.0;
         let said = answer(&mut socket).await;
         assert!(said.starts_with("HTTP/1.1 408"), "{sent}: {said}");
         desk.nothing_is_left().await;
@@ -97,17 +74,18 @@ async fn an_upload_of_which_nothing_comes_is_given_up() {
 #[tokio::test]
 async fn an_upload_that_breaks_off_leaves_nothing() {
     let desk = Desk::start(Place::Folder).await;
-    let length = form("a.txt", &vec![b'a'; 50_000]).1.len();
+    let body = form("a.txt", &vec![b'a'; 50_000]).1;
+    let length = body.len();
     // Cut in the middle; said to be longer than it is; said to be shorter.
     for (sent, said) in [(20_000, length), (length, length + 1000)] {
-        let socket = begun(&desk, sent, said).await;
+        let socket = begun_saying(&desk.ada, &body, sent, said).await;
         while desk.rows().await == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         drop(socket);
         desk.nothing_is_left().await;
     }
-    let mut socket = begun(&desk, length, length - 1000).await;
+    let mut socket = begun_saying(&desk.ada, &body, length, length - 1000).await;
     assert!(answer(&mut socket).await.starts_with("HTTP/1.1 400"));
     desk.nothing_is_left().await;
 }
@@ -117,7 +95,7 @@ async fn one_person_uploads_three_at_once() {
     let desk = Desk::start(Place::Folder).await;
     let mut open = Vec::new();
     for n in 1..=3 {
-        open.push(begun(&desk, 20_000, 60_000).await);
+        open.push(begun(&desk, "a.txt", 60_000, 20_000).await.0);
         while desk.rows().await < n {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -3,10 +3,16 @@
 use std::time::Duration;
 
 use axum::Router;
+use fynq::config::Settings;
+use fynq::jobs::sweep_older;
+use fynq::server::Server;
 use http::StatusCode;
+use tokio::io::AsyncWriteExt as _;
 
-use super::{BOTH, Desk, Place, bytes_of, fetch, upload};
+use super::{BOTH, Desk, Place, answer, begun, begun_at, bytes_of, fetch, upload};
+use crate::support::app::TestApp;
 use crate::support::picture;
+use crate::support::process::Stage;
 use crate::support::storage::bucket_at;
 
 #[tokio::test]
@@ -24,7 +30,7 @@ async fn while_the_bucket_is_away_nothing_is_taken_and_nothing_is_lost() {
     assert_eq!(desk.ada.delete(&path).await.status, 204);
     desk.ada.get(&path).await.assert_problem(404, "not_found");
     proxy.heal();
-    let swept = fynq::jobs::sweep_older(desk.app.server().app(), Duration::ZERO).await.unwrap();
+    let swept = sweep_older(desk.app.server().app(), Duration::ZERO).await.unwrap();
     assert!(swept.gone >= 2, "{swept:?}");
     desk.nothing_is_left().await;
     let file = upload(&desk.ada, "b.png", &picture::png()).await.ok(201);
@@ -33,8 +39,7 @@ async fn while_the_bucket_is_away_nothing_is_taken_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn a_bucket_that_says_nothing_is_waited_for_so_long() {
-    let patience =
-        |settings: &mut fynq::config::Settings| settings.files.storage_timeout = Duration::from_millis(300);
+    let patience = |settings: &mut Settings| settings.files.storage_timeout = Duration::from_millis(300);
     let desk = Desk::with(Place::Bucket, patience).await;
     let kept = upload(&desk.ada, "a.txt", b"words").await.ok(201);
     let proxy = &desk.s3.as_ref().unwrap().proxy;
@@ -87,14 +92,62 @@ async fn a_blob_that_is_missing_is_a_404() {
     }
 }
 
+/// What came while the database went away is not there, and what is left of it the sweep finds.
 #[tokio::test]
-async fn while_the_database_is_away_nothing_is_taken() {
-    let mut app = crate::support::app::TestApp::builder().database_proxy().start().await;
-    let ada = app.student("ada").await;
+async fn a_database_that_goes_away_in_the_middle_leaves_what_the_sweep_finds() {
+    let mut app = TestApp::builder().database_proxy().start().await;
     let proxy = app.database_proxy.take().unwrap();
+    let desk = Desk { ada: app.student("ada").await, app, s3: None };
+    let (mut socket, rest) = begun(&desk, "a.txt", 20_000, 10_000).await;
+    while desk.rows().await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     proxy.refuse();
-    upload(&ada, "a.txt", b"words").await.assert_problem(503, "storage_unavailable");
+    socket.write_all(&rest).await.unwrap();
+    let said = answer(&mut socket).await;
+    assert!(said.starts_with("HTTP/1.1 503") && said.contains("storage_unavailable"), "{said}");
+    assert_eq!(desk.rows().await, 1, "the row stays, and says what it is");
     proxy.heal();
-    app.database_is_up(true).await;
-    upload(&ada, "a.txt", b"words").await.ok(201);
+    desk.app.database_is_up(true).await;
+    let swept = sweep_older(desk.app.server().app(), Duration::ZERO).await.unwrap();
+    assert_eq!(swept.arriving, 1);
+    desk.nothing_is_left().await;
+    upload(&desk.ada, "a.txt", b"words").await.ok(201);
+}
+
+/// kill -9 in the middle of an upload: the row says that a file arrives, and nothing is handed out of it.
+#[tokio::test]
+async fn a_server_that_dies_in_the_middle_leaves_what_the_sweep_finds() {
+    let mut stage = Stage::start().await;
+    let kept = upload(&stage.ada, "kept.txt", b"words").await.ok(201);
+    let (_socket, _) = begun_at(&stage.ada, "a.txt", 20_000, 10_000).await;
+    let sql = stage.database.client().await;
+    let arriving = async || -> i64 {
+        let count = "SELECT count(*) FROM files WHERE state = 'arriving'";
+        sql.query_typed_one(count, &[]).await.unwrap().get(0)
+    };
+    while arriving().await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stage.process.kill().await;
+    stage.process.restart().await;
+    assert_eq!(arriving().await, 1);
+    assert_eq!(stage.ada.get("/files").await.ok(200)["items"].as_array().unwrap().len(), 1);
+    stage.process.kill().await;
+    // The same data, an hour later.
+    let mut settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..Settings::default() };
+    settings.database.url = Some(stage.database.app_url().into());
+    settings.data_dir = stage.data_dir().to_owned();
+    settings.model.base_url = Some(stage.model.url());
+    let server = Box::pin(Server::start(settings)).await.unwrap();
+    let app = server.app();
+    let swept = sweep_older(app, Duration::ZERO).await.unwrap();
+    assert_eq!(swept.arriving, 1, "{swept:?}");
+    assert_eq!(std::fs::read_dir(stage.data_dir().join("uploads")).unwrap().count(), 0);
+    let ada = stage.ada.at(server.address());
+    assert_eq!(
+        bytes_of(&ada, &ada.get(&format!("/files/{}", kept["id"].as_str().unwrap())).await.ok(200)).await,
+        b"words"
+    );
+    server.shutdown().await;
 }

@@ -137,12 +137,16 @@ pub(crate) struct Stage {
     pub(crate) ada: Client,
     pub(crate) session: String,
     pub(crate) database: pg::Db,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 impl Stage {
     pub(crate) async fn start() -> Stage {
         Stage::with(&[]).await
+    }
+
+    pub(crate) fn data_dir(&self) -> &std::path::Path {
+        &self.scratch.0
     }
 
     /// With more settings.
@@ -162,7 +166,7 @@ impl Stage {
         let process = Process::start(&settings).await;
         let ada = Client::register(process.addr, "ada").await;
         let session = ada.session().await;
-        Stage { process, model, ada, session, database, _scratch: scratch }
+        Stage { process, model, ada, session, database, scratch }
     }
 }
 
