@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use fynq::config::{LogFormat, Settings, Vars, help_text, is_known, warnings, with_files};
-use fynq::{admin, doctor, renewed, server, telemetry};
+use fynq::{admin, doctor, import, renewed, server, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -35,6 +35,11 @@ enum Command {
     Admin {
         #[command(subcommand)]
         order: admin::Order,
+    },
+    /// What tutors write for students, in the database itself
+    Content {
+        #[command(subcommand)]
+        order: import::Order,
     },
     /// Print the OpenAPI description of the REST API
     Openapi,
@@ -88,6 +93,7 @@ fn main() -> ExitCode {
     run(async move {
         match command {
             Command::Admin { order } => return admin::run(&settings, order).await,
+            Command::Content { order } => return import::run(&settings, order).await,
             Command::Migrate => server::migrate(settings).await?,
             Command::DemoModel { listen } => server::demo_model(listen).await?,
             _ => server::serve(settings).await?,
