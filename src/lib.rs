@@ -51,4 +51,5 @@ pub mod socket;
 // Floor 6: put the parts together.
 pub mod admin;
 pub mod doctor;
+pub mod import;
 pub mod server;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use fynq::config::{LogFormat, Settings, Vars, help_text, is_known, warnings, with_files};
-use fynq::{admin, convert, doctor, renewed, server, telemetry};
+use fynq::{admin, convert, doctor, import, renewed, server, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -37,6 +37,11 @@ enum Command {
     Admin {
         #[command(subcommand)]
         order: admin::Order,
+    },
+    /// What tutors write for students, in the database itself
+    Content {
+        #[command(subcommand)]
+        order: import::Order,
     },
     /// Print the OpenAPI description of the REST API
     Openapi,
@@ -97,6 +102,7 @@ fn main() -> ExitCode {
         match command {
             Command::Admin { order } => return admin::run(&settings, order).await,
             Command::Worker => server::work(settings).await?,
+            Command::Content { order } => return import::run(&settings, order).await,
             Command::Migrate => server::migrate(settings).await?,
             Command::DemoModel { listen } => server::demo_model(listen).await?,
             _ => server::serve(settings).await?,

@@ -222,6 +222,13 @@ impl Store {
         Ok((added > 0).then_some(id))
     }
 
+    /// Whether a file with this digest was imported, as far as they see.
+    pub async fn content_is_imported(&self, who: Uuid, digest: &str) -> Result<bool, StoreError> {
+        let sql = include_str!("../../sql/queries/content_imported.sql");
+        let row = self.as_user(who).read_opt(sql, &[(&who, Type::UUID), (&digest, Type::TEXT)]).await?;
+        row.map_or(Ok(false), |row| Ok(row.try_get("known")?))
+    }
+
     /// Only if this version still counts. False: it does not, or it is not theirs.
     pub async fn change_content(
         &self,

@@ -17,6 +17,7 @@ mod comeback;
 mod commands;
 mod consent;
 mod content;
+mod content_import;
 mod control;
 mod corrections;
 mod credentials;

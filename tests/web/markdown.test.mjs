@@ -112,6 +112,15 @@ test("only known tags, attributes and plain addresses come out of a model's text
   assert.deepEqual(link.children.at(-1).children, [" (evil.example)"], "a link says where it goes");
 });
 
+test("a link into the library stays on the page, and no other place on it is linked", () => {
+  const id = "01900000-0000-7000-8000-00000000000a";
+  const [link] = stream([`[Halves](#/library/${id})`])[0].children;
+  assert.deepEqual([link.tag, link.attributes, link.children], ["a", { href: `#library/${id}` }, ["Halves"]]);
+  for (const other of ["#/library/", "#/library/new", "#admin/users", `#/library/${id}/edit`, `/library/${id}`, `#/library/${id}?x`, "#/library/../../x"]) {
+    for (const node of walk(stream([`[Halves](${other})`]))) assert.notEqual(node.tag, "a", other);
+  }
+});
+
 test("what is math, and what is money", () => {
   const math = ["$x$", "$x^2 + 1$", "$5$", "$5x = 10$", "$\\$5 + x$", "$a_1$.", "$$x$$", "\\(x\\)", "\\[x\\]", "$\\frac{1}{2}$", "$2 + 2 = 4$", "$-3$", "$10\\%$",
     "$f(x) = 3$", "$3.14$", "$\\text{price} = 5$", "$n$th", "$(a)$", "$x$,", "$$a\nb$$", "\\[a\nb\\]"];

@@ -13,6 +13,11 @@ test("every screen has its address, and a conversation is its id", () => {
     [`#classes/${id}`]: { screen: "classes", id, code: "" },
     "#join/ABCD-EFGH": { screen: "classes", id: "", code: "ABCD-EFGH" },
     "#join/A%20B": { screen: "classes", id: "", code: "A B" },
+    "#library": { screen: "library", id: "", edits: false },
+    "#library/new": { screen: "library", id: "", edits: true },
+    [`#library/${id}`]: { screen: "library", id, edits: false },
+    [`#/library/${id}`]: { screen: "library", id, edits: false },
+    [`#library/${id}/edit`]: { screen: "library", id, edits: true },
     "#admin": { screen: "admin", tab: "users" },
     "#admin/audit": { screen: "admin", tab: "audit" },
     "#observe": { screen: "observe", id: "" },
@@ -29,5 +34,6 @@ test("an address that means nothing leads to a new conversation, and never throw
   for (const hash of ["#write", "#%", "#a/b", "#<script>", "#../../etc", `#${"x".repeat(65)}`]) assert.deepEqual(readPlace(hash), { screen: "chat", id: "" }, hash);
   assert.deepEqual(readPlace("#admin/../x"), { screen: "admin", tab: "users" });
   assert.deepEqual(readPlace("#observe/<b>"), { screen: "observe", id: "" });
+  assert.deepEqual(readPlace("#library/<b>/edit"), { screen: "library", id: "", edits: false });
   assert.deepEqual(readPlace("#classes/<b>"), { screen: "classes", id: "", code: "" });
 });

@@ -164,6 +164,8 @@ function event(state, ev) {
     }
     case "REASONING_START":
     case "REASONING_MESSAGE_START":
+    // What it looks up is part of its thinking.
+    case "TOOL_CALL_START":
       return { ...state, thinking: true };
     case "TEXT_MESSAGE_START":
       return begin(state, ev);

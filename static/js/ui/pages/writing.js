@@ -112,7 +112,7 @@ function versions(found, changed) {
       below: [title, when(at)],
       acts: version === found.version ? [] : [
         button("Look", () => look(found.id, version), "plain", `Look at version ${version}`),
-        button("Put back", () => putBack(found, version, changed), "plain", `Put version ${version} back`),
+        button("Put back", () => putBack(found, version, changed), "plain", `Put back version ${version}`),
       ],
     }),
   });
@@ -133,7 +133,7 @@ async function look(id, version) {
 /** @param {WholeContent} found @param {number} version @param {() => Promise<void>} changed */
 async function putBack(found, version, changed) {
   const words = h("p", {}, "Its text takes the place of this one, which is kept as a version. Who may read it stays as it is.");
-  if (!(await ask({ title: `Put version ${version} back?`, body: [words], confirm: "Put back" }))) return;
+  if (!(await ask({ title: `Put back version ${version}?`, body: [words], confirm: "Put back" }))) return;
   await attempt(() => restoreVersion(found.id, version, found.version), "It is back.");
   await changed();
 }
