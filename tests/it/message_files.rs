@@ -163,6 +163,23 @@ async fn a_message_that_names_a_strangers_file_opens_nothing() {
     );
 }
 
+/// Nothing of a message that a quota refuses is there, in the same batch as others that are taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_quota_refuses_uses_no_file() {
+    let builder = TestApp::builder().settings(|settings| settings.quotas.student.messages_day = Some(1));
+    let mut scene = Scene::of(builder).await;
+    let (one, two) =
+        (file(&scene.app, &scene.ada, "ready").await, file(&scene.app, &scene.ada, "ready").await);
+    let id = send(&mut scene.socket, "One", &[&one]).await;
+    scene.socket.accepted(&id).await;
+    scene.app.model.call().await.answer("Yes?").await;
+    scene.socket.run_end().await;
+    let id = send(&mut scene.socket, "Two", &[&two]).await;
+    assert_eq!(scene.socket.refusal(&id).await["code"], "quota_exceeded");
+    let uses = |of: &str| format!("SELECT count(*) FROM file_uses WHERE file_id = '{of}'");
+    assert_eq!((scene.app.count(&uses(&one)).await, scene.app.count(&uses(&two)).await), (1, 0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_needs_no_words() {
     let mut scene = Scene::start().await;

@@ -38,12 +38,12 @@ async fn a_batch_finds_its_rows_by_their_key() {
     let batch = format!(
         "SELECT write_batch(false, NULL, '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', {new}, \
          ids, ids, {text}, {state}, {no_text}, {no_text}, {no_json}, {no_text}, \
-         ids, ids, {ord}, ids, {ord}, {ord}, ids, {now}, {no_text}, ids, {yes}) \
+         ids, ids, {ord}, ids, {ord}, {ord}, ids, {now}, {no_text}, ids, {yes}, ids, ids, ids) \
          FROM (SELECT array_agg(gen_random_uuid()) AS ids FROM generate_series(1, 300)) AS made"
     );
     call.batch_execute(&batch).await.unwrap();
     let read = "SELECT sum(seq_scan)::bigint, sum(idx_scan)::bigint FROM pg_stat_xact_user_tables \
-                WHERE relname IN ('messages', 'sessions')";
+                WHERE relname IN ('messages', 'sessions', 'files', 'file_uses')";
     let read = call.query_typed(read, &[]).await.unwrap();
     let (whole, by_key): (i64, i64) = (read[0].get(0), read[0].get(1));
     assert_eq!(whole, 0, "tables were read from end to end");
