@@ -35,8 +35,8 @@ SELECT f.id, f.title, f.subject, f.grade_lowest, f.grade_highest, f.language, f.
            fynq.search_rules(f.language),
            -- Without the marks of Markdown that say nothing in a line.
            regexp_replace(
-               translate(left(f.body, 65536), chr(57344) || chr(57345), ''),
-               '(^|\n)[ \t]*(#+|>|[-*+])[ \t]+|\*\*|`', ' ', 'g'
+               translate(left(f.body, 65536), chr(57344) || chr(57345) || '`', ''),
+               '((^|\n)[ \t]*)(#+|>|[-*+])[ \t]+|\*\*', '\2', 'g'
            ),
            f.question,
            'StartSel=' || chr(57344) || ', StopSel=' || chr(57345)

@@ -48,7 +48,7 @@ pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Document, String> {
 /// Keys and values.
 type Front = Vec<(String, String)>;
 
-/// The lines between the first `---` and the next, and the text below.
+/// The lines between the first `---` and the next, as keys and values, and the text below.
 fn apart(text: &str) -> Result<(Front, &str), String> {
     let Some(rest) = text.strip_prefix("---\n") else { return Ok((Vec::new(), text)) };
     let end = rest.match_indices("\n---").map(|(at, _)| at + 1).find(|at| is_line(&rest[*at..]));

@@ -178,7 +178,7 @@ fn good_language(text: &str, (): &()) -> garde::Result {
 }
 
 impl ContentInput {
-    fn wanted(&self) -> NewContent<'_> {
+    fn written(&self) -> NewContent<'_> {
         NewContent {
             title: self.title.trim(),
             subject: self.subject.as_deref().map(str::trim),
@@ -353,7 +353,7 @@ pub(super) async fn create(
         return Err(Problem::field("/version", "is not known here"));
     }
     known_classes(&app, &who, &input.classes).await?;
-    let made = app.store.add_content(who.user_id, &input.wanted(), None).await?;
+    let made = app.store.add_content(who.user_id, &input.written(), None).await?;
     let content = made.ok_or_else(|| auth::forbidden(&who, "content"))?;
     let published = input.state == ContentState::Published;
     app.audit.record(&who, &Event::ContentCreated { content, published });
@@ -392,7 +392,7 @@ pub(super) async fn change(
     let version = input.version.ok_or_else(|| Problem::field("/version", "is required"))?;
     writable(&app, &who, content).await?;
     known_classes(&app, &who, &input.classes).await?;
-    replace(&app, &who, (content, version), &input.wanted()).await.map(Json)
+    replace(&app, &who, (content, version), &input.written()).await.map(Json)
 }
 
 /// Deletes it with all its versions. By its author, while they are a tutor, and by admins.

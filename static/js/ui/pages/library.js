@@ -45,7 +45,7 @@ export function readingPage(id, frame) {
     const about = [...tags(found), ...band(found)].map((each) => h("span", { class: "tag" }, each));
     const from = [found.source && `Source: ${found.source}`, found.licence && `Licence: ${found.licence}`].filter(Boolean).join(" · ");
     const edit = found.editable && h("a", { href: `#library/${found.id}/edit`, class: "button plain" }, "Edit");
-    return [h("section", { class: "panel reading" }, h("p", { class: "row-title" }, ...about), text.element, from && h("p", { class: "hint" }, from), edit && h("div", { class: "row-acts" }, edit))];
+    return [h("section", { class: "panel reading" }, h("h2", { class: "sr-only" }, "Text"), h("p", { class: "row-title" }, ...about), text.element, from && h("p", { class: "hint" }, from), edit && h("div", { class: "row-acts" }, edit))];
   });
   return [h("p", {}, h("a", { href: "#library", class: "link" }, "The whole library")), whole];
 }
