@@ -282,7 +282,7 @@ async fn tasks_are_listed_watched_called_off_and_put_back_by_those_who_may() {
     let school = School::start().await;
     let put =
         async |owner: &str, org: &str, status: &str| {
-            let id = new_id();
+            let id = fynq::id::new().to_string();
             let over = status == "succeeded" || status == "failed";
             let (ended, error) = if over { ("now()", "'model_timeout'") } else { ("NULL", "NULL") };
             school.app.execute(&format!(
