@@ -39,6 +39,8 @@ pub(crate) enum Work {
     Image,
     /// The words of Word, PowerPoint and OpenDocument files.
     Office,
+    /// The words of PDFs.
+    Pdf,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +53,13 @@ struct Limits {
 }
 
 impl Work {
-    const ALL: [Work; 2] = [Work::Image, Work::Office];
+    const ALL: [Work; 3] = [Work::Image, Work::Office, Work::Pdf];
 
     fn as_str(self) -> &'static str {
         match self {
             Work::Image => "image",
             Work::Office => "office",
+            Work::Pdf => "pdf",
         }
     }
 
@@ -64,6 +67,9 @@ impl Work {
         match self {
             Work::Image => {
                 Limits { memory: 768 << 20, output: 64 << 20, processor_s: 10, wall: Duration::from_secs(20) }
+            }
+            Work::Pdf => {
+                Limits { memory: 1 << 30, output: 8 << 20, processor_s: 60, wall: Duration::from_secs(120) }
             }
             Work::Office => {
                 Limits { memory: 512 << 20, output: 8 << 20, processor_s: 20, wall: Duration::from_secs(40) }
@@ -240,6 +246,7 @@ fn reader(media_type: &str) -> Option<Work> {
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
         | "application/vnd.openxmlformats-officedocument.presentationml.presentation"
         | "application/vnd.oasis.opendocument.text" => Some(Work::Office),
+        "application/pdf" => Some(Work::Pdf),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@
 //!                      NOTIFY ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄▲                                    transaction
 //! ```
 
+mod document;
 mod files;
 mod retention;
 mod summary;
@@ -67,6 +68,15 @@ pub const KINDS: &[Kind] = &[
         attempts: 1,
         every: Some(MINUTE),
         run: |job| Box::pin(summary::look(job)),
+    },
+    Kind {
+        name: "document_parse",
+        // One of the converter's two places is the students' images'.
+        at_once: 1,
+        time: Duration::from_secs(300),
+        attempts: 3,
+        every: None,
+        run: |job| Box::pin(document::run(job)),
     },
     Kind {
         name: "session_summary",

@@ -56,7 +56,7 @@ pub use content::{
 };
 pub use digest::{Digest, DigestSignal, DigestStudent, Helped, SignalCount};
 pub use ears::Ear;
-pub use files::{Arrived, File, NewFile, Room};
+pub use files::{Arrived, Document, File, NewFile, Room};
 use local::LocalPostgres;
 pub(crate) use messages::ASSISTANT;
 pub use messages::{MessagesFrom, Reached};

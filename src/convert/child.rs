@@ -63,6 +63,7 @@ fn convert(work: Work, from: impl Read, into: impl Write) -> Result<(), Stop> {
     match work {
         Work::Image => image::convert(from, into),
         Work::Office => document::office(from, into),
+        Work::Pdf => document::pdf(from, into),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Read, Write};
 
+use pdf_oxide::PdfDocument;
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
@@ -89,6 +90,23 @@ pub(super) fn office(from: impl Read, into: impl Write) -> Result<(), Stop> {
         return Err(Fault::Broken.into());
     }
     tell(&words, paged, into)
+}
+
+/// A PDF; one that is only pictures has pages without words. A page that cannot be read is an empty one.
+pub(super) fn pdf(from: impl Read, into: impl Write) -> Result<(), Stop> {
+    let document = PdfDocument::from_bytes(whole(from)?).map_err(|_| Fault::Broken)?;
+    let pages = document.page_count().map_err(|_| Fault::Broken)?;
+    let mut words = Words::default();
+    for page in 0..pages {
+        if !words.page() {
+            break;
+        }
+        words.say(&document.extract_text(page).unwrap_or_default());
+        words.line();
+    }
+    // Also those that were not read.
+    words.pages = pages;
+    tell(&words, true, into)
 }
 
 fn whole(from: impl Read) -> Result<Vec<u8>, Stop> {
@@ -317,6 +335,68 @@ mod tests {
         assert_eq!(fault(&zipped(&[("other.xml", b"<x/>")])), Fault::Broken);
         assert_eq!(fault(&zipped(&[("word/document.xml", b"<w:p></w:t>")])), Fault::Broken);
         assert_eq!(fault(&zipped(&[("content.xml", b"<text:p>\xff\xfe</text:p>")])), Fault::Broken);
+    }
+
+    /// A PDF of these objects, numbered from 1; the first is its catalogue.
+    fn pdf_of(objects: &[String]) -> Vec<u8> {
+        let (mut out, mut places) = (b"%PDF-1.4\n".to_vec(), Vec::new());
+        for (number, object) in objects.iter().enumerate() {
+            places.push(out.len());
+            out.extend(format!("{} 0 obj\n{object}\nendobj\n", number + 1).bytes());
+        }
+        let xref = out.len();
+        out.extend(format!("xref\n0 {}\n0000000000 65535 f \n", places.len() + 1).bytes());
+        places.iter().for_each(|at| out.extend(format!("{at:010} 00000 n \n").bytes()));
+        let size = objects.len() + 1;
+        out.extend(format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{xref}\n%%EOF\n").bytes());
+        out
+    }
+
+    /// One with a page for each of these.
+    fn pages(texts: &[&str]) -> Vec<u8> {
+        let kids: Vec<String> = (0..texts.len()).map(|page| format!("{} 0 R", 4 + 2 * page)).collect();
+        let mut objects = vec![
+            "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+            format!("<< /Type /Pages /Kids [{}] /Count {} >>", kids.join(" "), texts.len()),
+            "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
+        ];
+        for (page, text) in texts.iter().enumerate() {
+            let content = format!("BT /F1 24 Tf 72 720 Td ({text}) Tj ET");
+            objects.push(format!(
+                "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {} 0 R \
+                 /Resources << /Font << /F1 3 0 R >> >> >>",
+                5 + 2 * page
+            ));
+            objects.push(format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()));
+        }
+        pdf_of(&objects)
+    }
+
+    fn pdf_told(document: &[u8]) -> Result<(TextReport, String), Stop> {
+        let mut out = Vec::new();
+        pdf(document, &mut out)?;
+        let at = out.iter().position(|byte| *byte == b'\n').unwrap();
+        let report = serde_json::from_slice(&out[..at]).unwrap();
+        Ok((report, String::from_utf8(out.split_off(at + 1)).unwrap()))
+    }
+
+    #[test]
+    fn a_pdf_is_read_page_by_page() {
+        let (report, text) = pdf_told(&pages(&["Slope of a line", "Rise and run"])).unwrap();
+        let read: Vec<&str> = text.split(PAGE).map(str::trim).collect();
+        assert_eq!(
+            (report.pages, report.cut, read),
+            (Some(2), false, vec!["Slope of a line", "Rise and run"])
+        );
+    }
+
+    #[test]
+    fn what_is_no_pdf_is_broken_and_a_page_without_words_is_a_page() {
+        for bad in [&b""[..], b"no", b"%PDF-1.7\n%%EOF"] {
+            assert!(matches!(pdf_told(bad), Err(Stop::Fault(Fault::Broken))), "{bad:?}");
+        }
+        let (report, text) = pdf_told(&pages(&["", "words"])).unwrap();
+        assert_eq!((report.pages, text.as_str()), (Some(2), "\u{c}words\n"));
     }
 
     #[test]

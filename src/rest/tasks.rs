@@ -130,6 +130,8 @@ fn said(code: &str) -> &'static str {
         "lease_lost" => "The server that worked on it stopped in the middle.",
         "gone" => "What it was about is not there any more.",
         "storage_unavailable" => "The database or the storage was away.",
+        "unreadable" => "The file cannot be read.",
+        "too_large" => "It is too large.",
         "content_blocked" => "The model may not speak of this.",
         code if code.starts_with("model_") => "The model did not answer as it should.",
         _ => "It could not be done.",

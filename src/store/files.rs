@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::id::Uuid;
 
 use super::sessions::{count, one_more, page};
-use super::{Page, Store, StoreError};
+use super::{Effect, Page, Store, StoreError};
 
 /// A file that is there.
 #[derive(Clone, Debug)]
@@ -27,6 +27,13 @@ pub struct File {
     pub height: Option<i32>,
     pub pages: Option<i32>,
     pub created_at: Timestamp,
+}
+
+/// A file whose words are to be read.
+#[derive(Clone, Debug)]
+pub struct Document {
+    pub key: String,
+    pub media_type: String,
 }
 
 /// One that begins to arrive.
@@ -171,6 +178,24 @@ impl Store {
         let params = [(&of as _, Type::UUID), (&after as _, Type::UUID), (&count(most) as _, Type::INT8)];
         let rows = self.as_user(who).read(sql, &params).await?;
         rows.iter().map(|row| Ok((row.try_get("id")?, row.try_get("key")?, row.try_get("about")?))).collect()
+    }
+
+    // ── The words of documents ──────────────────────────────────────────────────────────────────
+
+    /// `None`: there is no such file (any more).
+    pub async fn document(&self, id: Uuid) -> Result<Option<Document>, StoreError> {
+        let sql = include_str!("../../sql/queries/document.sql");
+        let row = self.as_jobs().read_opt(sql, &[(&id, Type::UUID)]).await?;
+        row.map(|row| Ok(Document { key: row.try_get("key")?, media_type: row.try_get("media_type")? }))
+            .transpose()
+    }
+
+    /// What says of a file, if it is still the one with this key, that its words are there.
+    pub fn words_effect(file: Uuid, key: &str, text_key: &str, pages: Option<i32>) -> Effect {
+        Effect {
+            sql: include_str!("../../sql/queries/document_words.sql"),
+            rows: serde_json::json!({"file": file, "key": key, "text_key": text_key, "pages": pages}),
+        }
     }
 
     // ── The sweep ───────────────────────────────────────────────────────────────────────────────

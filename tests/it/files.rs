@@ -8,6 +8,7 @@ mod limits;
 mod outage;
 mod scan;
 mod sweep;
+mod words;
 
 use std::path::PathBuf;
 

@@ -282,14 +282,14 @@ async fn tasks_are_listed_watched_called_off_and_put_back_by_those_who_may() {
     let school = School::start().await;
     let put =
         async |owner: &str, org: &str, status: &str| {
-            let id = fynq::id::new();
+            let id = fynq::id::new().to_string();
             let over = status == "succeeded" || status == "failed";
             let (ended, error) = if over { ("now()", "'model_timeout'") } else { ("NULL", "NULL") };
             school.app.execute(&format!(
             "INSERT INTO tasks (id, kind, org_id, owner_id, status, progress, attempts, ended_at, error) \
              VALUES ('{id}', 'document_parse', {org}, {owner}, '{status}', 0.5, 1, {ended}, {error})"
         )).await;
-            id.to_string()
+            id
         };
     let here = "'00000000-0000-7000-8000-000000000001'";
     let ada = format!("'{}'", school.ada.user_id);
@@ -309,7 +309,7 @@ async fn tasks_are_listed_watched_called_off_and_put_back_by_those_who_may() {
             "run_at": one["run_at"], "created_at": one["created_at"], "ended_at": one["ended_at"]})
     );
     assert_eq!(school.ada.get(&format!("/tasks/{dead}")).await.ok(200), *one);
-    assert_eq!(items(&school.root.get("/tasks?status=failed").await.ok(200)), std::slice::from_ref(&dead));
+    assert_eq!(items(&school.root.get("/tasks?status=failed").await.ok(200)), [dead.clone()]);
     assert_eq!(items(&school.root.get("/tasks?kind=other").await.ok(200)), [""; 0]);
     let first = school.root.get("/tasks?limit=1").await.ok(200);
     let next = first["next_cursor"].as_str().unwrap();
