@@ -309,7 +309,7 @@ async fn tasks_are_listed_watched_called_off_and_put_back_by_those_who_may() {
             "run_at": one["run_at"], "created_at": one["created_at"], "ended_at": one["ended_at"]})
     );
     assert_eq!(school.ada.get(&format!("/tasks/{dead}")).await.ok(200), *one);
-    assert_eq!(items(&school.root.get("/tasks?status=failed").await.ok(200)), [dead.clone()]);
+    assert_eq!(items(&school.root.get("/tasks?status=failed").await.ok(200)), std::slice::from_ref(&dead));
     assert_eq!(items(&school.root.get("/tasks?kind=other").await.ok(200)), [""; 0]);
     let first = school.root.get("/tasks?limit=1").await.ok(200);
     let next = first["next_cursor"].as_str().unwrap();
