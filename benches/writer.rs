@@ -303,6 +303,7 @@ fn new_message(sessions: &[Uuid], content: Arc<str>) -> NewMessage {
         content,
         status: Status::Complete,
         edits: None,
+        files: [].into(),
         created_at: clock::now(),
         charged: false,
     }
