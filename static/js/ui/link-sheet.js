@@ -1,5 +1,5 @@
 // A link in an answer was written by a model or brought in by somebody else: where it really goes is shown in
-// full before anything opens.
+// full before anything opens. What leads to the library stays on the page, and is followed at once.
 import { copyButton } from "./copy.js";
 import { h } from "./dom.js";
 
@@ -9,7 +9,7 @@ export function guardLinks(place) {
     place.addEventListener(kind, (event) => {
       const mouse = /** @type {MouseEvent} */ (event);
       const link = /** @type {Element} */ (event.target).closest?.(".answer a[href]");
-      if (!link || mouse.button === 2) return;
+      if (!link || mouse.button === 2 || link.getAttribute("href")?.startsWith("#library/")) return;
       event.preventDefault();
       showLink(/** @type {HTMLAnchorElement} */ (link).href);
     });
