@@ -169,7 +169,7 @@ CREATE FUNCTION fynq.leave_class() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE public.content c
-    SET state = CASE WHEN c.classes = ARRAY[OLD.id] THEN 'draft' ELSE c.state END,
+    SET state = CASE WHEN c.classes <@ ARRAY[OLD.id] THEN 'draft' ELSE c.state END,
         classes = array_remove(c.classes, OLD.id), updated_at = now()
     WHERE c.classes @> ARRAY[OLD.id];
     RETURN NULL;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::gemini::ToolCall;
+use crate::gemini::{SEARCH_LIBRARY, ToolCall};
 use crate::id::Uuid;
 use crate::protocol::{
     ErrorCode, Event, Extras, FinishReason, Message, MessageRole, Metadata, RunResult, Status, Usage,
@@ -230,7 +230,9 @@ impl Run {
         }
         self.end_reasoning(out);
         for call in calls {
-            let (tool_call_id, tool_call_name) = (call.id, &*call.name);
+            // A name that was never offered is words of the model's own, and may be those of a whisper.
+            let tool_call_name = if call.name == SEARCH_LIBRARY { SEARCH_LIBRARY } else { "unknown" };
+            let tool_call_id = call.id;
             out.event(self.id, &Event::ToolCallStart { tool_call_id, tool_call_name });
             // As with its thoughts: a guided model may ask with the words of a whisper.
             let args = if self.guided.is_empty() { call.args.to_string() } else { "{}".to_owned() };

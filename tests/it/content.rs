@@ -271,9 +271,12 @@ async fn what_was_for_one_class_is_nobodys_when_it_goes() {
     let school = School::start().await;
     let (second, _) = make_class(&school.tia, "8a").await;
     let one = written(&school.tia, published("One", "x", &[&second])).await;
+    let twice = written(&school.tia, published("Twice", "x", &[&second, &second])).await;
     let both = written(&school.tia, published("Both", "x", &[&second, &school.class])).await;
     school.tia.delete(&format!("/classes/{second}")).await.ok(204);
-    school.ada.get(&format!("/content/{one}")).await.assert_problem(404, "not_found");
+    for id in [&one, &twice] {
+        school.ada.get(&format!("/content/{id}")).await.assert_problem(404, "not_found");
+    }
     let left = school.tia.get(&format!("/content/{one}")).await.ok(200);
     assert_eq!(
         (&left["state"], &left["classes"], &left["version"]),
