@@ -287,7 +287,7 @@ impl Run {
             text.truncate(text.floor_char_boundary(text.len().saturating_sub(over)));
         }
         self.given |= !thought.is_empty() || !text.is_empty();
-        let may_ask = self.body.as_ref().is_some_and(|body| body.offers);
+        let may_ask = self.rounds < MAX_ROUNDS && self.body.as_ref().is_some_and(|body| body.offers);
         if self.given && !may_ask && self.recipe.take().is_some() {
             // It is sent no more, and holds whole pictures.
             self.body.iter_mut().for_each(|body| body.json = Bytes::new());

@@ -20,7 +20,7 @@ const KEYS: usize = 500;
 /// Blobs without a row that one sweep deletes at most.
 const MOST: usize = 10_000;
 /// With so many of them, and more than those that have a row, the storage is somebody else's, or the database
-/// is: then nothing is deleted.
+/// is: then nothing is deleted. Nor is anything where no blob has a row.
 const SUSPICIOUS: usize = 100;
 
 /// What a sweep found.
@@ -83,7 +83,7 @@ pub async fn sweep_older(app: &App, age: Duration) -> Result<Swept, BlobsError> 
 }
 
 async fn delete_orphans(app: &App, limit: Timestamp) -> Result<usize, BlobsError> {
-    let (mut known, mut orphans) = (0, Vec::new());
+    let (mut known, mut unknown, mut orphans) = (0, 0, Vec::new());
     let mut blobs = std::pin::pin!(app.files.list().ready_chunks(KEYS));
     while let Some(chunk) = blobs.next().await {
         let mut keys = Vec::with_capacity(chunk.len());
@@ -96,26 +96,32 @@ async fn delete_orphans(app: &App, limit: Timestamp) -> Result<usize, BlobsError
         if keys.is_empty() {
             continue;
         }
-        let unknown = app.store.unknown_blobs(&keys).await?;
-        known += keys.len() - unknown.len();
+        let strays = app.store.unknown_blobs(&keys).await?;
+        known += keys.len() - strays.len();
+        unknown += strays.len();
         if orphans.len() < MOST {
-            orphans.extend(unknown);
+            orphans.extend(strays);
         }
     }
-    gauge!("fynq_files_orphans").set(orphans.len() as f64);
-    if orphans.len() > SUSPICIOUS && orphans.len() > known {
+    gauge!("fynq_files_orphans").set(unknown as f64);
+    if unknown > known && (known == 0 || unknown > SUSPICIOUS) {
         tracing::error!(
-            orphans = orphans.len(),
+            unknown,
             known,
             place = app.files.place(),
             "most blobs belong to no row: is this the storage of this database? Nothing was deleted"
         );
         return Ok(0);
     }
-    for key in &orphans {
-        app.files.delete(key).await?;
+    let mut deleted = 0;
+    for keys in orphans.chunks(KEYS) {
+        // Asked again: a row may name it by now.
+        for key in app.store.unknown_blobs(keys).await? {
+            app.files.delete(&key).await?;
+            deleted += 1;
+        }
     }
-    Ok(orphans.len())
+    Ok(deleted)
 }
 
 fn ago(age: Duration) -> Timestamp {

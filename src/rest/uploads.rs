@@ -301,11 +301,15 @@ impl Drop for Arriving {
         // Outside of a runtime nothing more happens; the sweep finds what is left.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            if let Err(error) = app.store.drop_file(owner, id).await {
-                tracing::debug!(%error, "an upload that failed is left to the sweep");
-            }
-            for key in keys {
-                let _ = app.files.delete(&key).await;
+            match app.store.drop_file(owner, id).await {
+                Ok(true) => {
+                    for key in keys {
+                        let _ = app.files.delete(&key).await;
+                    }
+                }
+                // It may have arrived after all, and only the word of it was lost: then its blobs are alive.
+                Ok(false) => {}
+                Err(error) => tracing::debug!(%error, "an upload that failed is left to the sweep"),
             }
         });
     }

@@ -120,10 +120,10 @@ impl Store {
         rows.first().map(file).transpose()
     }
 
-    /// It did not arrive: its room is free again.
-    pub async fn drop_file(&self, owner: Uuid, id: Uuid) -> Result<(), StoreError> {
+    /// It did not arrive: its room is free again. False: it had, or is gone already.
+    pub async fn drop_file(&self, owner: Uuid, id: Uuid) -> Result<bool, StoreError> {
         let sql = include_str!("../../sql/queries/file_drop.sql");
-        self.as_user(owner).execute(sql, &[(&id, Type::UUID), (&owner, Type::UUID)]).await.map(drop)
+        Ok(self.as_user(owner).execute(sql, &[(&id, Type::UUID), (&owner, Type::UUID)]).await? > 0)
     }
 
     /// `None`: there is none that they may see.
