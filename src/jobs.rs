@@ -8,6 +8,7 @@
 
 mod document;
 mod files;
+pub mod pages;
 mod retention;
 mod summary;
 mod worker;
@@ -71,12 +72,19 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         name: "document_parse",
-        // One of the converter's two places is the students' images'.
         at_once: 1,
         time: Duration::from_secs(300),
-        attempts: 3,
+        attempts: 8,
         every: None,
         run: |job| Box::pin(document::run(job)),
+    },
+    Kind {
+        name: "document_pages",
+        at_once: 1,
+        time: Duration::from_secs(600),
+        attempts: 8,
+        every: None,
+        run: |job| Box::pin(pages::run(job)),
     },
     Kind {
         name: "session_summary",

@@ -115,6 +115,10 @@ function inlineNode(token) {
   }
 }
 
+const ID = "[\\da-f]{8}(?:-[\\da-f]{4}){3}-[\\da-f]{12}";
+/** Something in the library, or a page of a document that is attached to it. */
+const intoLibrary = new RegExp(`^#/library/(${ID}(?:\\?page=[1-9]\\d{0,4}(?:&file=${ID})?)?)$`);
+
 /**
  * A link says where it goes. Anything that is not a plain address of the web or of a mailbox, or something in the
  * library, is only its text.
@@ -122,7 +126,7 @@ function inlineNode(token) {
  */
 function link(token) {
   const children = inline(token.tokens);
-  const inside = /^#\/library\/([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})$/.exec(token.href)?.[1];
+  const inside = intoLibrary.exec(token.href)?.[1];
   if (inside) return [element("a", children, { href: `#library/${inside}` })];
   const url = address(token.href);
   if (!url) return children;
