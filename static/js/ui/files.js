@@ -35,8 +35,8 @@ function download({ id, name, size }) {
     icon("page"), h("span", { class: "file-name" }, name), h("span", { class: "file-size" }, inWords(size)));
 }
 
-/** @param {string} id */
-async function look(id) {
+/** The picture, large. @param {string} id */
+export async function look(id) {
   try {
     const { name, url, width, height } = await fileInfo(id);
     const close = h("button", { type: "button", class: "quiet" }, "Close");
@@ -55,7 +55,7 @@ async function look(id) {
 }
 
 /** By a fresh address: the one that was drawn may have run out. @param {string} id */
-async function take(id) {
+export async function take(id) {
   try {
     const { name, url } = await fileInfo(id);
     h("a", { href: url, download: name }).click();
@@ -65,7 +65,7 @@ async function take(id) {
 }
 
 /** @param {number} size */
-function inWords(size) {
+export function inWords(size) {
   if (size < 1024) return `${size} bytes`;
   return size < 1024 * 1024 ? `${Math.round(size / 1024)} KB` : `${(size / 1024 / 1024).toFixed(1)} MB`;
 }

@@ -11,7 +11,7 @@ import { openDrawer } from "./sidebar.js";
 const titles = { settings: "Settings", classes: "Classes", library: "Library", admin: "School" };
 
 /** @type {[import("../places.js").AdminTab, string][]} */
-const tabs = [["users", "People"], ["classes", "Classes"], ["school", "Name and rules"], ["audit", "What happened"]];
+const tabs = [["users", "People"], ["classes", "Classes"], ["school", "Name and rules"], ["tasks", "Work"], ["audit", "What happened"]];
 
 export class PageScreen {
   #turn = 0;
