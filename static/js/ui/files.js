@@ -2,6 +2,7 @@
 import { fileInfo } from "../net/files.js";
 import { h, icon } from "./dom.js";
 import { toast } from "./toast.js";
+import { openViewer } from "./viewer.js";
 import { explain } from "../words.js";
 
 /** @typedef {import("../net/files.js").FileInfo} FileInfo */
@@ -38,17 +39,7 @@ function download({ id, name, size }) {
 /** The picture, large. @param {string} id */
 export async function look(id) {
   try {
-    const { name, url, width, height } = await fileInfo(id);
-    const close = h("button", { type: "button", class: "quiet" }, "Close");
-    const dialog = h("dialog", { class: "viewer", "aria-label": name },
-      h("img", { src: url, alt: name, width, height }),
-      h("div", { class: "viewer-foot" }, h("span", { class: "file-name" }, name), h("button", { type: "button", class: "quiet", onclick: () => take(id) }, "Download"), close));
-    close.addEventListener("click", () => dialog.close());
-    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-    dialog.addEventListener("close", () => dialog.remove());
-    document.body.append(dialog);
-    dialog.showModal();
-    close.focus();
+    openViewer(await fileInfo(id), () => take(id));
   } catch (problem) {
     toast(explain(problem));
   }
