@@ -32,7 +32,8 @@ async function follow({ signal = new AbortController().signal, turn = () => {} }
   let over = false;
   const failed = (problem) => (problem.name === "AbortError" ? problem.name : problem.code);
   const end = followTask("t", (each) => heard.push(each.progress), signal).then((last) => last.status, failed).finally(() => (over = true));
-  while (!over) {
+  for (let turns = 0; !over; turns += 1) {
+    assert.ok(turns < 50, "it does not end");
     turn(heard);
     await new Promise((resolve) => setImmediate(resolve));
     mock.timers.tick(30_000);
