@@ -32,8 +32,8 @@ function picture({ id, name, preview_url }) {
 
 /** @param {FileInfo} info */
 function download({ id, name, size }) {
-  return h("button", { type: "button", class: "file-take", "aria-label": `Download ${name}`, onclick: () => take(id) },
-    icon("page"), h("span", { class: "file-name" }, name), h("span", { class: "file-size" }, inWords(size)));
+  return h("button", { type: "button", class: "file-take", onclick: () => take(id) },
+    icon("page"), h("span", { class: "sr-only" }, "Download "), h("span", { class: "file-name", dir: "auto" }, name), " ", h("span", { class: "file-size" }, inWords(size)));
 }
 
 /** The picture, large. @param {string} id */
