@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The benchmarks whose figures stand in docs/performance.md. Run nothing else beside them.
-#   bench.sh [PART…]      idle stream fanout stuck observe roster whisper control writer; without: all of
-#                         them, some twelve minutes
+#   bench.sh [PART…]      idle stream fanout stuck observe roster whisper control writer files; without: all
+#                         of them, some fourteen minutes
 # BENCH_ROUNDS (3), BENCH_SECS a measurement (10), BENCH_STUDENTS (400), BENCH_SOCKETS (10000),
 # BENCH_OBSERVERS (100), BENCH_WHISPERS (200), BENCH_TAKE_OVERS (1000), BENCH_SEED (1); BENCH_SERVER_CPU (0) and BENCH_LOAD_CPU (1), the cores of the measured server
 # and of everything else but PostgreSQL; BENCH_FYNQ, a binary to measure instead of a new build.
@@ -9,8 +9,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/bench/machine.sh
 . scripts/bench/machine.sh
+# shellcheck source=scripts/bench/files.sh
+. scripts/bench/files.sh
 
-parts="idle stream fanout stuck observe roster whisper control writer"
+parts="idle stream fanout stuck observe roster whisper control writer files"
 modes=${*:-$parts}
 rounds=${BENCH_ROUNDS:-3}
 secs=${BENCH_SECS:-10}
@@ -100,6 +102,7 @@ export BENCH_ADMIN_PASSWORD
 start_fynq() {
   start fynq "${clean[@]}" DATABASE_URL="$database" GEMINI_BASE_URL="http://$emulator" \
     FYNQ_LISTEN=127.0.0.1:0 FYNQ_DATA_DIR="$dir/fynq" FYNQ_RATE_LIMIT=off \
+    FYNQ_FILE_BYTES=209715200 FYNQ_FILES_USER_BYTES=8589934592 \
     FYNQ_ADMIN_EMAIL="$admin" FYNQ_ADMIN_PASSWORD="$BENCH_ADMIN_PASSWORD" \
     taskset -c "$server_cpu" "$fynq" serve
   fynq_pid=$pid
@@ -253,8 +256,10 @@ echo
 echo "\`$command_line\`, $(date +%F), $(git rev-parse --short HEAD 2>/dev/null || echo "no commit"), $((SECONDS - began)) s: $(describe_machine)"
 echo
 if [ -s "$dir/figures" ]; then "$relay" table "$dir/figures"; fi
-if [ -s "$dir/writer" ]; then
-  echo
-  cat "$dir/writer"
-fi
+for part in writer files; do
+  if [ -s "$dir/$part" ]; then
+    echo
+    cat "$dir/$part"
+  fi
+done
 if [ -n "$failed" ]; then die "some answers were wrong or missing, see above: the figures mean nothing"; fi
