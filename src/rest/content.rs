@@ -94,7 +94,7 @@ pub(super) enum ContentState {
 }
 
 impl ContentState {
-    fn of(word: &str) -> ContentState {
+    pub(super) fn of(word: &str) -> ContentState {
         if word == "published" { ContentState::Published } else { ContentState::Draft }
     }
 }
