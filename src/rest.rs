@@ -24,6 +24,7 @@ mod records;
 mod replay;
 mod sessions;
 mod sign_ins;
+mod study;
 mod summary;
 mod tasks;
 mod tutoring;
@@ -146,6 +147,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(files::list))
         .routes(routes!(files::get, files::delete))
         .routes(routes!(files::data))
+        .routes(routes!(study::ask_for_worksheet, study::worksheet))
+        .routes(routes!(study::make, study::list))
+        .routes(routes!(study::change, study::delete))
         .routes(routes!(digest::digest))
         .routes(routes!(summary::get))
         .routes(routes!(tasks::list))

@@ -6,6 +6,8 @@ pub(super) mod search;
 pub(super) mod versions;
 mod wire;
 
+pub(super) use wire::ContentState;
+
 use crate::app::App;
 use crate::audit::Event;
 use crate::auth;

@@ -122,6 +122,12 @@ async fn a_book_of_a_hundred_pages_is_found_by_its_page() {
     for bad in ["?from=0", "?limit=0", "?limit=101"] {
         school.ada.get(&read_at(content, &file, bad)).await.assert_problem(422, "invalid_input");
     }
+    // What the model makes cards and questions of has the pages, as far as they fit.
+    let store = &school.app.server().app().store;
+    let source =
+        store.content_source(school.tia.user_id.parse().unwrap(), content.parse().unwrap(), 2000).await;
+    let text = source.unwrap().unwrap().text;
+    assert!(text.len() == 2000 && text.contains("we speak of photosynthesis"), "{text}");
     // Every page holds the other word, and the content comes once, with the first of them.
     let all = school.ada.post("/content/search", json!({"q": "fraction"})).await.ok(200);
     assert_eq!((all["items"].as_array().unwrap().len(), &all["items"][0]["page"]), (1, &json!(1)));

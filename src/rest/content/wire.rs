@@ -125,7 +125,7 @@ pub(in crate::rest) enum ContentState {
 }
 
 impl ContentState {
-    pub(super) fn of(word: &str) -> ContentState {
+    pub(in crate::rest) fn of(word: &str) -> ContentState {
         if word == "published" { ContentState::Published } else { ContentState::Draft }
     }
 }
