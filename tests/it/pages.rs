@@ -454,7 +454,7 @@ async fn pages_are_searched_by_the_rules_of_the_contents_language() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_there_once_whoever_reads_them() {
     let school = School::start().await;
-    let (content, _) = shelved(&school, "a.pdf", &hundred("zebras")).await;
+    let (content, file) = shelved(&school, "a.pdf", &hundred("zebras")).await;
     let task = school.tia.get(&format!("/content/{content}")).await.ok(200)["files"][0]["task"].clone();
     let task: Uuid = task.as_str().unwrap().parse().unwrap();
     let store = school.app.server().app().store.clone();
@@ -465,15 +465,7 @@ async fn pages_are_there_once_whoever_reads_them() {
     write_pages(&store, old, &some).await.unwrap();
     assert_eq!(school.app.count("SELECT count(*) FROM content_pages").await, 2);
     assert_eq!(hit(&school.ada, "zebra").await, None, "what is not read to its end is not found");
-    let pages = school
-        .ada
-        .get(&read_at(
-            &content,
-            &school.tia.get("/files").await.ok(200)["items"][0]["id"].as_str().unwrap().to_owned(),
-            "",
-        ))
-        .await
-        .ok(200);
+    let pages = school.ada.get(&read_at(&content, &file, "")).await.ok(200);
     assert_eq!(pages, json!({"pages": [], "total": 0}));
     school
         .app
