@@ -134,15 +134,17 @@ fn searches(said: &Said, directive: &Directive) -> Option<String> {
     wanted.then(|| words.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect())
 }
 
-/// What it found, with a link.
+/// What it found, with a link, to the page where it is one.
 fn cited(said: &Said) -> String {
     let responses = said.responses();
     let first = responses.iter().find_map(|found| found.response["found"].as_array()?.first());
     let text = |name: &str| first.and_then(|found| found[name].as_str());
-    match (text("title"), text("id")) {
-        (Some(title), Some(id)) => {
+    let page = first.and_then(|found| found["page"].as_i64());
+    let page = page.map_or_else(String::new, |page| format!(", p. {page}"));
+    match (text("title"), text("link")) {
+        (Some(title), Some(link)) => {
             let title: String = title.chars().filter(|c| !matches!(c, '[' | ']' | '\\')).collect();
-            format!("Your school's library has something on that: [{title}](#/library/{id}).\n\n")
+            format!("Your school's library has something on that: [{title}{page}]({link}).\n\n")
         }
         _ => String::new(),
     }

@@ -548,3 +548,16 @@ async fn the_model_is_given_the_page_and_a_link_to_it() {
         school.tia.put(&format!("/content/{content}"), body).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_practice_model_cites_the_page() {
+    let school =
+        School::of(TestApp::builder().practice().settings(|settings| settings.worker.on = true)).await;
+    let (content, _) = shelved(&school, "Life.pdf", &hundred("photosynthesis")).await;
+    assert_eq!(settled(&school.tia, &content).await["reading"], "read");
+    let mut socket = school.ada.socket(&school.session).await;
+    socket.ask("Is there something on photosynthesis in the library?").await;
+    socket.run_end().await;
+    let text = &socket.log.answer().text;
+    assert!(text.contains(&format!("[Biology, p. 37](#/library/{content}?page=37)")), "{text}");
+}
