@@ -35,9 +35,16 @@ function fileRow(content, file, signal, again) {
   return shown;
 }
 
+/** What has no pages of its own is read in parts. @param {ContentFile} file */
+const unit = ({ pages }) => (pages ? "page" : "part");
+
+/** @param {string} word */
+const capital = (word) => word.replace(/^./, (first) => first.toUpperCase());
+
 /** @param {ContentFile} file @returns {string[]} */
-export function aboutFile({ size, pages, reading, task }) {
+export function aboutFile({ size, pages, reading, task, cut }) {
   const many = pages ? [pages === 1 ? "1 page" : `${pages} pages`] : [];
+  if (cut) many.push("longer than can be searched");
   const state = reading === "failed" ? ["its words could not be read"] : reading === "waiting" && !task ? ["it is still being read"] : [];
   return [inWords(size), ...many, ...state];
 }
@@ -56,12 +63,12 @@ export function readingProgress({ name, pages, task = "" }, signal, ended) {
  * @param {WholeContent} content @param {ContentFile} file @param {number} first @param {import("../page-screen.js").PageScreen} frame
  */
 export function pagesPanel(content, file, first, frame) {
-  const heading = h("h2", { tabindex: "-1" }, `Page ${first}`);
+  const heading = h("h2", { tabindex: "-1" }, file.name);
   const text = h("p", { class: "page-text", dir: "auto", lang: content.language }, "Loading…");
-  const back = button("Page before", () => turn(at - 1));
-  const on = button("Next page", () => turn(at + 1));
+  const back = button(`${capital(unit(file))} before`, () => turn(at - 1));
+  const on = button(`Next ${unit(file)}`, () => turn(at + 1));
   const number = h("input", { id: "page-number", inputmode: "numeric", autocomplete: "off", maxlength: "5", size: "4" });
-  const go = h("form", { class: "page-go" }, h("label", { for: "page-number" }, "Go to page"), number, h("button", { class: "plain" }, "Go"));
+  const go = h("form", { class: "page-go" }, h("label", { for: "page-number" }, `Go to ${unit(file)}`), number, h("button", { class: "plain" }, "Go"));
   let at = first;
   let total = file.pages ?? file.read_pages ?? 1;
   const draw = async (/** @type {number} */ page) => {
@@ -69,9 +76,9 @@ export function pagesPanel(content, file, first, frame) {
     if (frame.signal.aborted) return;
     at = page;
     total = found.total;
-    say(heading, `${file.name}, page ${at} of ${total}`);
+    say(heading, total ? `${file.name}, ${unit(file)} ${at} of ${total}` : file.name);
     const words = found.pages.find((each) => each.page === at)?.text.trim() ?? "";
-    text.textContent = words || "There are no words on this page. It may be a picture: download the file to see it.";
+    text.textContent = words || (total ? `There are no words on this ${unit(file)}. It may be a picture: download the file to see it.` : "This file has not been read yet. You can download it.");
     text.classList.toggle("hint", !words);
     back.disabled = at <= 1;
     on.disabled = at >= total;
@@ -92,5 +99,5 @@ export function pagesPanel(content, file, first, frame) {
     for (const each of [back, on, go]) show(each, false);
   });
   const acts = h("div", { class: "row-acts" }, back, on, go, button("Download", () => take(file.id), "plain", `Download ${file.name}`));
-  return h("section", { class: "panel page-panel", "aria-label": "A page" }, heading, text, acts, h("p", {}, h("a", { href: `#library/${content.id}`, class: "link" }, "All of it")));
+  return h("section", { class: "panel page-panel", "aria-label": `A ${unit(file)} of a file` }, heading, text, acts, h("p", {}, h("a", { href: `#library/${content.id}`, class: "link" }, "All of it")));
 }
