@@ -155,7 +155,7 @@ impl Recipe {
                 load.fill(file).await?;
             }
         }
-        let prompt = Prompt { turns, guidance: self.prompt.guidance.clone(), library: self.prompt.library };
+        let prompt = Prompt { turns, ..self.prompt.clone() };
         Ok(shared.body(&prompt))
     }
 

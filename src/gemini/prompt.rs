@@ -226,6 +226,16 @@ pub(super) fn body(
         + files
         + beside.as_deref().map_or(0, |text| text.len() * 2)
         + 256;
+    let generation_config = match prompt.part.as_deref().and_then(|part| part.schema.as_ref()) {
+        // What the operator allows a tutor's answer is no measure for a list.
+        Some(schema) => Some(GenerationConfig {
+            response_mime_type: Some("application/json"),
+            response_schema: Some(schema),
+            ..GenerationConfig::default()
+        }),
+        None => max_output_tokens
+            .map(|most| GenerationConfig { max_output_tokens: Some(most), ..GenerationConfig::default() }),
+    };
     let parts = [Some(Cow::Borrowed(instruction)), library.map(Cow::Borrowed), beside.map(Cow::Owned)];
     let request = Request {
         system_instruction: Instruction {
@@ -233,7 +243,7 @@ pub(super) fn body(
         },
         contents: contents(turns),
         tools: prompt.library.then(|| [tools::offered()]),
-        generation_config: max_output_tokens.map(|max_output_tokens| GenerationConfig { max_output_tokens }),
+        generation_config,
     };
     let mut json = Vec::with_capacity(size);
     serde_json::to_writer(&mut json, &request).ok()?;
