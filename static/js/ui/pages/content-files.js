@@ -1,4 +1,5 @@
 // The files of something in the library: to be taken home, and page by page as plain text.
+import { fileNow } from "../../net/files.js";
 import { readPages } from "../../net/library.js";
 import { explain } from "../../words.js";
 import { h, say, show } from "../dom.js";
@@ -50,10 +51,19 @@ export function aboutFile({ size, pages, reading, task, cut }) {
 }
 
 /** "Reading 37 of 100 pages", live. @param {ContentFile} file @param {AbortSignal} signal @param {() => void} ended */
-export function readingProgress({ name, pages, task = "" }, signal, ended) {
+export function readingProgress({ id, name, pages, task = "" }, signal, ended) {
+  let of = pages;
+  let asking = false;
+  let asks = 5;
   const words = (/** @type {import("../../task.js").Task} */ { status, progress }) => {
     if (status === "queued") return "Waiting to be read";
-    return pages ? `Reading ${Math.round(progress * pages)} of ${pages} pages` : "Reading";
+    if (of) return `Reading ${Math.round(progress * of)} of ${of} pages`;
+    // How many pages it has is known only after it has come.
+    if (!asking && asks-- > 0) {
+      asking = true;
+      fileNow(id).then((info) => (of = info.pages), () => {}).finally(() => (asking = false));
+    }
+    return "Reading";
   };
   return taskProgress({ id: task }, { label: `Reading ${name}`, signal, words, ended });
 }
