@@ -27,7 +27,7 @@ function fileRow(content, file, signal, again) {
     title: name,
     below: aboutFile(file),
     acts: [
-      readable && h("a", { href: pageAddress(content.id, file, 1), class: "button plain", "aria-label": `Read ${name} here` }, "Read here"),
+      readable && h("a", { href: pageAddress(content.id, file, 1), class: "button plain", "aria-label": `Read here: ${name}` }, "Read here"),
       type.startsWith("image/") && button("Look", () => look(id), "plain", `Look at ${name}`),
       button("Download", () => take(id), "plain", `Download ${name}`),
     ],
