@@ -181,6 +181,7 @@ fn new(document: &Document, published: bool) -> NewContent<'_> {
         licence: document.licence.as_deref(),
         published,
         classes: &[],
+        files: Some(&[]),
     }
 }
 

@@ -9,17 +9,23 @@ use crate::support::pg::{Db, PrivatePg, connect, settings_for, with_user};
 
 /// What runs as its owner whoever calls it.
 const DEFINERS: &[&str] = &[
+    "fynq.attach_files",
     "fynq.begin_file",
     "fynq.blobs_go",
     "fynq.classes_i_teach",
     "fynq.content_with",
+    "fynq.files_stay",
+    "fynq.is_attached",
     "fynq.keep_version",
     "fynq.leave_class",
+    "fynq.library_with",
     "fynq.my_classes",
     "fynq.my_org",
     "fynq.only_school",
     "fynq.org_i_run",
     "fynq.org_i_write_for",
+    "fynq.pages_follow",
+    "fynq.reading_ends",
     "fynq.remember_gone_user",
     "fynq.same_organisation",
     "fynq.students_i_teach",
