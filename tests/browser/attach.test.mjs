@@ -118,7 +118,9 @@ test("an upload at the desk is tried again, called off and taken away, and what 
   await attach(desk, "slow.pdf", book(1, 1, "word"));
   await until(() => held, "the upload has begun");
   await attached(desk).getByRole("progressbar", { name: "Uploading slow.pdf" }).waitFor();
+  const calledOff = desk.waitForEvent("requestfailed");
   await desk.getByRole("button", { name: "Cancel slow.pdf" }).click();
+  assert.match((await calledOff).url(), /files\/upload$/);
   await until(async () => (await attached(desk).count()) === 1, "it is gone");
   await desk.unroute("**/api/v1/files/upload");
   // Dropped, and taken away: the server forgets it, too.
