@@ -69,6 +69,19 @@ impl Store {
         Ok(row.map(|row| row.try_get("id")).transpose()?)
     }
 
+    /// A file of somebody's own with this name and these bytes that is attached nowhere.
+    pub async fn loose_file(
+        &self,
+        owner: Uuid,
+        name: &str,
+        sha256: &[u8],
+    ) -> Result<Option<Uuid>, StoreError> {
+        let sql = include_str!("../../sql/queries/file_loose.sql");
+        let params = [(&owner as _, Type::UUID), (&name as _, Type::TEXT), (&sha256 as _, Type::BYTEA)];
+        let row = self.as_user(owner).read_opt(sql, &params).await?;
+        Ok(row.map(|row| row.try_get("id")).transpose()?)
+    }
+
     /// Pages of a file of content from this one on, and how many there are. `None`: they see no such file there.
     pub async fn content_pages(
         &self,

@@ -115,9 +115,9 @@ function inlineNode(token) {
   }
 }
 
-const ID = "[\\da-f]{8}(?:-[\\da-f]{4}){3}-[\\da-f]{12}";
-/** Something in the library, or a page of a document that is attached to it. */
-const intoLibrary = new RegExp(`^#/library/(${ID}(?:\\?page=[1-9]\\d{0,4}(?:&file=${ID})?)?)$`);
+/** Something in the library, whole or from a page of one of its files on. */
+const id = "[\\da-f]{8}(?:-[\\da-f]{4}){3}-[\\da-f]{12}";
+const inLibrary = new RegExp(`^#/library/(${id}(?:\\?page=\\d{1,5}(?:&file=${id})?)?)$`);
 
 /**
  * A link says where it goes. Anything that is not a plain address of the web or of a mailbox, or something in the
@@ -126,7 +126,7 @@ const intoLibrary = new RegExp(`^#/library/(${ID}(?:\\?page=[1-9]\\d{0,4}(?:&fil
  */
 function link(token) {
   const children = inline(token.tokens);
-  const inside = intoLibrary.exec(token.href)?.[1];
+  const inside = inLibrary.exec(token.href)?.[1];
   if (inside) return [element("a", children, { href: `#library/${inside}` })];
   const url = address(token.href);
   if (!url) return children;
