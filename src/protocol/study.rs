@@ -182,9 +182,12 @@ mod tests {
         let good = json!({"question": "2 + 2?", "choices": ["3", "4"], "answer": "4"});
         assert_eq!(question(json!(["3", " 4"]), "4 "), Ok(good));
         assert_eq!(question(json!([]), "4"), Ok(json!({"question": "2 + 2?", "answer": "4"})));
-        for (choices, answer) in
-            [(json!(["4"]), "4"), (json!(["3", "5"]), "4"), (json!(["4", "4", "5"]), "4"), (json!(vec!["4"; 9]), "4")]
-        {
+        for (choices, answer) in [
+            (json!(["4"]), "4"),
+            (json!(["3", "5"]), "4"),
+            (json!(["4", "4", "5"]), "4"),
+            (json!(vec!["4"; 9]), "4"),
+        ] {
             assert!(question(choices.clone(), answer).is_err(), "{choices}");
         }
     }

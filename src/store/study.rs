@@ -147,8 +147,7 @@ impl Store {
     /// False when there was none of a content that they may write.
     pub async fn delete_study(&self, who: Uuid, content: Uuid, kind: &str) -> Result<bool, StoreError> {
         let sql = include_str!("../../sql/queries/study_delete.sql");
-        let params =
-            [(&who as _, Type::UUID), (&content as _, Type::UUID), (&kind as _, Type::TEXT)];
+        let params = [(&who as _, Type::UUID), (&content as _, Type::UUID), (&kind as _, Type::TEXT)];
         Ok(self.as_user(who).execute(sql, &params).await? > 0)
     }
 

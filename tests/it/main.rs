@@ -46,6 +46,7 @@ mod roster;
 mod schools;
 mod secrets;
 mod store;
+mod study;
 mod supabase;
 mod support;
 mod tasks;

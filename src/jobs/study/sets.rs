@@ -87,7 +87,9 @@ mod tests {
             .collect();
         assert_eq!(fronts, ["1", "3"]);
         assert_eq!(read(&answer.to_string(), StudyKind::PracticeQuestions, 9).unwrap().len(), 1);
-        for bad in ["", "{}", r#"{"items": []}"#, r#"{"items": [{"front": "", "back": ""}]}"#, "{\"items\": [{"] {
+        for bad in
+            ["", "{}", r#"{"items": []}"#, r#"{"items": [{"front": "", "back": ""}]}"#, "{\"items\": [{"]
+        {
             assert_eq!(read(bad, StudyKind::FlashCards, 9), None, "{bad}");
         }
     }

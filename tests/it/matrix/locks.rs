@@ -9,7 +9,7 @@ use fynq::protocol::SignalKind;
 use fynq::store::people::{NewPerson, PersonChange};
 use fynq::store::{
     ContentFilter, ContentQuery, MarkChange, MessagesFrom, NewContent, SessionChange, SessionsOf, Store,
-    TasksOf,
+    StudyChange, TasksOf,
 };
 
 use super::school::{Actor, HERE, School};
@@ -82,6 +82,9 @@ async fn read_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
             store.search_content(who, query, None, 100).await.unwrap().items
         }),
         told("versions", store.content_versions(who, uuid(&school.draft), None, 100).await.unwrap().items),
+        told("sets", store.study_sets(who, uuid(&school.content)).await.unwrap()),
+        told("hidden sets", store.study_sets(who, uuid(&school.draft)).await.unwrap()),
+        told("worksheet", store.worksheet(who, uuid(&school.file)).await.unwrap()),
         told(
             "written",
             store.export_content(who, uuid(&school.people[&Actor::Teach].user_id), None, 9).await.unwrap(),
@@ -145,6 +148,18 @@ async fn write_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
             matches!(store.add_content(who, &for_class(&[class]), None).await, Ok(Some(_))),
         ),
         done("change content", store.change_content(who, content, 1, &for_class(&[])).await.unwrap_or(false)),
+        done("ask for a worksheet", {
+            matches!(store.ask_for_worksheet(who, uuid(&school.file)).await, Ok(Some(_)))
+        }),
+        done(
+            "ask for cards",
+            matches!(store.ask_for_study(who, content, "flash_cards", 3).await, Ok(Some(_))),
+        ),
+        done("publish cards", {
+            let change = StudyChange { kind: "flash_cards", published: true, items: &serde_json::json!([]) };
+            matches!(store.change_study(who, content, change).await, Ok(Some(_)))
+        }),
+        done("delete cards", store.delete_study(who, content, "flash_cards").await.unwrap_or(false)),
         done("delete content", store.delete_content(who, content).await.unwrap_or(false)),
         done(
             "change a session",

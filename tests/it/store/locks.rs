@@ -9,10 +9,14 @@ use crate::support::pg::{Db, PrivatePg, connect, settings_for, with_user};
 
 /// What runs as its owner whoever calls it.
 const DEFINERS: &[&str] = &[
+    "fynq.ask_for",
+    "fynq.ask_for_study",
+    "fynq.ask_for_worksheet",
     "fynq.begin_file",
     "fynq.blobs_go",
     "fynq.classes_i_teach",
     "fynq.content_with",
+    "fynq.i_may_write",
     "fynq.keep_version",
     "fynq.leave_class",
     "fynq.my_classes",
@@ -24,6 +28,7 @@ const DEFINERS: &[&str] = &[
     "fynq.same_organisation",
     "fynq.students_i_teach",
     "fynq.use_ends",
+    "fynq.worksheet_goes",
     "public.write_batch",
 ];
 
