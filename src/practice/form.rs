@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(
             filled,
             json!({"items": [
-                {"front": "Which word is missing? A … is a part.", "back": "half"},
+                {"front": "Which word is missing? A half is a ….", "back": "part"},
                 {"front": "Which word is missing? Two … make a whole.", "back": "halves"},
             ]})
         );
