@@ -37,6 +37,7 @@ const failures = {
   storage_unavailable: "The database or the files could not be reached.",
   unreadable: "The file can't be read.",
   too_large: "It is too large.",
+  nothing_to_read: "There are no words yet that it could be made of.",
   content_blocked: "The AI may not speak of this.",
   model_rate_limited: "The AI was asked too often.",
   model_unavailable: "The AI could not be reached.",

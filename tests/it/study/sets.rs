@@ -222,6 +222,12 @@ async fn rights_that_end_in_the_middle_and_bad_answers_make_nothing() {
     super::again(&school.app).await;
     // Its content is deleted while the model speaks.
     let call = school.app.model.call().await;
+    // Of nothing nothing is made.
+    let empty = written(&school.root, published("Blank", "x", &[])).await;
+    school.app.execute(&format!("UPDATE content SET body = ' ' WHERE id = '{empty}'")).await;
+    school.root.post(&study(&empty), json!({"kind": "flash_cards"})).await.ok(202);
+    crate::tasks::until(&school.app, "SELECT count(*) FROM tasks WHERE error = 'nothing_to_read'", 1).await;
+    assert!(!school.app.model.was_called());
     school.root.delete(&format!("/content/{content}")).await.ok(204);
     call.answer(r#"{"items": [{"question": "q", "answer": "a", "explanation": "e"}]}"#).await;
     let ended = format!(
