@@ -39,6 +39,7 @@ export const failures = {
   too_large: "It is too large.",
   busy: "Too much was being read at once.",
   not_allowed: "Whoever asked for it may not ask the AI now.",
+  nothing_to_read: "There are no words yet that it could be made of.",
   content_blocked: "The AI may not speak of this.",
   model_rate_limited: "The AI was asked too often.",
   model_unavailable: "The AI could not be reached.",
