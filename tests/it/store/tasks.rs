@@ -439,3 +439,29 @@ async fn a_file_names_no_blob_of_anothers() {
     wanted.sort();
     assert_eq!(gone, wanted);
 }
+
+/// A worker's heartbeat never waits for what its jobs ask.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_has_a_connection_of_its_own() {
+    let db = crate::support::pg::Db::new().await;
+    let mut settings = db.settings();
+    settings.pool_size = 1;
+    let store = super::open(&settings).await;
+    let task = store.enqueue(&NewTask::of("made")).await.unwrap();
+    let held = store.take_tasks("me", &[("made", 1)], 1, LEASE).await.unwrap().remove(0).held;
+    let sql = db.client().await;
+    sql.batch_execute("BEGIN; LOCK TABLE content").await.unwrap();
+    let asks = tokio::spawn({
+        let store = store.clone();
+        async move { store.content_is_imported(id::new(), "x").await.map(drop) }
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sql.query_typed_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(store.beat_tasks(&[(held, 0.5)], LEASE).await.unwrap(), [(task, false)]);
+    sql.batch_execute("COMMIT").await.unwrap();
+    asks.await.unwrap().unwrap();
+    store.close().await;
+}
