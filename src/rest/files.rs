@@ -133,7 +133,16 @@ pub(super) async fn list(
 )]
 pub(super) async fn get(State(app): State<App>, who: Principal, Id(id): Id) -> Result<Json<File>, Problem> {
     let row = app.auth.file(&who, id).await?;
+    looked_at(&app, &who, &row);
     Ok(Json(File::of(&app, &who, row)))
+}
+
+/// Somebody else's file is not looked at without a word of it: its name and its size say something, too.
+fn looked_at(app: &App, who: &Principal, row: &store::File) {
+    if row.owner_id != who.user_id {
+        let read = Event::FileRead { file: row.id, owner: row.owner_id, why: who.role.into() };
+        app.audit.read(who, &read);
+    }
 }
 
 /// Deletes a file. By whose it is; where it was sent, it is shown as gone.
@@ -202,10 +211,7 @@ pub(super) async fn data(
     let signed = Signed { by: address.by, until: address.until, sig: address.sig };
     let who = app.auth.open_address(&signed_as(id), &signed).await?;
     let row = app.auth.file(&who, id).await?;
-    if row.owner_id != who.user_id {
-        let read = Event::FileRead { file: id, owner: row.owner_id, why: who.role.into() };
-        app.audit.read(&who, &read);
-    }
+    looked_at(&app, &who, &row);
     match address.variant {
         Some(Variant::Preview) => {
             let key = row.preview_key.ok_or_else(Problem::not_found)?;
