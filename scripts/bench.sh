@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The benchmarks whose figures stand in docs/performance.md. Run nothing else beside them.
-#   bench.sh [PART…]      idle stream fanout stuck observe roster whisper control writer; without: all of
-#                         them, some twelve minutes
+#   bench.sh [PART…]      idle stream fanout stuck observe roster whisper control writer files tasks; without:
+#                         all of them, some fifteen minutes
 # BENCH_ROUNDS (3), BENCH_SECS a measurement (10), BENCH_STUDENTS (400), BENCH_SOCKETS (10000),
 # BENCH_OBSERVERS (100), BENCH_WHISPERS (200), BENCH_TAKE_OVERS (1000), BENCH_SEED (1); BENCH_SERVER_CPU (0) and BENCH_LOAD_CPU (1), the cores of the measured server
 # and of everything else but PostgreSQL; BENCH_FYNQ, a binary to measure instead of a new build.
@@ -9,8 +9,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/bench/machine.sh
 . scripts/bench/machine.sh
+# shellcheck source=scripts/bench/files.sh
+. scripts/bench/files.sh
 
-parts="idle stream fanout stuck observe roster whisper control writer"
+parts="idle stream fanout stuck observe roster whisper control writer files tasks"
 modes=${*:-$parts}
 rounds=${BENCH_ROUNDS:-3}
 secs=${BENCH_SECS:-10}
@@ -47,9 +49,10 @@ find_nginx
 
 # ── Build ─────────────────────────────────────────────────────────────────────────────────────────
 executable() { sed -n 's/.*"name":"'"$1"'".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1; }
-built=$(cargo bench --locked --no-run --bench relay --bench writer --message-format json-render-diagnostics)
+built=$(cargo bench --locked --no-run --bench relay --bench writer --bench tasks --message-format json-render-diagnostics)
 relay=$(executable relay <<<"$built")
 writer=$(executable writer <<<"$built")
+tasks=$(executable tasks <<<"$built")
 fynq=${BENCH_FYNQ:-}
 if [ -z "$fynq" ]; then
   # Apart from the above, so that no feature that only tests need is in what is measured.
@@ -57,7 +60,7 @@ if [ -z "$fynq" ]; then
   fynq=$(executable fynq <<<"$built")
 fi
 fynq=$(realpath "$fynq")
-[ -x "$relay" ] && [ -x "$writer" ] && [ -x "$fynq" ] || die "not everything was built"
+[ -x "$relay" ] && [ -x "$writer" ] && [ -x "$tasks" ] && [ -x "$fynq" ] || die "not everything was built"
 
 # ── Whatever happens, nothing is left ─────────────────────────────────────────────────────────────
 # On a disk, unlike /tmp on some machines: a commit must cost what it costs.
@@ -96,11 +99,11 @@ admin=admin@bench.example
 BENCH_ADMIN_PASSWORD=$(cat /proc/sys/kernel/random/uuid)
 export BENCH_ADMIN_PASSWORD
 
-# The environment is ours alone: no setting of the caller's, no .env.
+# start_fynq [SETTING…]: the environment is ours alone: no setting of the caller's, no .env.
 start_fynq() {
   start fynq "${clean[@]}" DATABASE_URL="$database" GEMINI_BASE_URL="http://$emulator" \
     FYNQ_LISTEN=127.0.0.1:0 FYNQ_DATA_DIR="$dir/fynq" FYNQ_RATE_LIMIT=off \
-    FYNQ_ADMIN_EMAIL="$admin" FYNQ_ADMIN_PASSWORD="$BENCH_ADMIN_PASSWORD" \
+    FYNQ_ADMIN_EMAIL="$admin" FYNQ_ADMIN_PASSWORD="$BENCH_ADMIN_PASSWORD" "$@" \
     taskset -c "$server_cpu" "$fynq" serve
   fynq_pid=$pid
   fynq_at=$(told fynq)
@@ -108,7 +111,7 @@ start_fynq() {
 
 fynq_anew() {
   stop "$fynq_pid"
-  start_fynq
+  start_fynq "$@"
 }
 
 # as MODE NAME ROUND: where the figures go.
@@ -209,21 +212,43 @@ run_control() {
     --chunks 50 --bytes 90 --delay-us 10000
 }
 
+# alone PART COMMAND…: what needs no server and prints its own table.
+alone() {
+  local part=$1 task
+  shift
+  "${clean[@]}" DATABASE_URL="$database" ROUNDS="$rounds" timeout "$limit" "$@" >"$dir/$part" 9>&- &
+  task=$!
+  echo "$task" >>"$dir/pids"
+  wait "$task" || failed=yes
+  sed -i "/^$task\$/d" "$dir/pids"
+}
+
 run_writer() {
   say "committed messages, beside COPY"
-  DATABASE_URL=$database ROUNDS=$rounds timeout "$limit" "$writer" >"$dir/writer" 9>&- &
-  echo "$!" >>"$dir/pids"
-  wait "$!" || failed=yes
+  alone writer "$writer"
+}
+
+run_tasks() {
+  say "tasks, beside pgbench"
+  # Its worker looks at tables of the same server.
+  [ -z "${fynq_pid:-}" ] || stop "$fynq_pid"
+  [ -n "$pgbench" ] || die "tasks: this PostgreSQL has no pgbench"
+  alone tasks env PGBENCH="$pgbench" "$tasks"
 }
 
 # ── The run ───────────────────────────────────────────────────────────────────────────────────────
 start_postgres
-if [[ $modes != writer ]]; then
+served=${modes//writer/}
+served=${served//tasks/}
+if [ -n "${served// /}" ]; then
   start emulator "${clean[@]}" taskset -c "$load_cpu" "$fynq" demo-model --listen 127.0.0.1:0
   emulator=$(told emulator)
   if [ -n "$nginx" ]; then
     nginx_port=$("$relay" port)
     sed "s|@DIR@|$dir|; s|@PORT@|$nginx_port|; s|@EMULATOR@|$emulator|" scripts/bench/nginx.conf >"$dir/nginx.conf"
+    # For the files, where this nginx can.
+    nginx_puts=yes
+    "$nginx" -V 2>&1 | grep -q http_dav_module || { nginx_puts= && sed -i '/dav_methods/d' "$dir/nginx.conf"; }
     start nginx "${clean[@]}" taskset -c "$server_cpu" "$nginx" -p "$dir/" -e "$dir/nginx.log" -c "$dir/nginx.conf"
     nginx_pid=$pid
     answers "$nginx_port"
@@ -253,8 +278,10 @@ echo
 echo "\`$command_line\`, $(date +%F), $(git rev-parse --short HEAD 2>/dev/null || echo "no commit"), $((SECONDS - began)) s: $(describe_machine)"
 echo
 if [ -s "$dir/figures" ]; then "$relay" table "$dir/figures"; fi
-if [ -s "$dir/writer" ]; then
-  echo
-  cat "$dir/writer"
-fi
+for part in writer files tasks; do
+  if [ -s "$dir/$part" ]; then
+    echo
+    cat "$dir/$part"
+  fi
+done
 if [ -n "$failed" ]; then die "some answers were wrong or missing, see above: the figures mean nothing"; fi

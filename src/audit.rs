@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::id::Uuid;
 use crate::identity::{AgeBand, Principal, Role};
+use crate::protocol::StudyKind;
 
 pub use quiet::{Quiet, network};
 
@@ -197,6 +198,16 @@ pub enum Event {
     ContentDeleted {
         content: Uuid,
     },
+    /// Cards or questions of some content were changed; `published`: students see them.
+    StudyChanged {
+        content: Uuid,
+        kind: StudyKind,
+        published: bool,
+    },
+    StudyDeleted {
+        content: Uuid,
+        kind: StudyKind,
+    },
     FileUploaded {
         file: Uuid,
     },
@@ -312,6 +323,8 @@ impl Event {
             Event::ContentCreated { .. } => "content_created",
             Event::ContentChanged { .. } => "content_changed",
             Event::ContentDeleted { .. } => "content_deleted",
+            Event::StudyChanged { .. } => "study_changed",
+            Event::StudyDeleted { .. } => "study_deleted",
             Event::FileUploaded { .. } => "file_uploaded",
             Event::FileDeleted { .. } => "file_deleted",
             Event::MalwareFound => "malware_found",
@@ -410,6 +423,13 @@ impl Event {
                 facts("content", content, None, json!({"published": published}))
             }
             Event::ContentDeleted { content } => facts("content", content, None, Value::Null),
+            Event::StudyChanged { content, kind, published } => {
+                let detail = json!({"kind": kind.as_str(), "published": published});
+                facts("content", content, None, detail)
+            }
+            Event::StudyDeleted { content, kind } => {
+                facts("content", content, None, json!({"kind": kind.as_str()}))
+            }
             Event::FileUploaded { file } | Event::FileDeleted { file } => {
                 facts("file", file, None, Value::Null)
             }

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 pub use answer::Answer;
 pub use attach::{Attached, Attachments, Blob, File, NotRead, Remote, What};
@@ -68,6 +69,15 @@ pub struct Prompt {
     pub guidance: Vec<Arc<str>>,
     /// The model may look things up in the library of the student's school.
     pub library: bool,
+    /// Another part than the tutor's.
+    pub part: Option<Arc<Part>>,
+}
+
+/// What the model is to be, and in which form it answers.
+pub struct Part {
+    pub instruction: &'static str,
+    /// The answer is JSON of this schema (Google's subset of OpenAPI's), as far as the model keeps to it.
+    pub schema: Option<Value>,
 }
 
 impl fmt::Debug for Prompt {
@@ -136,8 +146,12 @@ impl fmt::Debug for Model {
 impl Shared {
     /// `None`: there is nothing to answer.
     fn body(&self, prompt: &Prompt) -> Option<prompt::Body> {
-        let mut body = prompt::body(prompt, &self.instruction, self.history_tokens, self.max_output_tokens)?;
-        body.instructed(self.instruction_tokens);
+        let (instruction, tokens) = match &prompt.part {
+            Some(part) => (part.instruction, prompt::estimate(part.instruction)),
+            None => (self.instruction.as_str(), self.instruction_tokens),
+        };
+        let mut body = prompt::body(prompt, instruction, self.history_tokens, self.max_output_tokens)?;
+        body.instructed(tokens);
         Some(body)
     }
 }
@@ -189,16 +203,6 @@ impl Model {
         let shared = Arc::clone(&self.shared);
         let (transport, limits) = (Arc::clone(&shared.transport), shared.limits);
         Answer::of(transport, limits, Recipe { shared, prompt, attachments })
-    }
-
-    /// As `answer`, for another part than a tutor's.
-    pub fn answer_as(&self, instruction: &str, prompt: &Prompt) -> Answer {
-        let shared = &*self.shared;
-        let mut body = prompt::body(prompt, instruction, shared.history_tokens, shared.max_output_tokens);
-        if let Some(body) = &mut body {
-            body.instructed(prompt::estimate(instruction));
-        }
-        Answer::new(Arc::clone(&shared.transport), shared.limits, body)
     }
 
     pub fn name(&self) -> &str {

@@ -6,9 +6,11 @@
 //!                      NOTIFY ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄▲                                    transaction
 //! ```
 
+mod ask;
 mod document;
 mod files;
 mod retention;
+mod study;
 mod summary;
 mod worker;
 
@@ -86,6 +88,30 @@ pub const KINDS: &[Kind] = &[
         attempts: 3,
         every: None,
         run: |job| Box::pin(summary::run(job)),
+    },
+    Kind {
+        name: "worksheet",
+        at_once: 4,
+        time: Duration::from_secs(180),
+        attempts: 3,
+        every: None,
+        run: |job| Box::pin(study::worksheet(job)),
+    },
+    Kind {
+        name: "flash_cards",
+        at_once: 2,
+        time: Duration::from_secs(300),
+        attempts: 3,
+        every: None,
+        run: |job| Box::pin(study::flash_cards(job)),
+    },
+    Kind {
+        name: "practice_questions",
+        at_once: 2,
+        time: Duration::from_secs(300),
+        attempts: 3,
+        every: None,
+        run: |job| Box::pin(study::practice_questions(job)),
     },
 ];
 

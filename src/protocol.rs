@@ -20,6 +20,7 @@ mod control;
 mod event;
 mod message;
 mod signal;
+mod study;
 mod tutoring;
 
 pub use code::{CloseCode, ErrorCode};
@@ -30,6 +31,7 @@ pub use control::{Control, ForTutors, HandUp, Person, SessionState};
 pub use event::{Event, Extras, Metadata, RunResult, entry};
 pub use message::{Author, AuthorKind, FinishReason, Message, MessageRole, Status, Usage};
 pub use signal::{DealtWith, Score, Signal, SignalKind, Signals};
+pub use study::{FlashCard, MAX_ITEMS, PracticeQuestion, Problem, StudyItem, StudyKind, USUAL_ITEMS};
 pub use tutoring::{ActKind, Until, WhisperKind, WhisperState, Whispered};
 
 /// The WebSocket subprotocol of this version.

@@ -24,6 +24,7 @@ mod records;
 mod replay;
 mod sessions;
 mod sign_ins;
+mod study;
 mod summary;
 mod tasks;
 mod tutoring;
@@ -128,12 +129,12 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(classes::new_join_code))
         .routes(routes!(classes::members, classes::add_member))
         .routes(routes!(classes::remove_member))
-        .routes(routes!(content::list, content::create))
-        .routes(routes!(content::search))
-        .routes(routes!(content::get, content::change, content::delete))
-        .routes(routes!(content::versions))
-        .routes(routes!(content::version))
-        .routes(routes!(content::restore))
+        .routes(routes!(content::editing::list, content::editing::create))
+        .routes(routes!(content::search::search))
+        .routes(routes!(content::editing::get, content::editing::change, content::editing::delete))
+        .routes(routes!(content::versions::versions))
+        .routes(routes!(content::versions::version))
+        .routes(routes!(content::versions::restore))
         .routes(routes!(tutoring::whispers))
         .routes(routes!(tutoring::claim))
         .routes(routes!(tutoring::mark))
@@ -145,6 +146,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(files::list))
         .routes(routes!(files::get, files::delete))
         .routes(routes!(files::data))
+        .routes(routes!(study::ask_for_worksheet, study::worksheet))
+        .routes(routes!(study::make, study::list))
+        .routes(routes!(study::change, study::delete))
         .routes(routes!(digest::digest))
         .routes(routes!(summary::get))
         .routes(routes!(tasks::list))

@@ -37,6 +37,7 @@ pub use handle::{Attachment, Following, Handle, Leaving, Names, Viewer};
 pub use log::ConnId;
 pub(crate) use log::{Behind, Cursor, Item};
 pub use registry::{OpenError, Registry};
+pub use shelf::{Shelf, Whose};
 pub use signals::{Ended, Facts, History, ModelReport, at_rest, judge};
 
 /// A command that was refused; nothing happened.

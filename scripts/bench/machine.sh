@@ -56,6 +56,11 @@ start_postgres() {
       "${as[@]}" "$bin/pg_ctl" -D "$dir/pg" -l "$dir/pg/log" -w \
         -o "-k '$dir/pg' -c listen_addresses= -c fsync=on -c synchronous_commit=on" start >"$dir/pg_ctl.log" 2>&1
   ) || die "PostgreSQL did not start: $(tail -n 3 "$dir/initdb.log" "$dir/pg_ctl.log" "$dir/pg/log" 2>/dev/null)"
+  # Distributions link the server's programs into the path, and not all of them.
+  pgbench=
+  for found in "$bin" "$(dirname "$(readlink -f "$bin/postgres")")"; do
+    if [ -x "$found/pgbench" ]; then pgbench=$found/pgbench; fi
+  done
   postgres_version=$("$bin/postgres" --version | awk '{ print $3 }')
   database="postgresql:///postgres?host=$dir/pg&user=fynq&sslmode=disable"
 }

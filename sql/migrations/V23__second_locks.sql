@@ -50,38 +50,28 @@ ALTER TABLE public.files
 
 -- ── What people ask of workers ──────────────────────────────────────────────────────────────────────
 
--- What a person's own transaction may put into the queue: work on a file of theirs, or on content that they may
--- change. Everything else is put there by sessions, the writer and the workers themselves.
+-- What a person's own transaction may put into the queue: the reading of a document of theirs that arrives. All
+-- else is asked for by functions that look, and charge, as other roles; or by the workers themselves.
 CREATE FUNCTION fynq.may_ask(kind text, payload jsonb) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN CASE
-        WHEN kind IN ('document_parse', 'document_pages', 'worksheet') THEN EXISTS (
-            SELECT FROM public.files f
-            WHERE f.id = (payload ->> 'file')::uuid AND f.owner_id = auth.uid() AND f.state = 'ready'
-        )
-        WHEN kind IN ('flash_cards', 'practice_questions') THEN EXISTS (
-            SELECT FROM public.content c
-            WHERE c.id = (payload ->> 'content')::uuid AND c.org_id = fynq.org_i_write_for()
-              AND (c.author_id = auth.uid() OR c.org_id = fynq.org_i_run())
-        )
-        ELSE false
-    END;
+    RETURN kind = 'document_parse' AND EXISTS (
+        SELECT FROM public.files f
+        WHERE payload = jsonb_build_object('file', f.id) AND f.id = (payload ->> 'file')::uuid
+          AND f.owner_id = auth.uid() AND f.state = 'ready'
+    );
 END
 $$;
 REVOKE ALL ON FUNCTION fynq.may_ask(text, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION fynq.may_ask(text, jsonb) TO fynq_user;
 
 -- Its key says what it is about, so that nobody takes the key of another's task or of a schedule's turn; and
--- nobody comes before everybody, or for ever.
+-- nobody comes before others, or for ever.
 DROP POLICY asked ON public.tasks;
 CREATE POLICY asked ON public.tasks FOR INSERT TO fynq_user WITH CHECK (
     owner_id = (SELECT auth.uid()) AND org_id = (SELECT fynq.my_org()) AND status = 'queued'
-    AND fynq.may_ask(kind, payload) AND length(payload::text) <= 1000
-    AND priority <= 10 AND max_attempts <= 10
-    AND (unique_key IS NULL OR starts_with(
-        unique_key, kind || ':' || coalesce(payload ->> 'file', payload ->> 'content')
-    ))
+    AND fynq.may_ask(kind, payload) AND priority <= 0 AND max_attempts <= 10
+    AND (unique_key IS NULL OR unique_key = kind || ':' || (payload ->> 'file'))
 );
 
 -- What waits ends as called off, what runs is asked to end; nothing else.

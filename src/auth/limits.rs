@@ -32,6 +32,9 @@ const JOINS_USER: u32 = 10;
 const JOINS_ADDRESS: u32 = 600;
 /// … within this long. Nobody guesses a code of 60 bits like that.
 const JOINS_PER: Duration = Duration::from_secs(300);
+/// What one account may have made by the model in the background, within this long.
+const MAKES_USER: u32 = 30;
+const MAKES_PER: Duration = Duration::from_secs(600);
 
 // Names of what is no rule, as rules have them.
 const WRONG_PASSWORDS: &str = "wrong-passwords";
@@ -61,6 +64,7 @@ struct On {
     commands: Rule<Uuid>,
     joins_address: Rule<IpAddr>,
     joins_user: Rule<Uuid>,
+    makes_user: Rule<Uuid>,
     failures: Failures,
     sockets: AtOnce<Uuid>,
     connections: AtOnce<IpAddr>,
@@ -79,6 +83,7 @@ impl Limits {
             commands: Rule::new("commands-user", numbers.commands_user),
             joins_address: Rule::new("joins-address", Rate::new(JOINS_ADDRESS, JOINS_PER)),
             joins_user: Rule::new("joins-user", Rate::new(JOINS_USER, JOINS_PER)),
+            makes_user: Rule::new("makes-user", Rate::new(MAKES_USER, MAKES_PER)),
             failures: Failures::new(numbers),
             sockets: AtOnce::new(numbers.sockets_user),
             connections: AtOnce::new(numbers.connections_address),
@@ -132,6 +137,11 @@ impl Limits {
     pub fn join(&self, user: Uuid, from: IpAddr) -> Result<(), Problem> {
         self.of_address(|on| &on.joins_address, from)?;
         self.of_user(|on| &on.joins_user, user).map_err(too_many)
+    }
+
+    /// Something that this account wants the model to make in the background.
+    pub fn make(&self, user: Uuid) -> Result<(), Problem> {
+        self.of_user(|on| &on.makes_user, user).map_err(too_many)
     }
 
     /// A refresh token that is shown.
@@ -213,7 +223,7 @@ impl Limits {
         ] {
             rule.sweep();
         }
-        for rule in [&on.requests_user, &on.handshakes_user, &on.commands, &on.joins_user] {
+        for rule in [&on.requests_user, &on.handshakes_user, &on.commands, &on.joins_user, &on.makes_user] {
             rule.sweep();
         }
         on.failures.sweep(now);

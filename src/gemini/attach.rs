@@ -162,7 +162,7 @@ impl Recipe {
                 load.fill(file).await?;
             }
         }
-        let prompt = Prompt { turns, guidance: self.prompt.guidance.clone(), library: self.prompt.library };
+        let prompt = Prompt { turns, ..self.prompt.clone() };
         let body = shared.body(&prompt);
         drop(prompt);
         held.keep(weight.made);

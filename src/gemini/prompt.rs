@@ -236,13 +236,23 @@ pub(super) fn body(
         + files
         + beside.as_deref().map_or(0, |text| text.len() * 2)
         + if prompt.library { tools::ROOM } else { 256 };
+    let generation_config = match prompt.part.as_deref().and_then(|part| part.schema.as_ref()) {
+        // What the operator allows a tutor's answer is no measure for a list.
+        Some(schema) => Some(GenerationConfig {
+            response_mime_type: Some("application/json"),
+            response_schema: Some(schema),
+            ..GenerationConfig::default()
+        }),
+        None => max_output_tokens
+            .map(|most| GenerationConfig { max_output_tokens: Some(most), ..GenerationConfig::default() }),
+    };
     let parts = [Some(Cow::Borrowed(instruction)), library.map(Cow::Borrowed), beside.map(Cow::Owned)];
     let request = Request {
         system_instruction: Instruction {
             parts: parts.into_iter().flatten().map(|text| TextPart { text }).collect(),
         },
         tools: prompt.library.then(|| [tools::offered()]),
-        generation_config: max_output_tokens.map(|max_output_tokens| GenerationConfig { max_output_tokens }),
+        generation_config,
         contents: contents(turns),
     };
     let mut json = Vec::with_capacity(size);

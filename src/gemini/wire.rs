@@ -19,7 +19,7 @@ pub(super) struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tools: Option<[Tools; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) generation_config: Option<GenerationConfig>,
+    pub(super) generation_config: Option<GenerationConfig<'a>>,
     /// The last: what is said next is put behind it.
     pub(super) contents: Vec<Content<SentPart<'a>>>,
 }
@@ -74,10 +74,15 @@ fn base64<S: serde::Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::
     serializer.collect_str(&base64::display::Base64Display::new(data, &base64::prelude::BASE64_STANDARD))
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct GenerationConfig {
-    pub(super) max_output_tokens: u32,
+pub(super) struct GenerationConfig<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_output_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_mime_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_schema: Option<&'a Value>,
 }
 
 // ---- What the model may ask for ---------------------------------------------------------------

@@ -1,16 +1,17 @@
 //! What a session was about, in the model's words, once it has gone quiet.
 
-use futures_util::StreamExt as _;
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::clock::{self, Timestamp};
-use crate::gemini::{Event, Outcome, Prompt, Speaker, Turn};
+use crate::gemini::{Part, Prompt, Speaker, Turn};
 use crate::id::Uuid;
-use crate::protocol::ErrorCode;
 use crate::store::{Quiet, Store};
 
+use super::ask::{self, UNUSABLE, ask};
 use super::{Done, Fault, Job};
 
 /// Tasks of one look.
@@ -62,25 +63,11 @@ pub(super) async fn run(job: Job) -> Result<Done, Fault> {
         return Ok(Done::telling(json!({"skipped": "no_consent"})));
     }
     let turn = Turn { speaker: Speaker::User, text: script(&said.turns).into(), files: Vec::new() };
-    let prompt = Prompt { turns: vec![turn], ..Prompt::default() };
-    let mut answer = job.app.model.answer_as(INSTRUCTION, &prompt);
-    let (mut text, mut end) = (String::new(), None);
-    while let Some(event) = answer.next().await {
-        match event {
-            Event::Text(more) => text.push_str(&more),
-            // It is offered no tool.
-            Event::Thought(_) | Event::Calls(_) => {}
-            Event::End(last) => end = Some(last),
-        }
-    }
-    let Some(end) = end else { return Err(Fault::passing("model_truncated")) };
-    if let Outcome::Failed { code, .. } = end.outcome {
-        let again = !matches!(code, ErrorCode::ContentBlocked | ErrorCode::ModelBadResponse);
-        return Err(Fault { code: code.as_str(), again });
-    }
-    let (title, text) = read(&text).ok_or(Fault::passing("model_bad_response"))?;
-    let model = end.model.as_deref();
-    let effect = Store::summary_effect(asked.session, asked.upto, &title, &text, model);
+    let part = Some(Arc::new(Part { instruction: INSTRUCTION, schema: None }));
+    let prompt = Prompt { turns: vec![turn], part, ..Prompt::default() };
+    let said = ask(job.app.model.answer(prompt), |_| ()).await.said?;
+    let (title, text) = read(&said.text).ok_or(UNUSABLE)?;
+    let effect = Store::summary_effect(asked.session, asked.upto, &title, &text, said.model.as_deref());
     Ok(Done::telling(json!({"session": asked.session})).and(effect))
 }
 
@@ -101,8 +88,7 @@ fn script(turns: &[(String, String)]) -> String {
 
 /// Title and summary, of an answer that may stand between fences or in other words.
 fn read(answer: &str) -> Option<(String, String)> {
-    let (from, to) = (answer.find('{')?, answer.rfind('}')?);
-    let said: Value = serde_json::from_str(answer.get(from..=to)?).ok()?;
+    let said: Value = ask::json(answer)?;
     let text = plain(said.get("summary")?.as_str()?, TEXT);
     let title = plain(said.get("title").and_then(Value::as_str).unwrap_or_default(), TITLE);
     (!text.is_empty()).then_some((title, text))

@@ -1,4 +1,4 @@
-//! The files of one session, as the model's client reads them: rows from PostgreSQL, bytes from the storage.
+//! The files of one session or of one person, as the model's client reads them: rows from PostgreSQL, bytes from the storage.
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -6,22 +6,44 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use crate::files::{Storage, StorageError};
 use crate::gemini::{Attached, Attachments, Blob, NotRead, Remote, What};
 use crate::id::Uuid;
-use crate::store::{File, Store};
+use crate::store::{File, Store, StoreError};
 
 /// A page of a PDF that nobody has counted yet.
 const PAGE_BYTES: i64 = 64 << 10;
 
-pub(super) struct Shelf {
-    pub(super) session: Uuid,
-    pub(super) store: Store,
-    pub(super) storage: Storage,
+pub struct Shelf {
+    pub whose: Whose,
+    pub store: Store,
+    pub storage: Storage,
+}
+
+/// Which files stand there.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose {
+    /// Of the student of this session.
+    Session(Uuid),
+    /// This person's own.
+    Own(Uuid),
+}
+
+impl Shelf {
+    async fn rows(&self, files: &[Uuid]) -> Result<Vec<File>, StoreError> {
+        let owner = match self.whose {
+            Whose::Session(session) => return self.store.files_for_prompt(session, files).await,
+            Whose::Own(owner) => owner,
+        };
+        let mut rows = Vec::with_capacity(files.len());
+        for file in files {
+            rows.extend(self.store.file(owner, *file).await?.filter(|row| row.owner_id == owner));
+        }
+        Ok(rows)
+    }
 }
 
 impl Attachments for Shelf {
     fn find(&self, files: Vec<Uuid>) -> BoxFuture<'_, Result<Vec<Attached>, NotRead>> {
         async move {
-            let rows = self.store.files_for_prompt(self.session, &files).await;
-            let rows = rows.map_err(|_| NotRead::Unavailable)?;
+            let rows = self.rows(&files).await.map_err(|_| NotRead::Unavailable)?;
             let mut found: Vec<Attached> = rows.into_iter().map(attached).collect();
             // What the endpoint was given is worth knowing only of what it may be shown.
             let shown =

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::clock::{self, Timestamp};
 use crate::id::{self, Uuid};
@@ -13,6 +13,8 @@ use super::{Page, Store, StoreError};
 
 /// What stands around a word that was found, in what PostgreSQL gives: the query takes both out of the text.
 const MARKS: [char; 2] = ['\u{e000}', '\u{e001}'];
+
+type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// Content without its body.
 #[derive(Clone, Debug)]
@@ -197,28 +199,12 @@ impl Store {
         imported: Option<&str>,
     ) -> Result<Option<Uuid>, StoreError> {
         let id = id::new();
-        let added = self
-            .as_user(who)
-            .execute(
-                include_str!("../../sql/queries/content_add.sql"),
-                &[
-                    (&id, Type::UUID),
-                    (&who, Type::UUID),
-                    (&new.title, Type::TEXT),
-                    (&new.subject, Type::TEXT),
-                    (&new.grade_lowest, Type::INT2),
-                    (&new.grade_highest, Type::INT2),
-                    (&new.language, Type::TEXT),
-                    (&new.body, Type::TEXT),
-                    (&new.source, Type::TEXT),
-                    (&new.licence, Type::TEXT),
-                    (&new.state(), Type::TEXT),
-                    (&new.classes, Type::UUID_ARRAY),
-                    (&clock::now(), Type::TIMESTAMPTZ),
-                    (&imported, Type::TEXT),
-                ],
-            )
-            .await?;
+        let state = new.state();
+        let now = clock::now();
+        let mut params = new.bound(&id, &who, &state);
+        params.extend([(&now as _, Type::TIMESTAMPTZ), (&imported as _, Type::TEXT)]);
+        let added =
+            self.as_user(who).execute(include_str!("../../sql/queries/content_add.sql"), &params).await?;
         Ok((added > 0).then_some(id))
     }
 
@@ -237,28 +223,12 @@ impl Store {
         version: i32,
         new: &NewContent<'_>,
     ) -> Result<bool, StoreError> {
-        let changed = self
-            .as_user(who)
-            .execute(
-                include_str!("../../sql/queries/content_change.sql"),
-                &[
-                    (&id, Type::UUID),
-                    (&who, Type::UUID),
-                    (&new.title, Type::TEXT),
-                    (&new.subject, Type::TEXT),
-                    (&new.grade_lowest, Type::INT2),
-                    (&new.grade_highest, Type::INT2),
-                    (&new.language, Type::TEXT),
-                    (&new.body, Type::TEXT),
-                    (&new.source, Type::TEXT),
-                    (&new.licence, Type::TEXT),
-                    (&new.state(), Type::TEXT),
-                    (&new.classes, Type::UUID_ARRAY),
-                    (&version, Type::INT4),
-                    (&clock::now(), Type::TIMESTAMPTZ),
-                ],
-            )
-            .await?;
+        let state = new.state();
+        let now = clock::now();
+        let mut params = new.bound(&id, &who, &state);
+        params.extend([(&now as _, Type::TIMESTAMPTZ), (&version as _, Type::INT4)]);
+        let sql = include_str!("../../sql/queries/content_change.sql");
+        let changed = self.as_user(who).execute(sql, &params).await?;
         Ok(changed > 0)
     }
 
@@ -321,6 +291,24 @@ impl Store {
 impl NewContent<'_> {
     fn state(&self) -> &'static str {
         if self.published { "published" } else { "draft" }
+    }
+
+    /// What adding and changing have in common, in the order of their queries: $1 to $12.
+    fn bound<'b>(&'b self, id: &'b Uuid, who: &'b Uuid, state: &'b &'static str) -> Vec<Param<'b>> {
+        vec![
+            (id, Type::UUID),
+            (who, Type::UUID),
+            (&self.title, Type::TEXT),
+            (&self.subject, Type::TEXT),
+            (&self.grade_lowest, Type::INT2),
+            (&self.grade_highest, Type::INT2),
+            (&self.language, Type::TEXT),
+            (&self.body, Type::TEXT),
+            (&self.source, Type::TEXT),
+            (&self.licence, Type::TEXT),
+            (state, Type::TEXT),
+            (&self.classes, Type::UUID_ARRAY),
+        ]
     }
 }
 

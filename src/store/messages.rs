@@ -87,8 +87,8 @@ impl Store {
         }))
     }
 
-    /// Whether what a student has waiting may not be put to the model any more.
-    pub(super) async fn is_silent(&self, student: Uuid) -> Result<bool, StoreError> {
+    /// Whether what a student has waiting, or has sent, may not be put to the model any more.
+    pub async fn is_silent(&self, student: Uuid) -> Result<bool, StoreError> {
         let sql = include_str!("../../sql/queries/student_silent.sql");
         let row = self.at_the_door().read_opt(sql, &[(&student, Type::UUID)]).await?;
         row.map_or(Ok(true), |row| Ok(row.try_get("silent")?))

@@ -98,6 +98,11 @@ impl Writer {
         }
     }
 
+    /// As `write_batch` wants them; `None`: there are no quotas.
+    pub(super) fn limits(&self) -> Option<[Option<i64>; 8]> {
+        self.shared.limits.get().copied()
+    }
+
     /// Resolves after COMMIT. Dropping the future does not undo the request once it was queued.
     pub async fn commit(&self, ops: Vec<Op>, patience: Patience) -> Result<(), WriteError> {
         const AWAY: Result<(), WriteError> = Err(WriteError::Unavailable { retry_after: RETRY_AFTER });

@@ -1,7 +1,7 @@
 // Where one is on the page: the part of the address after the `#`, read and written. A conversation is named
 // by its id alone, as it always was; the other screens have names.
 
-/** @typedef {"users" | "classes" | "school" | "audit"} AdminTab */
+/** @typedef {"users" | "classes" | "school" | "tasks" | "audit"} AdminTab */
 /**
  * @typedef {{screen: "chat", id: string} | {screen: "settings"} | {screen: "classes", id: string, code: string}
  *   | {screen: "library", id: string, edits: boolean} | {screen: "admin", tab: AdminTab} | {screen: "forgot"} | {screen: "sign-up", code: string}
@@ -9,11 +9,11 @@
  */
 /** What is for tutors and admins; `id`: of a session, a session and a class. @typedef {{screen: "observe" | "replay" | "digest", id: string}} ConsolePlace */
 
-export const adminTabs = /** @type {AdminTab[]} */ (["users", "classes", "school", "audit"]);
+export const adminTabs = /** @type {AdminTab[]} */ (["users", "classes", "school", "tasks", "audit"]);
 
 /** @param {string} hash @returns {Place} */
 export function readPlace(hash) {
-  const [name, rest = "", third = ""] = decode(hash.replace(/^#\/?/, "")).split("/", 3);
+  const [name, rest = "", third = ""] = decode(hash.replace(/^#\/?/, "").split("?", 1)[0]).split("/", 3);
   switch (name) {
     case "settings":
     case "forgot":
@@ -37,6 +37,18 @@ export function readPlace(hash) {
     default:
       return { screen: "chat", id: !rest && /^[\w-]{8,64}$/.test(name) ? name : "" };
   }
+}
+
+/** What else an address asks for: `#library?subject=Maths` says `{subject: "Maths"}`. @param {string} hash @returns {Record<string, string>} */
+export const askedIn = (hash) => Object.fromEntries(new URLSearchParams(hash.split("?").slice(1).join("?")));
+
+/**
+ * Writes it into the address of the page that is shown, so that a reload and the way back find it again.
+ * @param {string} place @param {Record<string, string>} asked what is empty is left out
+ */
+export function keepAsked(place, asked) {
+  const words = new URLSearchParams(Object.entries(asked).filter(([, value]) => value !== "")).toString();
+  history.replaceState(null, "", `#${place}${words && `?${words}`}`);
 }
 
 /** The address that lets someone join a class. @param {string} code */

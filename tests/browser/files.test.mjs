@@ -62,7 +62,7 @@ test("a photographed worksheet goes from the camera button to a streamed answer"
   const thumb = questions(page).locator(".thumb img");
   await until(() => shown(thumb), "the picture in the conversation");
   await page.getByRole("button", { name: "Look at IMG_0815.jpg" }).tap();
-  const large = page.locator("dialog.viewer > img");
+  const large = page.locator("dialog.viewer img");
   await until(() => shown(large), "the picture large");
   assert.equal(await large.evaluate((node) => node.naturalWidth), 900);
   await page.keyboard.press("Escape");

@@ -1,10 +1,9 @@
 // The library: a tutor writes with the preview beside it and publishes, a student finds and reads, and the AI
 // tutor cites it with a link.
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { check } from "./eye.mjs";
+import { pictures } from "./pictures.mjs";
 import { answers, ask, finished, openBrowser, openPage, Server, signIn, signUp, tutor, until } from "./stage.mjs";
 
 let server, browser, open;
@@ -37,21 +36,6 @@ const toast = (page, text) => page.locator("#toast").getByText(text).waitFor();
 const shown = (page, name) => page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
 const body = "## What a half is\n\nA half of $x$ is $\\frac{x}{2}$: one of **two equal parts**.\n\n<b>no markup</b>\n\n- fold a sheet\n- share an apple";
 
-/** Pictures to be looked at, where somebody wants them. */
-async function picture(page, name) {
-  const out = process.env.FYNQ_PICTURES;
-  if (!out) return;
-  await mkdir(out, { recursive: true });
-  for (const [width, height] of [[1280, 800], [360, 740]]) {
-    for (const colorScheme of ["light", "dark"]) {
-      await page.setViewportSize({ width, height });
-      await page.emulateMedia({ colorScheme });
-      await page.screenshot({ path: join(out, `${name}-${width}-${colorScheme}.png`) });
-    }
-  }
-  await page.setViewportSize({ width: 1000, height: 700 });
-}
-
 test("a tutor writes and publishes, a student finds and reads, the AI tutor cites it", async () => {
   const desk = await visitor();
   await signIn(desk, tutor);
@@ -74,7 +58,7 @@ test("a tutor writes and publishes, a student finds and reads, the AI tutor cite
   await desk.getByText("Please write a number up to 20.").waitFor();
   await desk.getByLabel("Up to school year").fill("6");
   await check(desk, "the desk");
-  await picture(desk, "library-writing");
+  await pictures(desk, "library-writing");
   await desk.getByRole("button", { name: "Save" }).click();
   await toast(desk, "Saved");
   await shown(desk, "Halves and wholes");
@@ -99,7 +83,7 @@ test("a tutor writes and publishes, a student finds and reads, the AI tutor cite
   await until(async () => (await page.locator(".excerpt mark").allInnerTexts()).join(" ") === "equal parts", "the words are marked");
   assert.equal(await page.locator(".excerpt b").count(), 0, "nothing of the text is markup");
   await check(page, "the library, searched");
-  await picture(page, "library-search");
+  await pictures(page, "library-search");
   await page.getByLabel("Search the library").fill("zebra");
   await page.getByText("Nothing found.").waitFor();
   await page.getByLabel("Search the library").fill("");
@@ -109,13 +93,13 @@ test("a tutor writes and publishes, a student finds and reads, the AI tutor cite
   assert.equal(await page.getByRole("link", { name: "Edit" }).count(), 0);
   await page.getByText("Years 5 to 6").waitFor();
   await check(page, "reading");
-  await picture(page, "library-reading");
+  await pictures(page, "library-reading");
 
   // The AI tutor looks it up, and its link leads there.
   await page.keyboard.press("Alt+n");
   await ask(page, "Is there something on halves in the library?");
   await finished(page, 1);
-  await picture(page, "library-cited");
+  await pictures(page, "library-cited");
   await answers(page).last().getByRole("link", { name: "Halves and wholes" }).click();
   await shown(page, "Halves and wholes");
   assert.equal(new URL(page.url()).hash, address);
@@ -156,4 +140,39 @@ test("what was written is changed by one at a time, and an older version comes b
   await other.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await toast(other, "Deleted");
   await other.getByRole("link", { name: "Thirds" }).waitFor({ state: "detached" });
+});
+
+test("the library by subject and school year, and a reload keeps the choice", async () => {
+  const desk = await visitor();
+  await signIn(desk, tutor);
+  const put = (content) => desk.evaluate(async (body) => {
+    const { createContent } = await import("/js/net/library.js");
+    await createContent({ body: "Words.", state: "published", ...body });
+  }, content);
+  await put({ title: "Volcanoes", subject: "Geography", grade_lowest: 5, grade_highest: 6 });
+  await put({ title: "Rivers", subject: "geography", grade_lowest: 9 });
+  await put({ title: "Verbs", subject: "German" });
+  const page = await visitor();
+  await signUp(page);
+  await page.goto(`${server.url}/#library`);
+  const titles = () => page.locator(".row-link").allInnerTexts();
+  const are = (wanted) => until(async () => JSON.stringify(await titles()) === JSON.stringify(wanted), wanted.join(", "));
+  await until(async () => (await page.getByLabel("Subject").locator("option").allInnerTexts()).includes("German"), "the subjects that there are");
+  const subjects = await page.getByLabel("Subject").locator("option").allInnerTexts();
+  assert.equal(subjects.filter((each) => each.toLowerCase() === "geography").length, 1, "each once");
+  await page.getByLabel("Subject").selectOption(subjects.find((each) => each.toLowerCase() === "geography"));
+  await are(["Rivers", "Volcanoes"]);
+  await page.getByLabel("School year").selectOption("6");
+  await are(["Volcanoes"]);
+  await check(page, "the library, chosen from");
+  await pictures(page, "library-filters");
+  await page.reload();
+  await are(["Volcanoes"]);
+  assert.match(new URL(page.url()).hash, /^#library\?subject=geography&grade=6$/i);
+  await page.getByRole("link", { name: "Volcanoes" }).click();
+  await shown(page, "Volcanoes");
+  await page.goBack();
+  await are(["Volcanoes"]);
+  await page.getByLabel("Subject").selectOption("German");
+  await are(["Verbs"]);
 });

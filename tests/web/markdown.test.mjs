@@ -116,7 +116,10 @@ test("a link into the library stays on the page, and no other place on it is lin
   const id = "01900000-0000-7000-8000-00000000000a";
   const [link] = stream([`[Halves](#/library/${id})`])[0].children;
   assert.deepEqual([link.tag, link.attributes, link.children], ["a", { href: `#library/${id}` }, ["Halves"]]);
-  for (const other of ["#/library/", "#/library/new", "#admin/users", `#/library/${id}/edit`, `/library/${id}`, `#/library/${id}?x`, "#/library/../../x"]) {
+  for (const page of [`${id}?page=37`, `${id}?page=37&file=${id}`]) {
+    assert.equal(stream([`[Page 37](#/library/${page})`])[0].children[0].attributes?.href, `#library/${page}`);
+  }
+  for (const other of [`#/library/${id}?page=x`, `#/library/${id}?page=1&file=../x`, "#/library/", "#/library/new", "#admin/users", `#/library/${id}/edit`, `/library/${id}`, `#/library/${id}?x`, "#/library/../../x"]) {
     for (const node of walk(stream([`[Halves](${other})`]))) assert.notEqual(node.tag, "a", other);
   }
 });

@@ -1,7 +1,7 @@
 // The part of the address after the `#`, as screens.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readPlace } from "../../static/js/places.js";
+import { askedIn, readPlace } from "../../static/js/places.js";
 
 test("every screen has its address, and a conversation is its id", () => {
   const id = "01900000-0000-7000-8000-000000000001";
@@ -19,6 +19,9 @@ test("every screen has its address, and a conversation is its id", () => {
     [`#/library/${id}`]: { screen: "library", id, edits: false },
     [`#library/${id}/edit`]: { screen: "library", id, edits: true },
     "#admin": { screen: "admin", tab: "users" },
+    [`#/library/${id}?page=37`]: { screen: "library", id, edits: false },
+    "#library?subject=Maths%2FScience": { screen: "library", id: "", edits: false },
+    "#admin/tasks?status=failed": { screen: "admin", tab: "tasks" },
     "#admin/audit": { screen: "admin", tab: "audit" },
     "#observe": { screen: "observe", id: "" },
     [`#observe/${id}`]: { screen: "observe", id },
@@ -36,4 +39,11 @@ test("an address that means nothing leads to a new conversation, and never throw
   assert.deepEqual(readPlace("#observe/<b>"), { screen: "observe", id: "" });
   assert.deepEqual(readPlace("#library/<b>/edit"), { screen: "library", id: "", edits: false });
   assert.deepEqual(readPlace("#classes/<b>"), { screen: "classes", id: "", code: "" });
+});
+
+test("what an address asks for beside its place is read, and never throws", () => {
+  assert.deepEqual(askedIn("#library?subject=Maths%20%26%20more&grade=5"), { subject: "Maths & more", grade: "5" });
+  assert.deepEqual(askedIn("#library"), {});
+  assert.deepEqual(askedIn("#library?subject=a?b"), { subject: "a?b" });
+  assert.equal(askedIn("#x?q=%").q, "%");
 });

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::gemini::Prompt;
 use crate::id::Uuid;
 use crate::session::library::{LookUp, MAX_FOUND, Question, told};
-use crate::session::shelf::Shelf;
+use crate::session::shelf::{Shelf, Whose};
 use crate::store::{ContentQuery, Store, StoreError};
 
 use super::Happening;
@@ -76,7 +76,7 @@ impl Effects<'_> {
         }
         let library = self.library.known.is_some_and(|(_, there)| there);
         let (store, storage) = (self.inner.store.clone(), self.inner.files.clone());
-        let shelf = Shelf { session: self.session, store, storage };
+        let shelf = Shelf { whose: Whose::Session(self.session), store, storage };
         let prompt = Prompt { library, ..prompt };
         self.answer = Some(Box::new(self.inner.model.answer_with(prompt, Arc::new(shelf))));
     }

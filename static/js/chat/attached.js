@@ -17,8 +17,8 @@
 /** As many as the server takes with one message. */
 export const most = 5;
 
-/** @param {Attachment[]} list @param {number} key @param {string} name @returns {Attachment[]} */
-export const add = (list, key, name) => (list.length < most ? [...list, { key, name, stage: "uploading", progress: 0 }] : list);
+/** @param {Attachment[]} list @param {number} key @param {string} name @param {number} [room] @returns {Attachment[]} */
+export const add = (list, key, name, room = most) => (list.length < room ? [...list, { key, name, stage: "uploading", progress: 0 }] : list);
 
 /** @param {Attachment[]} list @param {number} key @param {number} progress */
 export const moved = (list, key, progress) => put(list, key, { progress });

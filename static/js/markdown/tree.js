@@ -115,6 +115,10 @@ function inlineNode(token) {
   }
 }
 
+/** Something in the library, whole or from a page of one of its files on. */
+const id = "[\\da-f]{8}(?:-[\\da-f]{4}){3}-[\\da-f]{12}";
+const inLibrary = new RegExp(`^#/library/(${id}(?:\\?page=\\d{1,5}(?:&file=${id})?)?)$`);
+
 /**
  * A link says where it goes. Anything that is not a plain address of the web or of a mailbox, or something in the
  * library, is only its text.
@@ -122,7 +126,7 @@ function inlineNode(token) {
  */
 function link(token) {
   const children = inline(token.tokens);
-  const inside = /^#\/library\/([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})$/.exec(token.href)?.[1];
+  const inside = inLibrary.exec(token.href)?.[1];
   if (inside) return [element("a", children, { href: `#library/${inside}` })];
   const url = address(token.href);
   if (!url) return children;

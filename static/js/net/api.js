@@ -17,30 +17,34 @@ export async function call(method, path, options = {}) {
  * The answer itself, for what is not read as JSON.
  * @param {string} method
  * @param {string} path
- * @param {{body?: unknown, open?: boolean}} [options]
+ * @param {{body?: unknown, open?: boolean, accept?: string, signal?: AbortSignal}} [options]
  */
-export async function answered(method, path, { body, open = false } = {}) {
+export async function answered(method, path, { body, open = false, ...how } = {}) {
   const token = open ? "" : await accessToken();
-  let response = await request(method, path, body, token);
+  let response = await request(method, path, body, token, how);
   if (response.status === 401 && !open) {
     // A wrong password, asked for once more, is a 401 too: then the token is not what is wrong.
     const problem = await Problem.from(response);
     if (problem.code !== "unauthorized") throw problem;
-    response = await request(method, path, body, await accessToken({ not: token }));
+    response = await request(method, path, body, await accessToken({ not: token }), how);
   }
   if (!response.ok) throw await Problem.from(response);
   return response;
 }
 
-/** @param {string} method @param {string} path @param {unknown} body @param {string} token */
-async function request(method, path, body, token) {
+/**
+ * @param {string} method @param {string} path @param {unknown} body @param {string} token
+ * @param {{accept?: string, signal?: AbortSignal}} [how]
+ */
+async function request(method, path, body, token, { accept = "application/json", signal } = {}) {
   /** @type {Record<string, string>} */
-  const headers = { accept: "application/json" };
+  const headers = { accept };
   if (token) headers.authorization = `Bearer ${token}`;
   if (body !== undefined) headers["content-type"] = "application/json";
   try {
-    return await fetch(`/api/v1${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    return await fetch(`/api/v1${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
   } catch {
+    signal?.throwIfAborted();
     throw new Problem(0, "offline");
   }
 }

@@ -19,16 +19,35 @@ import { call } from "./api.js";
  * @property {string} created_at
  * @property {string} updated_at
  */
-/** @typedef {Content & {body: string}} WholeContent */
-/** @typedef {Content & {excerpt: {text: string, hit: boolean}[]}} FoundContent */
+/**
+ * @typedef {object} ContentFile `task`: what reads it, for whoever may edit the content
+ * @property {string} id
+ * @property {string} name
+ * @property {string} media_type
+ * @property {number} size
+ * @property {number} [pages]
+ * @property {"none" | "waiting" | "read" | "failed"} reading
+ * @property {number} [read_pages]
+ * @property {string} [task]
+ */
+/** @typedef {Content & {body: string, files?: ContentFile[]}} WholeContent */
+/** @typedef {Content & {excerpt: {text: string, hit: boolean}[], page?: number | null, file?: string | null}} FoundContent `page`: of `file`; else the words stand in the text */
+/** @typedef {{subject?: string, grade?: string}} Filter */
 /** @typedef {{version: number, title: string, state: string, at: string}} Version */
 /** @template T @typedef {{items: T[], next_cursor: string | null}} Page */
 
-/** @param {string | null} [cursor] @returns {Promise<Page<Content>>} */
-export const listContent = (cursor) => call("GET", `/content?${new URLSearchParams({ limit: "50", ...(cursor ? { cursor } : {}) })}`);
+/** @param {Filter & {cursor?: string | null, limit?: number}} [what] @returns {Promise<Page<Content>>} */
+export function listContent({ subject, grade, cursor, limit = 50 } = {}) {
+  return call("GET", `/content?${new URLSearchParams({ limit: String(limit), ...(subject && { subject }), ...(grade && { grade }), ...(cursor && { cursor }) })}`);
+}
 
-/** @param {string} words @param {string | null} [cursor] @returns {Promise<Page<FoundContent>>} */
-export const searchContent = (words, cursor) => call("POST", "/content/search", { body: { q: words, limit: 20, ...(cursor ? { cursor } : {}) } });
+/** @param {string} words @param {Filter & {cursor?: string | null}} [what] @returns {Promise<Page<FoundContent>>} */
+export function searchContent(words, { subject, grade, cursor } = {}) {
+  return call("POST", "/content/search", { body: { q: words, limit: 20, ...(subject && { subject }), ...(grade && { grade: Number(grade) }), ...(cursor && { cursor }) } });
+}
+
+/** What stands on some pages of a file. @param {string} id @param {string} file @param {number} from @param {number} [limit] @returns {Promise<{pages: {page: number, text: string}[], total: number}>} */
+export const readPages = (id, file, from, limit = 1) => call("GET", `/content/${id}/files/${file}/pages?${new URLSearchParams({ from: String(from), limit: String(limit) })}`);
 
 /** @param {string} id @returns {Promise<WholeContent>} */
 export const getContent = (id) => call("GET", `/content/${id}`);

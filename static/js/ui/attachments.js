@@ -3,6 +3,7 @@ import * as attached from "../chat/attached.js";
 import { deleteFile, upload } from "../net/files.js";
 import { sentence } from "../words.js";
 import { byId, h, icon, show } from "./dom.js";
+import { takeDrops } from "./drops.js";
 import { toast } from "./toast.js";
 
 /** @typedef {import("../chat/attached.js").Attachment} Attachment */
@@ -39,7 +40,7 @@ export class Attachments {
       event.preventDefault();
       this.add(files);
     });
-    this.#takeDrops(byId("talk"));
+    takeDrops(byId("talk"), () => this.#allowed, (files) => this.add(files));
     addEventListener("online", () => this.#retryOffline());
   }
 
@@ -194,24 +195,5 @@ export class Attachments {
     const words = stage === "failed" ? sentence(error ?? "internal") : "";
     if (problem.textContent !== words) problem.textContent = words;
     show(/** @type {HTMLElement} */ (chip.querySelector(".chip-again")), stage === "failed");
-  }
-
-  /** @param {HTMLElement} place */
-  #takeDrops(place) {
-    const brings = (/** @type {DragEvent} */ event) => this.#allowed && event.dataTransfer?.types.includes("Files");
-    place.addEventListener("dragover", (event) => {
-      if (!brings(event)) return;
-      event.preventDefault();
-      place.classList.add("dropping");
-    });
-    place.addEventListener("dragleave", (event) => {
-      if (!place.contains(/** @type {Node | null} */ (event.relatedTarget))) place.classList.remove("dropping");
-    });
-    place.addEventListener("drop", (event) => {
-      place.classList.remove("dropping");
-      if (!brings(event)) return;
-      event.preventDefault();
-      this.add([...(event.dataTransfer?.files ?? [])]);
-    });
   }
 }

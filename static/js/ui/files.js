@@ -2,6 +2,7 @@
 import { fileInfo } from "../net/files.js";
 import { h, icon } from "./dom.js";
 import { toast } from "./toast.js";
+import { openViewer } from "./viewer.js";
 import { explain } from "../words.js";
 
 /** @typedef {import("../net/files.js").FileInfo} FileInfo */
@@ -31,31 +32,21 @@ function picture({ id, name, preview_url }) {
 
 /** @param {FileInfo} info */
 function download({ id, name, size }) {
-  return h("button", { type: "button", class: "file-take", "aria-label": `Download ${name}`, onclick: () => take(id) },
-    icon("page"), h("span", { class: "file-name" }, name), h("span", { class: "file-size" }, inWords(size)));
+  return h("button", { type: "button", class: "file-take", onclick: () => take(id) },
+    icon("page"), h("span", { class: "sr-only" }, "Download "), h("span", { class: "file-name", dir: "auto" }, name), " ", h("span", { class: "file-size" }, inWords(size)));
 }
 
-/** @param {string} id */
-async function look(id) {
+/** The picture, large. @param {string} id */
+export async function look(id) {
   try {
-    const { name, url, width, height } = await fileInfo(id);
-    const close = h("button", { type: "button", class: "quiet" }, "Close");
-    const dialog = h("dialog", { class: "viewer", "aria-label": name },
-      h("img", { src: url, alt: name, width, height }),
-      h("div", { class: "viewer-foot" }, h("span", { class: "file-name" }, name), h("button", { type: "button", class: "quiet", onclick: () => take(id) }, "Download"), close));
-    close.addEventListener("click", () => dialog.close());
-    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-    dialog.addEventListener("close", () => dialog.remove());
-    document.body.append(dialog);
-    dialog.showModal();
-    close.focus();
+    openViewer(await fileInfo(id), () => take(id));
   } catch (problem) {
     toast(explain(problem));
   }
 }
 
 /** By a fresh address: the one that was drawn may have run out. @param {string} id */
-async function take(id) {
+export async function take(id) {
   try {
     const { name, url } = await fileInfo(id);
     h("a", { href: url, download: name }).click();
@@ -65,7 +56,7 @@ async function take(id) {
 }
 
 /** @param {number} size */
-function inWords(size) {
+export function inWords(size) {
   if (size < 1024) return `${size} bytes`;
   return size < 1024 * 1024 ? `${Math.round(size / 1024)} KB` : `${(size / 1024 / 1024).toFixed(1)} MB`;
 }

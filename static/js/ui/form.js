@@ -13,7 +13,7 @@ import { h, say, show } from "./dom.js";
  * @property {string} [hint]
  * @property {string} [autocomplete]
  * @property {number} [longest]
- * @property {boolean} [optional]
+ * @property {boolean | (() => boolean)} [optional] a function: it depends
  * @property {(value: string) => string} [wrong] what can be said without asking the server; "" if nothing is
  */
 /** @typedef {Record<string, string>} Values a checkbox that is off is "" */
@@ -97,7 +97,8 @@ function control(field) {
   };
   const check = () => {
     const text = read();
-    const missing = !optional && type !== "checkbox" && text.trim() === "" ? "Please write something here." : "";
+    const needed = !(typeof optional === "function" ? optional() : optional);
+    const missing = needed && type !== "checkbox" && text.trim() === "" ? "Please write something here." : "";
     blame(missing || (text && field.wrong?.(text)) || "");
     return !box.hasAttribute("aria-invalid");
   };
@@ -109,7 +110,7 @@ function control(field) {
 function framed({ label, type, optional }, id, box, below) {
   if (type === "checkbox") return h("div", { class: "field" }, h("label", { class: "check", for: id }, box, h("span", {}, label)), ...below);
   const shown = type === "password" ? h("div", { class: "with-button" }, box, revealer(/** @type {HTMLInputElement} */ (box))) : box;
-  const mark = optional && h("span", { class: "optional" }, " (if you like)");
+  const mark = optional === true && h("span", { class: "optional" }, " (if you like)");
   return h("div", { class: "field" }, h("label", { for: id }, label, mark), shown, ...below);
 }
 

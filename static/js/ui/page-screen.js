@@ -11,10 +11,12 @@ import { openDrawer } from "./sidebar.js";
 const titles = { settings: "Settings", classes: "Classes", library: "Library", admin: "School" };
 
 /** @type {[import("../places.js").AdminTab, string][]} */
-const tabs = [["users", "People"], ["classes", "Classes"], ["school", "Name and rules"], ["audit", "What happened"]];
+const tabs = [["users", "People"], ["classes", "Classes"], ["school", "Name and rules"], ["tasks", "Work"], ["audit", "What happened"]];
 
 export class PageScreen {
   #turn = 0;
+  /** Ends what the page that is shown still waits for. */
+  #left = new AbortController();
 
   /** @param {{signOut: () => void, left: () => void}} parts `left`: the account is gone */
   constructor(parts) {
@@ -25,7 +27,7 @@ export class PageScreen {
 
   /** @param {Place} place */
   async show(place) {
-    const turn = (this.#turn += 1);
+    const turn = this.#begin();
     show(byId("page"), true);
     this.entitle(titles[place.screen]);
     this.#drawTabs(place);
@@ -42,10 +44,21 @@ export class PageScreen {
     }
   }
 
+  /** Until when the page that is shown now may follow what it shows. */
+  get signal() {
+    return this.#left.signal;
+  }
+
   hide() {
-    this.#turn += 1;
+    this.#begin();
     show(byId("page"), false);
     this.#fill();
+  }
+
+  #begin() {
+    this.#left.abort();
+    this.#left = new AbortController();
+    return (this.#turn += 1);
   }
 
   /** @param {string} title */

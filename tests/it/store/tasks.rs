@@ -312,12 +312,6 @@ async fn a_person_asks_for_work_on_what_is_theirs_and_calls_it_off() {
     let f = Fixture::new().await;
     let (admin, mate) = (add_admin(&f, HERE).await, super::add_student(&f.sql).await);
     let (mine, other) = (add_file(&f, f.student).await, add_file(&f, mate).await);
-    let content = id::new();
-    f.run(&format!(
-        "INSERT INTO content (id, org_id, author_id, title, language, body, state, created_at, updated_at) \
-         VALUES ('{content}', '{HERE}', '{admin}', 'Halves', 'en', 'x', 'published', now(), now())"
-    ))
-    .await;
     let attempt = async |role: &str, who: Uuid, sql: &str| {
         let client = f.db.client().await;
         let begin = format!(
@@ -326,41 +320,31 @@ async fn a_person_asks_for_work_on_what_is_theirs_and_calls_it_off() {
         client.batch_execute(&begin).await.unwrap();
         client.execute_typed(sql, &[]).await
     };
-    let put = |who: Uuid, kind: &str, payload: &str, key: &str, more: &str| {
-        format!(
-            "SELECT fynq.enqueue_task(gen_random_uuid(), '{kind}', '{HERE}', '{who}', '{payload}', {key}, now(){more})"
-        )
-    };
-    let (own, theirs) = (format!("{{\"file\": \"{mine}\"}}"), format!("{{\"file\": \"{other}\"}}"));
-    let of_content = format!("{{\"content\": \"{content}\", \"count\": 5}}");
-    let key = format!("'worksheet:{mine}'");
-    let (urgent, long) = (", 11::smallint", ", 0::smallint, 11");
-    for (may, who, kind, payload, key, more) in [
-        (true, f.student, "document_parse", &own, "NULL", ""),
-        (true, f.student, "document_pages", &own, "NULL", ""),
-        (true, f.student, "worksheet", &own, &*key, ", 10::smallint, 10"),
-        (true, admin, "flash_cards", &of_content, "NULL", ""),
-        (true, admin, "practice_questions", &of_content, "NULL", ""),
-        (false, f.student, "flash_cards", &of_content, "NULL", ""),
-        (false, f.student, "worksheet", &theirs, "NULL", ""),
-        (false, f.student, "worksheet", &"{}".to_owned(), "NULL", ""),
-        (false, f.student, "retention", &own, "NULL", ""),
-        (false, f.student, "session_summary", &own, "NULL", ""),
+    let own = format!("{{\"file\": \"{mine}\"}}");
+    let more = format!("{{\"file\": \"{mine}\", \"more\": 1}}");
+    let (key, theirs) = (format!("'document_parse:{mine}'"), format!("{{\"file\": \"{other}\"}}"));
+    let (urgent, long) = (", 1::smallint", ", 0::smallint, 11");
+    for (may, kind, payload, key, more) in [
+        (true, "document_parse", &*own, "NULL", ""),
+        (true, "document_parse", &own, &*key, ", 0::smallint, 10"),
+        (false, "document_parse", &theirs, "NULL", ""),
+        (false, "document_parse", "{}", "NULL", ""),
+        (false, "document_parse", &more, "NULL", ""),
+        // What is charged, or looked at by others.
+        (false, "worksheet", &own, "NULL", ""),
+        (false, "document_pages", &own, "NULL", ""),
+        (false, "retention", &own, "NULL", ""),
         // The keys of others, a schedule's turn among them.
-        (false, f.student, "worksheet", &own, "'schedule:retention:1'", ""),
-        (false, f.student, "worksheet", &own, &format!("'worksheet:{other}'"), ""),
-        (false, f.student, "worksheet", &own, "NULL", urgent),
-        (false, f.student, "worksheet", &own, "NULL", long),
-        (
-            false,
-            f.student,
-            "worksheet",
-            &format!("{{\"file\": \"{mine}\", \"x\": \"{}\"}}", "x".repeat(1000)),
-            "NULL",
-            "",
-        ),
+        (false, "document_parse", &own, "'schedule:retention:1'", ""),
+        (false, "document_parse", &own, &format!("'document_parse:{other}'"), ""),
+        (false, "document_parse", &own, "NULL", urgent),
+        (false, "document_parse", &own, "NULL", long),
     ] {
-        let done = attempt("fynq_user", who, &put(who, kind, payload, key, more)).await;
+        let put = format!(
+            "SELECT fynq.enqueue_task(gen_random_uuid(), '{kind}', '{HERE}', '{}', '{payload}', {key}, now(){more})",
+            f.student
+        );
+        let done = attempt("fynq_user", f.student, &put).await;
         assert_eq!(done.is_ok(), may, "{kind} {payload} {key} {more}: {done:?}");
     }
     for status in ["queued", "running"] {

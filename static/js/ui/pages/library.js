@@ -1,26 +1,31 @@
-// The library: what tutors wrote for students, listed and searched, and one of them to be read.
-import { Answer } from "../../markdown/answer.js";
+// The library: what tutors wrote for students, listed, chosen by subject and school year, and searched.
 import { account } from "../../net/identity.js";
-import { getContent, listContent, searchContent } from "../../net/library.js";
+import { listContent, searchContent } from "../../net/library.js";
+import { askedIn, keepAsked } from "../../places.js";
 import { h } from "../dom.js";
 import { when } from "../when.js";
-import { loaded, pagedList, panel, row } from "./parts.js";
+import { pagedList, panel, row, select } from "./parts.js";
 
 /** @typedef {import("../../net/library.js").Content} Content */
 /** @typedef {import("../../net/library.js").FoundContent} FoundContent */
 
 const writes = () => account()?.user.role !== "student";
+const highestYear = 13;
 
-/** @returns {Node[]} */
-export function libraryPage() {
+/** @param {import("../page-screen.js").PageScreen} frame @returns {Node[]} */
+export function libraryPage(frame) {
+  const asked = askedIn(location.hash);
   const box = h("input", { type: "search", id: "library-search", autocomplete: "off", placeholder: "Search the library", enterkeyhint: "search" });
+  const subject = select({ label: "Subject", options: subjectsOf([asked.subject ?? ""]), value: asked.subject ?? "" });
+  const grade = select({ label: "School year", options: years(asked.grade), value: asked.grade ?? "" });
   const place = h("div", { class: "part" });
-  const none = writes() ? "Nothing here yet. What you write here, students can read, and the AI tutor can look up." : "Your tutors have put nothing here yet.";
   const draw = () => {
+    const filter = { subject: subject.value, grade: grade.value };
     const words = box.value.trim();
+    const none = filter.subject || filter.grade ? "Nothing for this choice." : writes() ? "Nothing here yet. What you write here, students can read, and the AI tutor can look up." : "Your tutors have put nothing here yet.";
     const list = words
-      ? pagedList({ load: (cursor) => searchContent(words, cursor), row: foundRow, label: "Found in the library", none: "Nothing found." })
-      : pagedList({ load: listContent, row: contentRow, label: "The library", none });
+      ? pagedList({ load: (cursor) => searchContent(words, { ...filter, cursor }), row: foundRow, label: "Found in the library", none: "Nothing found." })
+      : pagedList({ load: (cursor) => listContent({ ...filter, cursor }), row: (each) => contentRow(each), label: "The library", none });
     place.replaceChildren(list);
   };
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -29,48 +34,56 @@ export function libraryPage() {
     clearTimeout(typing);
     typing = setTimeout(draw, 250);
   });
+  for (const each of [subject, grade]) {
+    each.box.addEventListener("change", () => {
+      keepAsked("library", { subject: subject.value, grade: grade.value });
+      draw();
+    });
+  }
   draw();
+  // Those of the newest; the one that is chosen stays, whatever there is.
+  listContent({ limit: 100 }).then(({ items }) => frame.signal.aborted || subject.offer(subjectsOf([subject.value, ...items.map((each) => each.subject ?? "")])), () => {});
   const label = h("label", { class: "sr-only", for: "library-search" }, "Search the library");
   const add = writes() && h("a", { href: "#library/new", class: "button primary" }, "Write something");
-  return [panel("Read and find", h("div", { class: "tool-line" }, label, box, add), place)];
+  return [panel("Read and find", h("div", { class: "tool-line" }, label, box, add), h("div", { class: "filters" }, subject.element, grade.element), place)];
 }
 
-/** @param {string} id @param {import("../page-screen.js").PageScreen} frame @returns {Node[]} */
-export function readingPage(id, frame) {
-  const whole = loaded(() => getContent(id), (found) => {
-    frame.entitle(found.title);
-    const text = new Answer();
-    text.element.lang = found.language;
-    text.show(found.body, true);
-    const about = [...tags(found), ...band(found)].map((each) => h("span", { class: "tag" }, each));
-    const from = [found.source && `Source: ${found.source}`, found.licence && `Licence: ${found.licence}`].filter(Boolean).join(" · ");
-    const edit = found.editable && h("a", { href: `#library/${found.id}/edit`, class: "button plain" }, "Edit");
-    return [h("section", { class: "panel reading" }, h("h2", { class: "sr-only" }, "Text"), h("p", { class: "row-title" }, ...about), text.element, from && h("p", { class: "hint" }, from), edit && h("div", { class: "row-acts" }, edit))];
-  });
-  return [h("p", {}, h("a", { href: "#library", class: "link" }, "The whole library")), whole];
+/** Each once, whatever its letters' size. @param {string[]} named @returns {[string, string][]} */
+function subjectsOf(named) {
+  const known = new Map(named.filter(Boolean).map((name) => [name.toLowerCase(), name]));
+  return [["", "All"], ...[...known.values()].sort((a, b) => a.localeCompare(b)).map((name) => /** @type {[string, string]} */ ([name, name]))];
 }
 
-/** @param {Content} content */
-function contentRow(content) {
+/** @param {string} [asked] @returns {[string, string][]} */
+function years(asked = "") {
+  const all = Array.from({ length: highestYear }, (_, at) => String(at + 1));
+  if (/^\d{1,2}$/.test(asked) && !all.includes(asked)) all.push(asked);
+  return [["", "All"], ...all.map((year) => /** @type {[string, string]} */ ([year, `Year ${year}`]))];
+}
+
+/** @param {Content} content @param {string} [inside] of it, as in an address */
+function contentRow(content, inside = "") {
   const { id, title, updated_at: at, author } = content;
   const by = author === undefined ? [] : [author?.name ?? "somebody who has left"];
-  const link = h("a", { href: `#library/${id}`, class: "row-link" }, title);
+  const link = h("a", { href: `#library/${id}${inside}`, class: "row-link" }, title);
   return row({ title: link, tags: tags(content), below: [...band(content), ...by, when(at)] });
 }
 
 /** @param {FoundContent} found */
 function foundRow(found) {
-  const shown = contentRow(found);
+  const { page, file } = found;
+  const shown = contentRow(found, page ? `?${new URLSearchParams({ page: String(page), ...(file && { file }) })}` : "");
   const pieces = found.excerpt.map(({ text, hit }) => (hit ? h("mark", {}, text) : text));
-  shown.querySelector(".row-text")?.append(h("p", { class: "excerpt", dir: "auto", lang: found.language }, ...pieces));
+  const on = page ? [h("b", {}, `Page ${page}: `)] : [];
+  shown.querySelector(".row-text")?.append(h("p", { class: "excerpt", dir: "auto", lang: found.language }, ...on, ...pieces));
   return shown;
 }
 
 /** @param {Content} content @returns {string[]} */
-const tags = ({ subject, state }) => [subject ?? "", state === "draft" ? "Draft" : ""].filter(Boolean);
+export const tags = ({ subject, state }) => [subject ?? "", state === "draft" ? "Draft" : ""].filter(Boolean);
 
 /** For which school years. @param {Content} content @returns {string[]} */
-function band({ grade_lowest: lowest, grade_highest: highest }) {
+export function band({ grade_lowest: lowest, grade_highest: highest }) {
   if (lowest === null && highest === null) return [];
   if (lowest === highest) return [`Year ${lowest}`];
   if (highest === null) return [`From year ${lowest}`];

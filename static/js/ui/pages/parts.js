@@ -87,6 +87,22 @@ export function row({ title, tags = [], below = [], acts = [] }) {
   );
 }
 
+/**
+ * What a list holds, chosen above it.
+ * @param {{label: string, options: [string, string][], value?: string}} parts value and words of each; what is not among them is the first
+ */
+export function select({ label, options, value = "" }) {
+  const box = h("select", {});
+  const offer = (/** @type {[string, string][]} */ all) => {
+    const chosen = box.options.length ? box.value : value;
+    box.replaceChildren(...all.map(([each, words]) => h("option", { value: each }, words)));
+    box.value = chosen;
+    if (box.selectedIndex < 0) box.selectedIndex = 0;
+  };
+  offer(options);
+  return { element: h("label", { class: "filter" }, h("span", {}, label), box), box, offer, get value() { return box.value; } };
+}
+
 /** Does it, and says whether it worked. @param {() => Promise<any>} act @param {string} [done] */
 export async function attempt(act, done) {
   try {

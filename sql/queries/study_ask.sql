@@ -1,0 +1,1 @@
+SELECT fynq.ask_for_study($1, $2, $3, $4)
