@@ -63,34 +63,35 @@ mod tests {
     use std::process::Command;
     use std::{fs, net, thread};
 
+    use rustix::process::{Signal, getppid, kill_process};
+
     use super::*;
 
     /// In a thread of its own, which alone is held.
     #[test]
     fn a_confined_child_opens_nothing_and_starts_nothing() {
-        let own = std::env::current_exe().unwrap();
+        let (there, parent) =
+            (std::env::temp_dir().join(format!("fynq-{}", crate::id::new())), getppid().unwrap());
+        fs::write(&there, "words").unwrap();
+        let file = there.clone();
         let tried = thread::spawn(move || {
             confine().unwrap();
             let target = net::SocketAddr::from(([127, 0, 0, 1], 9));
-            let made = std::env::temp_dir().join(format!("fynq-{}", crate::id::new()));
             [
-                fs::File::open(&own).map(drop),
-                fs::File::create(&made).map(drop),
-                fs::remove_file(&own),
-                fs::metadata(&own).map(drop),
+                fs::File::open(&file).map(drop),
+                fs::File::create(&file).map(drop),
+                fs::metadata(&file).map(drop),
+                fs::remove_file(&file),
                 net::TcpStream::connect(target).map(drop),
                 net::UdpSocket::bind("127.0.0.1:0").map(drop),
-                Command::new(&own).spawn().map(drop),
-                rustix::process::kill_process(
-                    rustix::process::getppid().unwrap_or(rustix::process::Pid::INIT),
-                    rustix::process::Signal::CONT,
-                )
-                .map_err(Into::into),
+                Command::new("true").spawn().map(drop),
+                kill_process(parent, Signal::CONT).map_err(Into::into),
                 thread::Builder::new().spawn(|| ()).map(drop),
             ]
             .map(|done| done.map_err(|error| error.kind()))
         });
         assert_eq!(tried.join().unwrap(), [Err(PermissionDenied); 9]);
-        assert!(fs::File::open(std::env::current_exe().unwrap()).is_ok(), "others are not held");
+        assert_eq!(fs::read(&there).unwrap(), b"words", "others are not held");
+        fs::remove_file(&there).unwrap();
     }
 }
