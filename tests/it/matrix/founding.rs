@@ -93,7 +93,7 @@ pub(super) async fn file(
     let (id, owner) = (new_id(), &people[&Owner].user_id);
     let all = format!(
         "INSERT INTO files (id, org_id, owner_id, name, media_type, size, state, key, created_at) \
-             VALUES ('{id}', '{HERE}', '{owner}', '{name}', 'image/png', 5, 'ready', 'key{id}', now()); \
+             VALUES ('{id}', '{HERE}', '{owner}', '{name}', 'image/png', 5, 'ready', '{owner}/{id}', now()); \
          INSERT INTO file_uses VALUES ('{id}', '{session}')"
     );
     sql.batch_execute(&all).await.unwrap();
