@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+
 use crate::auth::Auth;
 use crate::config::Settings;
 use crate::convert::Converter;
@@ -33,6 +35,8 @@ pub struct Parts {
     pub shutdown: Shutdown,
     /// Open sockets; the stop waits for none.
     pub sockets: tokio::sync::watch::Sender<usize>,
+    /// Tells that blobs were written down as gone.
+    pub gone: mpsc::Sender<()>,
 }
 
 /// Keys of one look at the database.
@@ -65,12 +69,19 @@ impl Parts {
     }
 }
 
-/// As `delete_gone_blobs`, soon: whoever deleted something does not wait for the storage.
-pub fn blobs_are_gone(app: &App) {
-    let app = Arc::clone(app);
-    tokio::spawn(async move {
+/// Deletions whose blobs nobody has looked at yet. One more says nothing new: each look takes all that are gone.
+pub const GONE: usize = 16;
+
+/// Deletes blobs whenever some are gone: one task, however many deletions there are.
+pub async fn sweep_gone(app: App, mut heard: mpsc::Receiver<()>) {
+    while heard.recv().await.is_some() {
         if let Err(error) = app.delete_gone_blobs().await {
             tracing::warn!(%error, "deleted files are left to the sweep");
         }
-    });
+    }
+}
+
+/// Has what was just deleted taken out of the storage, soon: whoever deleted something does not wait for that.
+pub fn blobs_are_gone(app: &App) {
+    let _ = app.gone.try_send(());
 }

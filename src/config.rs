@@ -97,6 +97,8 @@ pub struct Model {
     pub history_tokens: u32,
     /// How large a request with files may be; what does not fit is uploaded before.
     pub inline_bytes: usize,
+    /// How much the requests with files may take in memory, all together.
+    pub files_bytes: usize,
     pub max_output_tokens: Option<u32>,
     /// A file that replaces the built-in system instruction.
     pub instruction_file: Option<PathBuf>,
@@ -250,6 +252,7 @@ impl Default for Settings {
                 attempts: 3,
                 history_tokens: 16_000,
                 inline_bytes: 15 << 20,
+                files_bytes: 512 << 20,
                 max_output_tokens: None,
                 instruction_file: None,
             },

@@ -6,6 +6,7 @@
 
 mod child;
 mod document;
+mod filter;
 mod image;
 mod paged;
 

@@ -33,7 +33,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::config::{self, Bucket};
 
-pub use intake::{Intake, IntakeError, Spooled, Turn};
+pub use intake::{Intake, IntakeError, Spooled, Turn, longest};
 pub use scan::{ScanError, Scanner};
 
 /// A part of an upload to a bucket: the least that every S3 endpoint takes.

@@ -16,6 +16,7 @@ mod prompt;
 mod reader;
 mod recording;
 mod retry;
+mod room;
 mod sse;
 mod tools;
 mod transport;
@@ -129,6 +130,8 @@ struct Shared {
     history_tokens: u32,
     /// A request with files stays under it.
     inline_bytes: usize,
+    /// And all of them together in this.
+    room: room::Room,
     max_output_tokens: Option<u32>,
     limits: answer::Limits,
     transport: Arc<transport::Transport>,
@@ -178,6 +181,7 @@ impl Model {
             instruction,
             history_tokens: settings.history_tokens,
             inline_bytes: settings.inline_bytes,
+            room: room::Room::new(settings.files_bytes),
             max_output_tokens: settings.max_output_tokens,
             limits,
             transport: Arc::new(transport::Transport::new(settings)?),

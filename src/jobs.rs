@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::app::App;
 use crate::store::{Effect, StoreError, Taken};
@@ -129,19 +130,29 @@ pub struct Job {
     pub progress: Progress,
 }
 
-/// How far a job is; told with the next heartbeat.
+/// How far a job is; its worker hears of it, and writes it down a moment later.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<AtomicU32>);
+pub struct Progress {
+    part: Arc<AtomicU32>,
+    moved: Arc<Notify>,
+}
 
 impl Progress {
     /// So many of so many.
     pub fn tell(&self, done: usize, of: usize) {
         let part = if of == 0 { 0.0 } else { (done as f32 / of as f32).clamp(0.0, 1.0) };
-        self.0.store(part.to_bits(), Ordering::Relaxed);
+        if self.part.swap(part.to_bits(), Ordering::Relaxed) != part.to_bits() {
+            self.moved.notify_one();
+        }
+    }
+
+    /// Of a job whose worker hears `moved`.
+    fn heard_by(moved: &Arc<Notify>) -> Progress {
+        Progress { moved: Arc::clone(moved), ..Progress::default() }
     }
 
     fn now(&self) -> f32 {
-        f32::from_bits(self.0.load(Ordering::Relaxed))
+        f32::from_bits(self.part.load(Ordering::Relaxed))
     }
 }
 

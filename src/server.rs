@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::app::{App, Parts};
+use crate::app::{self, App, Parts};
 use crate::auth::Auth;
 use crate::config::Settings;
 use crate::convert::Converter;
@@ -52,6 +52,8 @@ pub struct Server {
     trigger: Arc<Trigger>,
     http: JoinHandle<()>,
     metrics: JoinHandle<()>,
+    /// Takes out of the storage what was deleted.
+    broom: JoinHandle<()>,
     practice: Option<JoinHandle<()>>,
     worker: Option<JoinHandle<()>>,
 }
@@ -99,6 +101,7 @@ impl Server {
             model.clone(),
             shutdown.clone(),
         );
+        let (gone, heard) = tokio::sync::mpsc::channel(app::GONE);
         let app: App = Arc::new(Parts {
             practice: practicing.is_some(),
             files,
@@ -113,6 +116,7 @@ impl Server {
             auth,
             shutdown,
             sockets: tokio::sync::watch::Sender::new(0),
+            gone,
         });
         if duty == Duty::Serve {
             wake_waiting(&app).await?;
@@ -120,8 +124,9 @@ impl Server {
         let works = duty == Duty::Work || app.settings.worker.on;
         let worker = works.then(|| tokio::spawn(jobs::Worker::new(app.clone(), jobs::KINDS).run()));
         let metrics = tokio::spawn(telemetry::fold_metrics(telemetry::metrics()?));
+        let broom = tokio::spawn(app::sweep_gone(app.clone(), heard));
         let http = tokio::spawn(listen::serve(listener, tls, router(duty, &app), Arc::clone(&app)));
-        Ok(Server { duty, address, app, trigger: Arc::new(trigger), http, metrics, practice, worker })
+        Ok(Server { duty, address, app, trigger: Arc::new(trigger), http, metrics, broom, practice, worker })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -175,6 +180,7 @@ impl Server {
             http.abort();
         }
         self.metrics.abort();
+        self.broom.abort();
         if let Some(practice) = self.practice {
             practice.abort();
         }

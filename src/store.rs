@@ -94,6 +94,8 @@ pub struct Store(Arc<Parts>);
 struct Parts {
     address: Address,
     scopes: Scopes,
+    /// One connection for the heartbeats of tasks: they never wait behind what the tasks ask.
+    beats: Scopes,
     writer: Writer,
     audit: Audit,
     paces: Paces,
@@ -158,9 +160,10 @@ impl Store {
             None => address,
         };
         let scopes = Scopes::new(address.pool(settings.pool_size)?);
+        let beats = Scopes::new(address.pool(1)?);
         let writer = Writer::start(address.clone());
         let (audit, paces) = (Audit::start(scopes.clone()), Paces::start(scopes.clone()));
-        Ok(Store(Arc::new(Parts { address, scopes, writer, audit, paces, local: Mutex::new(local) })))
+        Ok(Store(Arc::new(Parts { address, scopes, beats, writer, audit, paces, local: Mutex::new(local) })))
     }
 
     /// Brings the schema up to date and nothing more. Returns how many migrations ran.
@@ -192,6 +195,7 @@ impl Store {
         self.0.audit.close().await;
         self.0.paces.close().await;
         self.0.scopes.close();
+        self.0.beats.close();
         let local = self.0.local.lock().await.take();
         if let Some(local) = local {
             local.stop().await;

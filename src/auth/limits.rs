@@ -39,11 +39,16 @@ const MAKES_PER: Duration = Duration::from_secs(600);
 // Names of what is no rule, as rules have them.
 const WRONG_PASSWORDS: &str = "wrong-passwords";
 const SOCKETS: &str = "sockets-user";
+const WATCHED: &str = "watched-tasks-user";
+/// Streams of tasks that one person may have.
+const WATCHED_OF_ONE: u32 = 8;
 const CONNECTIONS: &str = "connections-address";
 
 pub struct Limits {
     /// `None`: lifted.
     on: Option<On>,
+    /// Streams of tasks, as many of one person whatever else is lifted: all of them share a few.
+    watched: AtOnce<Uuid>,
     /// Who was heard of in the log a moment ago.
     quiet: Quiet,
 }
@@ -83,7 +88,7 @@ impl Limits {
             sockets: AtOnce::new(numbers.sockets_user),
             connections: AtOnce::new(numbers.connections_address),
         });
-        Limits { on, quiet: Quiet::default() }
+        Limits { on, watched: AtOnce::new(WATCHED_OF_ONE), quiet: Quiet::default() }
     }
 
     fn of_address(&self, rule: fn(&On) -> &Rule<IpAddr>, from: IpAddr) -> Result<(), Problem> {
@@ -176,6 +181,15 @@ impl Limits {
             let problem = Problem::rate_limited().because("Too many sockets of this account are open.");
             // A peer that went away without a word is noticed within a minute.
             problem.retry_after(Duration::from_secs(10))
+        })
+    }
+
+    /// A place among the tasks that this account watches.
+    pub fn watch(&self, user: Uuid) -> Result<Place<Uuid>, Problem> {
+        self.watched.enter(user).ok_or_else(|| {
+            metrics::counter!("fynq_limited_total", "policy" => WATCHED).increment(1);
+            self.quiet.line("limited", WATCHED, Some(user), None);
+            Problem::overloaded().because("Too many tasks are watched by this account.")
         })
     }
 

@@ -144,6 +144,12 @@ pub const SETTINGS: &[Setting] = &[
         "15728640",
         "how large a request with pictures or PDFs may be; what does not fit is given to the model's Files API before",
     ),
+    set(
+        "FYNQ_MODEL_FILES_BYTES",
+        "536870912",
+        "536870912",
+        "how much memory all questions with pictures or PDFs may take together until they are answered; one more waits, then fails",
+    ),
     open("FYNQ_MAX_OUTPUT_TOKENS", "2048", "the longest answer, in tokens; unset: the model's own limit"),
     set("FYNQ_MODEL_CONNECT_TIMEOUT_S", "10", "10", "seconds to connect to the model"),
     set("FYNQ_MODEL_FIRST_BYTE_TIMEOUT_S", "30", "30", "seconds until the answer's first byte"),

@@ -201,6 +201,7 @@ fn model(from: &Reader<'_>, defaults: Model) -> Result<Model, SettingError> {
         attempts: from.number("FYNQ_MODEL_ATTEMPTS", defaults.attempts, 1, 10)?,
         history_tokens: from.number("FYNQ_HISTORY_TOKENS", defaults.history_tokens, 256, 10_000_000)?,
         inline_bytes: from.number("FYNQ_MODEL_INLINE_BYTES", defaults.inline_bytes, 64 << 10, 100 << 20)?,
+        files_bytes: from.number("FYNQ_MODEL_FILES_BYTES", defaults.files_bytes, 32 << 20, 64 << 30)?,
         max_output_tokens: match from.text("FYNQ_MAX_OUTPUT_TOKENS") {
             None => defaults.max_output_tokens,
             Some(_) => Some(from.number("FYNQ_MAX_OUTPUT_TOKENS", 0, 1, 10_000_000)?),

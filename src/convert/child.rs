@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 
-use super::{Limits, Work, document, image};
+use super::{Limits, Work, document, filter, image};
 
 /// What a Rust program's panic ends it with.
 pub(super) const PANICKED: i32 = 101;
@@ -48,7 +48,7 @@ impl From<io::Error> for Stop {
 /// `fynq convert <what>`: stdin to stdout. Gives the exit code.
 pub fn run(what: &str) -> u8 {
     let Some(work) = Work::ALL.into_iter().find(|work| work.as_str() == what) else { return FAILED };
-    if confine(&work.limits()).is_err() {
+    if confine(&work.limits()).is_err() || filter::confine().is_err() {
         return FAILED;
     }
     let (stdin, stdout) = (io::stdin().lock(), io::stdout().lock());

@@ -12,7 +12,7 @@ fn only<'a>(report: &'a Report, what: &str) -> &'a Check {
 fn quiet() -> Settings {
     let mut settings = Settings::default();
     settings.listen.set_port(0);
-    settings.data_dir = std::env::temp_dir().join("fynq-doctor-never-made");
+    settings.data_dir = std::env::temp_dir().join(format!("fynq-doctor-{}", crate::id::new()));
     settings
 }
 

@@ -103,7 +103,7 @@ impl Intake {
         let mut spooled = self.file();
         let mut file = tokio::fs::File::create(&spooled.path).await.map_err(|error| unwritten(&error))?;
         let mut bytes = std::pin::pin!(bytes);
-        let end = Instant::now() + START + Duration::from_secs(most / SLOWEST);
+        let end = Instant::now() + longest(most);
         loop {
             let idle = self.0.idle.min(end.saturating_duration_since(Instant::now()));
             let next = timeout(idle, bytes.next()).await.map_err(|_| IntakeError::TooSlow)?;
@@ -131,6 +131,11 @@ impl Intake {
         }
         Ok(gone)
     }
+}
+
+/// As long as an upload of so many bytes may take.
+pub fn longest(most: u64) -> Duration {
+    START + Duration::from_secs(most / SLOWEST)
 }
 
 impl Spooled {

@@ -289,8 +289,7 @@ impl Run {
         self.given |= !thought.is_empty() || !text.is_empty();
         let may_ask = self.rounds < MAX_ROUNDS && self.body.as_ref().is_some_and(|body| body.offers);
         if self.given && !may_ask && self.recipe.take().is_some() {
-            // It is sent no more, and holds whole pictures.
-            self.body.iter_mut().for_each(|body| body.json = Bytes::new());
+            self.body.iter_mut().for_each(Body::is_done);
         }
         if !thought.is_empty() {
             self.queued.push_back(Event::Thought(thought));
@@ -317,12 +316,12 @@ impl Run {
         let Stage::Asking(turn) = std::mem::replace(&mut self.stage, Stage::Over) else { return };
         self.rounds += 1;
         let last = self.rounds >= MAX_ROUNDS;
-        let next = self.body.as_ref().and_then(|body| turn.answered(body, found, last));
+        self.used_before = self.usage();
+        self.text_before = self.reader.text_bytes;
+        let next = self.body.take().and_then(|body| turn.answered(body, found, last));
         let Some(next) = next else {
             return self.end(Outcome::Failed { code: ErrorCode::Internal, retry_after: None });
         };
-        self.used_before = self.usage();
-        self.text_before = self.reader.text_bytes;
         self.body = Some(next);
         (self.calls, self.given) = (0, false);
         self.dial();
@@ -366,6 +365,7 @@ impl Run {
         self.timer = None;
         let model = self.reader.model().map(str::to_owned);
         self.queued.push_back(Event::End(End { outcome, usage: self.usage(), model }));
+        self.body.iter_mut().for_each(Body::is_done);
     }
 
     fn usage(&self) -> Usage {

@@ -23,6 +23,10 @@ const TILE: u32 = 768;
 const SMALL: u32 = 384;
 /// As much of a document's words goes along; about sixteen thousand tokens.
 const MAX_WORDS: usize = 64 * 1024;
+/// What stands around a picture in a request.
+const AROUND: u64 = 256;
+/// A file that is given to the endpoint is in memory by so much: a chunk, and what came of the next.
+pub(super) const UPLOADING: u64 = 9 << 20;
 /// What a label costs beside the name in it.
 const LABEL_TOKENS: u64 = 24;
 
@@ -149,14 +153,20 @@ impl Recipe {
             known.values_mut().for_each(|attached| attached.remote = None);
         }
         let words: usize = turns.iter().map(|turn| turn.text.len()).sum();
-        let mut load = Load { recipe: &self, known, left: shared.inline_bytes.saturating_sub(words) };
+        let left = shared.inline_bytes.saturating_sub(words);
+        let weight = weigh(&turns, &known, left);
+        let mut held = shared.room.enter(weight.making, shared.limits.first_byte).await?;
+        let mut load = Load { recipe: &self, known, left };
         for turn in turns.iter_mut().rev() {
             for file in &mut turn.files {
                 load.fill(file).await?;
             }
         }
         let prompt = Prompt { turns, ..self.prompt.clone() };
-        Ok(shared.body(&prompt))
+        let body = shared.body(&prompt);
+        drop(prompt);
+        held.keep(weight.made);
+        Ok(body.map(|body| Body { held, ..body }))
     }
 
     async fn look_up(&self, turns: &[Turn]) -> Result<HashMap<Uuid, Attached>, Trouble> {
@@ -166,6 +176,38 @@ impl Recipe {
         let found = self.attachments.find(ids).await.map_err(|_| Trouble::Storage)?;
         Ok(found.into_iter().map(|attached| (attached.id, attached)).collect())
     }
+}
+
+/// What a request takes of the memory, in bytes: while it is made, as files and as what is sent, and then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Weight {
+    pub(super) making: u64,
+    pub(super) made: u64,
+}
+
+/// As `Load` will go about it.
+pub(super) fn weigh(turns: &[Turn], known: &HashMap<Uuid, Attached>, left: usize) -> Weight {
+    let (mut left, mut weight, mut uploading) = (left as u64, Weight::default(), 0);
+    for file in turns.iter().rev().flat_map(|turn| &turn.files) {
+        let Some(attached) = known.get(&file.id) else { continue };
+        let sent = match attached.what {
+            What::Untold => continue,
+            What::Words => attached.size.min(MAX_WORDS as u64),
+            What::Image { .. } | What::Pdf { .. } => attached.size.div_ceil(3) * 4,
+        };
+        if matches!(attached.what, What::Words) {
+            left = left.saturating_sub(sent);
+        } else if let Some(rest) = left.checked_sub(sent + AROUND) {
+            left = rest;
+        } else {
+            uploading = if attached.remote.is_some() { uploading } else { UPLOADING };
+            continue;
+        }
+        weight.making += sent + attached.size.min(sent);
+        weight.made += sent;
+    }
+    weight.making += uploading;
+    weight
 }
 
 /// What is left of the request's room while its files are read.
@@ -219,7 +261,7 @@ impl Load<'_> {
         let media_type = attached.media_type.clone();
         // As base64.
         let size = usize::try_from(attached.size.div_ceil(3) * 4).unwrap_or(usize::MAX);
-        if let Some(left) = self.left.checked_sub(size.saturating_add(256)) {
+        if let Some(left) = self.left.checked_sub(size.saturating_add(AROUND as usize)) {
             let mut blob = self.recipe.attachments.read(&attached.key).await?;
             let most = usize::try_from(attached.size).unwrap_or(usize::MAX);
             let mut bytes = BytesMut::with_capacity(most.min(self.left));

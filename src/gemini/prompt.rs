@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::attach::{File, Piece};
+use super::room::Held;
 use super::wire::{
     Content, FileData, GenerationConfig, InlineData, Instruction, Request, SentPart, TextPart,
 };
@@ -172,6 +173,7 @@ fn second_part(guidance: &[Arc<str>], selected: &Selected<'_>) -> Option<String>
 
 /// A request ready to be sent, as often as it takes.
 pub(super) struct Body {
+    /// An object that ends with the conversation.
     pub(super) json: Bytes,
     /// About what Google will count for the conversation and what tutors say beside it; for the instruction
     /// once that is said.
@@ -182,9 +184,17 @@ pub(super) struct Body {
     pub(super) uploaded: bool,
     /// The model may look things up.
     pub(super) offers: bool,
+    /// Its part of the room that requests with files share.
+    pub(super) held: Held,
 }
 
 impl Body {
+    /// It is sent no more: what it holds may be whole pictures.
+    pub(super) fn is_done(&mut self) {
+        self.json = Bytes::new();
+        self.held = Held::default();
+    }
+
     /// About how many tokens the instruction has.
     pub(super) fn instructed(&mut self, tokens: u64) {
         self.tokens += tokens;
@@ -225,7 +235,7 @@ pub(super) fn body(
         + words / 8
         + files
         + beside.as_deref().map_or(0, |text| text.len() * 2)
-        + 256;
+        + if prompt.library { tools::ROOM } else { 256 };
     let generation_config = match prompt.part.as_deref().and_then(|part| part.schema.as_ref()) {
         // What the operator allows a tutor's answer is no measure for a list.
         Some(schema) => Some(GenerationConfig {
@@ -241,12 +251,19 @@ pub(super) fn body(
         system_instruction: Instruction {
             parts: parts.into_iter().flatten().map(|text| TextPart { text }).collect(),
         },
-        contents: contents(turns),
         tools: prompt.library.then(|| [tools::offered()]),
         generation_config,
+        contents: contents(turns),
     };
     let mut json = Vec::with_capacity(size);
     serde_json::to_writer(&mut json, &request).ok()?;
     let uploaded = turns.iter().flat_map(|turn| &turn.files).any(File::is_uploaded);
-    Some(Body { json: Bytes::from(json), tokens, unguided, uploaded, offers: prompt.library })
+    Some(Body {
+        json: Bytes::from(json),
+        tokens,
+        unguided,
+        uploaded,
+        offers: prompt.library,
+        held: Held::default(),
+    })
 }

@@ -28,6 +28,8 @@ pub(super) enum Trouble {
     Unreadable,
     /// What the student sent cannot be read: our own storage is away.
     Storage,
+    /// What is sent takes all the memory that there is for it.
+    Full,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -92,7 +94,7 @@ impl Trouble {
             Trouble::Ended => ErrorCode::ModelTruncated,
             Trouble::Timeout => ErrorCode::ModelTimeout,
             Trouble::Unreadable => ErrorCode::ModelBadResponse,
-            Trouble::Storage => ErrorCode::StorageUnavailable,
+            Trouble::Storage | Trouble::Full => ErrorCode::StorageUnavailable,
         }
     }
 
@@ -106,7 +108,7 @@ impl Trouble {
                 status => status >= 500 && !matches!(status, 501 | 505),
             },
             Trouble::Connect | Trouble::Cut | Trouble::Ended => true,
-            Trouble::Timeout | Trouble::Unreadable | Trouble::Storage => false,
+            Trouble::Timeout | Trouble::Unreadable | Trouble::Storage | Trouble::Full => false,
         }
     }
 

@@ -32,6 +32,7 @@ fn settings(base_url: &str) -> config::Model {
         attempts: 3,
         history_tokens: 1000,
         inline_bytes: 15 << 20,
+        files_bytes: 64 << 20,
         max_output_tokens: None,
         instruction_file: None,
     }

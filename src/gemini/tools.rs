@@ -2,9 +2,7 @@
 //! round the model asks, somebody looks, and the model is called again with its own turn, word for word (its
 //! signatures with it), and what was found.
 
-use std::collections::BTreeMap;
-
-use bytes::Bytes;
+use bytes::BytesMut;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -19,6 +17,11 @@ use crate::id::{self, Uuid};
 pub(super) const MAX_ROUNDS: u32 = 3;
 /// Calls in one round. A model that asks for more is out of its mind.
 pub(super) const MAX_CALLS: usize = 16;
+
+/// What the model wants to have said back to it beside its words: the arguments of its calls, and signatures.
+const MAX_KEPT: usize = 256 << 10;
+/// What a request keeps free for what is asked and found in a round or two.
+pub(super) const ROOM: usize = 32 << 10;
 
 /// The tool's name.
 pub const SEARCH_LIBRARY: &str = "search_library";
@@ -66,10 +69,12 @@ struct KeptCall {
 pub(super) struct Turn {
     parts: Vec<Kept>,
     calls: usize,
+    /// Beside its words, which are counted as the answer's.
+    bytes: usize,
 }
 
 impl Turn {
-    /// False: too many calls.
+    /// False: too many calls, or too much beside the words.
     pub(super) fn keep(&mut self, part: &Part<'_>) -> bool {
         // Thoughts are the model's own affair.
         if part.thought {
@@ -85,6 +90,10 @@ impl Turn {
             args: call.args.map(ToOwned::to_owned),
         });
         self.calls += usize::from(call.is_some());
+        let raw = part.call.as_ref().map_or(0, |call| {
+            call.args.map_or(0, |args| args.get().len()) + call.id.as_deref().map_or(0, str::len)
+        });
+        self.bytes += raw + part.signature.as_deref().map_or(0, str::len);
         let signature = part.signature.as_deref().map(str::to_owned);
         match (part.text.as_deref(), self.parts.last_mut()) {
             // A signed part is never merged with another.
@@ -94,7 +103,7 @@ impl Turn {
             (None, _) if call.is_none() => {}
             (text, _) => self.parts.push(Kept { text: text.map(str::to_owned), call, signature }),
         }
-        self.calls <= MAX_CALLS
+        self.calls <= MAX_CALLS && self.bytes <= MAX_KEPT
     }
 
     pub(super) fn asks(&self) -> bool {
@@ -106,8 +115,9 @@ impl Turn {
     }
 
     /// The next request: the one before, this turn, and what was found for each of its calls. `last`: the model
-    /// may not ask again.
-    pub(super) fn answered(&self, before: &Body, found: &[(Uuid, Value)], last: bool) -> Option<Body> {
+    /// may not ask again. It is put behind the conversation, with which a request ends: what lies before may be
+    /// whole pictures, and is not read for that.
+    pub(super) fn answered(&self, before: Body, found: &[(Uuid, Value)], last: bool) -> Option<Body> {
         let said = self.parts.iter().filter(|part| part.call.is_some() || !part.is_empty());
         let said = Content { role: "model", parts: said.map(Kept::said_back).collect() };
         let nothing = json!({"error": "It was not looked for."});
@@ -122,26 +132,25 @@ impl Turn {
             }
         });
         let found = Content { role: "user", parts: responses.collect() };
-        let turns = [serde_json::value::to_raw_value(&said), serde_json::value::to_raw_value(&found)];
-        let [said, found] = turns.map(Result::ok);
-        let (said, found) = (said?, found?);
-        let mut request: BTreeMap<&str, &RawValue> = serde_json::from_slice(&before.json).ok()?;
-        let mut contents: Vec<&RawValue> = serde_json::from_str(request.get("contents")?.get()).ok()?;
-        contents.extend([&*said, &*found]);
-        let contents = serde_json::value::to_raw_value(&contents).ok()?;
-        request.insert("contents", &contents);
+        let (said, found) = (serde_json::to_string(&said).ok()?, serde_json::to_string(&found).ok()?);
         let silent = ToolConfig { function_calling_config: CallingConfig { mode: CallingMode::None } };
-        let silent = serde_json::value::to_raw_value(&silent).ok()?;
-        if last {
-            request.insert("toolConfig", &silent);
+        let silent = serde_json::to_string(&silent).ok()?;
+        let end = before.json.len().checked_sub(2).filter(|end| before.json[*end..] == *b"]}")?;
+        // Nobody else has it: its call is over.
+        let mut json = before.json.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+        json.truncate(end);
+        let config: [&str; 2] = if last { [",\"toolConfig\":", &silent] } else { ["", ""] };
+        for piece in [",", &said, ",", &found, "]", config[0], config[1], "}"] {
+            json.extend_from_slice(piece.as_bytes());
         }
-        let more = estimate(said.get()) + estimate(found.get());
+        let more = estimate(&said) + estimate(&found);
         Some(Body {
-            json: Bytes::from(serde_json::to_vec(&request).ok()?),
+            json: json.freeze(),
             tokens: before.tokens + more,
             unguided: before.unguided + more,
             uploaded: before.uploaded,
             offers: before.offers,
+            held: before.held,
         })
     }
 }

@@ -16,11 +16,12 @@ use serde_json::value::RawValue;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Request<'a> {
     pub(super) system_instruction: Instruction<'a>,
-    pub(super) contents: Vec<Content<SentPart<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tools: Option<[Tools; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) generation_config: Option<GenerationConfig<'a>>,
+    /// The last: what is said next is put behind it.
+    pub(super) contents: Vec<Content<SentPart<'a>>>,
 }
 
 #[derive(Serialize)]

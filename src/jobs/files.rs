@@ -10,11 +10,14 @@ use serde_json::json;
 
 use crate::app::{App, BlobsError};
 use crate::clock::{self, Timestamp};
+use crate::files::longest;
 
 use super::{Done, Fault, Job};
 
-/// No upload takes so long, and no blob is so long without its row.
-const OLD: Duration = Duration::from_secs(3600);
+/// So long at least what may still arrive is left alone …
+const YOUNG: Duration = Duration::from_secs(3600);
+/// … and for as long as the slowest upload and what is done with it when it is there: looked at, converted, stored.
+const AFTERWARDS: Duration = Duration::from_secs(1800);
 /// Keys of one look at the database.
 const KEYS: usize = 500;
 /// Blobs without a row that one sweep deletes at most.
@@ -51,7 +54,12 @@ pub(super) async fn run(job: Job) -> Result<Done, Fault> {
 
 /// Looks for what is left, and deletes it.
 pub async fn sweep_files(app: &App) -> Result<Swept, BlobsError> {
-    sweep_older(app, OLD).await
+    sweep_older(app, old(app.settings.files.file_bytes)).await
+}
+
+/// No upload takes so long, and no blob is so long without its row.
+fn old(largest: u64) -> Duration {
+    YOUNG.max(longest(largest) + AFTERWARDS)
 }
 
 /// As `sweep_files`, of what is older than this.
@@ -127,4 +135,18 @@ async fn delete_orphans(app: &App, limit: Timestamp) -> Result<usize, BlobsError
 fn ago(age: Duration) -> Timestamp {
     let age = SignedDuration::try_from(age).unwrap_or_default();
     clock::now().saturating_sub(age).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_still_arrive_is_not_old() {
+        assert_eq!(old(25 << 20), YOUNG);
+        for largest in [25 << 20, 55 << 20, 1 << 30, 5 << 30] {
+            assert!(old(largest) > longest(largest), "{largest}");
+        }
+        assert!(old(1 << 30) > Duration::from_secs(18 * 3600));
+    }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use metrics::{counter, gauge, histogram};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
@@ -21,6 +22,8 @@ use super::{Done, Fault, Job, Kind, Progress};
 
 /// Heartbeats of one lease.
 const BEATS: u32 = 6;
+/// How far jobs are is told in between, so often at most.
+const TOLD: Duration = Duration::from_millis(700);
 /// How often the queue is counted.
 const COUNTED: Duration = Duration::from_secs(15);
 /// While no connection listens, one is tried this often; while none would hear, too.
@@ -68,6 +71,8 @@ pub struct Worker {
     settings: config::Worker,
     running: HashMap<Uuid, Running>,
     jobs: JoinSet<Uuid>,
+    /// One of the jobs has come further.
+    moved: Arc<Notify>,
     /// The last turn of each schedule that this worker put there.
     turns: HashMap<&'static str, u64>,
     counted: Option<Instant>,
@@ -76,8 +81,11 @@ pub struct Worker {
 struct Running {
     held: Held,
     kind: &'static str,
+    attempts: i32,
     progress: Progress,
     stop: Option<oneshot::Sender<Stop>>,
+    /// What runs it here.
+    runs: tokio::task::Id,
 }
 
 impl Worker {
@@ -85,7 +93,8 @@ impl Worker {
         let settings = app.settings.worker.clone();
         let name = format!("{}/{}", std::process::id(), id::new().simple());
         let (running, turns) = (HashMap::new(), HashMap::new());
-        Worker { app, kinds, name, settings, running, jobs: JoinSet::new(), turns, counted: None }
+        let (jobs, moved) = (JoinSet::new(), Arc::default());
+        Worker { app, kinds, name, settings, running, jobs, moved, turns, counted: None }
     }
 
     /// Works until the server drains; ends when every job has ended or was handed back.
@@ -97,6 +106,9 @@ impl Worker {
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut look = Instant::now();
         let mut hungry = false;
+        // When it is told how far the jobs are, once one has moved.
+        let mut told: Option<Instant> = None;
+        let moved = Arc::clone(&self.moved);
         loop {
             if hungry {
                 hungry = self.take().await;
@@ -113,6 +125,11 @@ impl Worker {
                     Heard::Cancel => self.beat().await,
                 },
                 _ = beats.tick() => self.beat().await,
+                () = moved.notified(), if told.is_none() => told = Some(Instant::now() + TOLD),
+                () = sleep_until(told.unwrap_or(look)), if told.is_some() => {
+                    told = None;
+                    self.beat().await;
+                }
                 () = sleep_until(look) => {
                     self.look().await;
                     // Workers that started together do not look together for ever.
@@ -174,23 +191,40 @@ impl Worker {
         let Some(kind) = self.kinds.iter().find(|kind| kind.name == task.kind) else { return };
         histogram!("fynq_task_wait_seconds", "kind" => kind.name).record(task.waited);
         let (stop, stopped) = oneshot::channel();
-        let (held, progress) = (task.held, Progress::default());
-        let running = Running { held, kind: kind.name, progress: progress.clone(), stop: Some(stop) };
-        self.running.insert(held.id, running);
-        let job = Job { app: self.app.clone(), task, progress };
+        let (held, attempts, progress) = (task.held, task.attempts, Progress::heard_by(&self.moved));
+        let job = Job { app: self.app.clone(), task, progress: progress.clone() };
         let patience = self.settings.lease;
-        self.jobs.spawn(async move {
+        let runs = self.jobs.spawn(async move {
             work(kind, job, stopped, patience).await;
             held.id
         });
+        let running =
+            Running { held, kind: kind.name, attempts, progress, stop: Some(stop), runs: runs.id() };
+        self.running.insert(held.id, running);
     }
 
     fn ended(&mut self, ended: Result<Uuid, tokio::task::JoinError>) {
         match ended {
             Ok(id) => _ = self.running.remove(&id),
-            // What a kind does is caught; this is ours, and its lease runs out.
-            Err(error) => tracing::error!(%error, "a job's own task ended"),
+            Err(error) => {
+                tracing::error!(%error, "a job's own task ended");
+                self.broke_off(error.id());
+            }
         }
+    }
+
+    /// What a kind does is caught while it runs, not what it does before or when it is dropped. That is a failed
+    /// attempt as well, at once: its lease would only make it wait.
+    fn broke_off(&mut self, runs: tokio::task::Id) {
+        let Some(running) = self.running.values_mut().find(|running| running.runs == runs) else { return };
+        let (held, attempts, kind) = (running.held, running.attempts, running.kind);
+        let (store, patience) = (self.app.store.clone(), self.settings.lease);
+        let ends = self.jobs.spawn(async move {
+            let end = fail(&store, held, attempts, Fault::passing("panicked"), patience).await;
+            counter!("fynq_task_ends_total", "kind" => kind, "end" => end).increment(1);
+            held.id
+        });
+        running.runs = ends.id();
     }
 
     /// Says that this worker lives; lets go what is called off and what is somebody else's by now.

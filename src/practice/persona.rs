@@ -228,7 +228,11 @@ fn thanks(seed: usize) -> String {
 
 /// Whatever the subject: understand the question, recall, try, check.
 fn generic(scene: &Scene<'_>) -> String {
-    let about = echo(scene.last);
+    // A picture may come without a word.
+    let about = match echo(scene.last) {
+        said if said.is_empty() => said,
+        said => format!(": *“{said}”*"),
+    };
     match (scene.mood, scene.step) {
         (Mood::Lost, _) => pick(
             &[
@@ -245,7 +249,7 @@ fn generic(scene: &Scene<'_>) -> String {
              Let's start here: what have you **already tried**, and where did it stop working?"
             .to_owned(),
         (_, 0) => format!(
-            "Let's look at this together: *“{about}”*.\n\n\
+            "Let's look at this together{about}.\n\n\
              A good way into almost any question has three steps:\n\n\
              1. **What is given?** Write down what you know for sure.\n\
              2. **What is asked?** Say in your own words what an answer would look like.\n\
@@ -270,7 +274,7 @@ fn generic(scene: &Scene<'_>) -> String {
                 ],
                 step + scene.seed,
             );
-            format!("{open}: *“{about}”*.\n\n{next}")
+            format!("{open}{about}.\n\n{next}")
         }
     }
 }

@@ -133,8 +133,17 @@ pub(super) async fn list(
     responses((status = 200, body = File))
 )]
 pub(super) async fn get(State(app): State<App>, who: Principal, Id(id): Id) -> Result<Json<File>, Problem> {
-    let (row, _) = app.auth.file(&who, id).await?;
+    let (row, access) = app.auth.file(&who, id).await?;
+    looked_at(&app, &who, &row, access);
     Ok(Json(File::of(&app, &who, row)))
+}
+
+/// Somebody else's file is not looked at without a word of it: its name and its size say something, too.
+fn looked_at(app: &App, who: &Principal, row: &store::File, access: FileAccess) {
+    if let (FileAccess::Observer, Some(owner)) = (access, row.owner_id) {
+        let read = Event::FileRead { file: row.id, owner, why: who.role.into() };
+        app.audit.read(who, &read);
+    }
 }
 
 /// Deletes a file. By whose it is; where it was sent, it is shown as gone. What is attached to content is taken
@@ -213,10 +222,7 @@ pub(super) async fn data(
     let signed = Signed { by: address.by, until: address.until, sig: address.sig };
     let who = app.auth.open_address(&signed_as(id), &signed).await?;
     let (row, access) = app.auth.file(&who, id).await?;
-    if let (FileAccess::Observer, Some(owner)) = (access, row.owner_id) {
-        let read = Event::FileRead { file: id, owner, why: who.role.into() };
-        app.audit.read(&who, &read);
-    }
+    looked_at(&app, &who, &row, access);
     match address.variant {
         Some(Variant::Preview) => {
             let key = row.preview_key.ok_or_else(Problem::not_found)?;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::app::App;
 use crate::audit::Event;
-use crate::auth;
+use crate::auth::{self, Place};
 use crate::clock::Timestamp;
 use crate::id::Uuid;
 use crate::identity::{Principal, Role};
@@ -132,6 +132,7 @@ fn said(code: &str) -> &'static str {
         "storage_unavailable" => "The database or the storage was away.",
         "unreadable" => "The file cannot be read.",
         "too_large" => "It is too large.",
+        "nothing_to_read" => "There are no words that it could be made of.",
         "not_allowed" => "Whoever asked for it may not ask the model now.",
         "content_blocked" => "The model may not speak of this.",
         code if code.starts_with("model_") => "The model did not answer as it should.",
@@ -209,7 +210,7 @@ pub(super) async fn get(State(app): State<App>, who: Principal, Id(task): Id) ->
     get, path = "/tasks/{id}/events", tag = "tasks", params(("id" = Uuid, Path)),
     responses(
         (status = 200, body = TaskEvent, content_type = "text/event-stream"),
-        (status = 503, description = "`overloaded`: too many are watched"),
+        (status = 503, description = "`overloaded`: too many are watched, by everybody or by this person (8)"),
     )
 )]
 pub(super) async fn events(
@@ -218,7 +219,8 @@ pub(super) async fn events(
     Id(task): Id,
 ) -> Result<Response, Problem> {
     let first = app.store.task(of(&who), task).await?.ok_or_else(Problem::not_found)?;
-    let place = WATCHED.try_acquire().map_err(|_| Problem::overloaded())?;
+    let own = app.auth.limits().watch(who.user_id)?;
+    let place = (own, WATCHED.try_acquire().map_err(|_| Problem::overloaded())?);
     let rights_end = app.auth.rights_end(&who);
     let mut shutdown = app.shutdown.clone();
     let end = async move {
@@ -232,14 +234,14 @@ fn told(
     app: App,
     of: TasksOf,
     first: Task,
-    place: SemaphorePermit<'static>,
+    place: (Place<Uuid>, SemaphorePermit<'static>),
 ) -> impl Stream<Item = Bytes> + Send + 'static {
     struct Watch {
         app: App,
         of: TasksOf,
         last: Task,
         begun: Instant,
-        _place: SemaphorePermit<'static>,
+        _place: (Place<Uuid>, SemaphorePermit<'static>),
     }
     let head = stream::iter([line(&first)]);
     let watch = Watch { app, of, last: first, begun: Instant::now(), _place: place };

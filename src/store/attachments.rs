@@ -20,8 +20,8 @@ impl Store {
     /// What came for a message that was refused goes again; what was sent stays.
     pub async fn unsent_file_ends(&self, owner: Uuid, file: Uuid) -> Result<bool, StoreError> {
         let sql = include_str!("../../sql/queries/file_unsent_delete.sql");
-        let gone = self.as_user(owner).execute(sql, &[(&file, Type::UUID), (&owner, Type::UUID)]).await?;
-        Ok(gone > 0)
+        let rows = self.as_user(owner).change(sql, &[(&file, Type::UUID), (&owner, Type::UUID)]).await?;
+        rows.first().map_or(Ok(false), |row| Ok(row.try_get::<_, i64>("gone")? > 0))
     }
 
     /// Which of these the model's endpoint has, and for a while yet: id, name, address, end.

@@ -217,7 +217,9 @@ impl Store {
     /// Students' files that were never sent, from before; none where there is no such time.
     pub async fn sweep_unsent(&self, before: Option<Timestamp>) -> Result<u64, StoreError> {
         let sql = include_str!("../../sql/queries/files_sweep_unsent.sql");
-        self.as_jobs().execute(sql, &[(&before, Type::TIMESTAMPTZ)]).await
+        let rows = self.as_jobs().change(sql, &[(&before, Type::TIMESTAMPTZ)]).await?;
+        let gone: i64 = rows.first().map_or(Ok(0), |row| row.try_get("gone"))?;
+        Ok(u64::try_from(gone).unwrap_or_default())
     }
 
     /// Keys that no row names any more.

@@ -11,6 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::clock::{self, Timestamp};
 use crate::id::{self, Uuid};
 
+use super::scope::Actor;
 use super::sessions::{count, one_more, page};
 use super::{Page, Store, StoreError};
 
@@ -181,7 +182,9 @@ impl Store {
         let leases: Vec<i64> = held.iter().map(|(held, _)| held.lease).collect();
         let progress: Vec<f32> = held.iter().map(|(_, progress)| *progress).collect();
         let rows = self
-            .as_jobs()
+            .0
+            .beats
+            .of(Actor::Jobs)
             .change(
                 include_str!("../../sql/queries/task_beat.sql"),
                 &[

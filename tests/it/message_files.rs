@@ -18,7 +18,7 @@ async fn file(app: &TestApp, owner: &Client, state: &str) -> String {
     let id = new_id();
     app.execute(&format!(
         "INSERT INTO files (id, org_id, owner_id, name, media_type, size, state, key, width, height, created_at) \
-         SELECT '{id}', org_id, id, 'worksheet.png', 'image/png', 70, '{state}', 'key-{id}', 8, 8, now() \
+         SELECT '{id}', org_id, id, 'worksheet.png', 'image/png', 70, '{state}', id || '/{id}', 8, 8, now() \
          FROM users WHERE id = '{}'",
         owner.user_id
     ))

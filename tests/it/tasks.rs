@@ -37,7 +37,7 @@ static BUSY: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
 /// Kinds of the tests' own.
-static MADE: [Kind; 7] = [
+static MADE: [Kind; 8] = [
     kind("noted", |job| {
         Box::pin(async move {
             let sql = "INSERT INTO public.effects SELECT ($1::jsonb ->> 'task')::uuid";
@@ -62,6 +62,8 @@ static MADE: [Kind; 7] = [
         })
     }),
     kind("panicking", |_| Box::pin(async { panic!("as it is meant to") })),
+    // Before there is anything that could be caught.
+    kind("breaking", |_| panic!("as it is meant to")),
     kind("refused", |_| Box::pin(async { Err(Fault::lasting("gone")) })),
     Kind { time: Duration::from_millis(1), ..kind("slow", |_| Box::pin(std::future::pending())) },
     Kind { every: Some(NEVER), ..kind("scheduled", |_| Box::pin(async { Ok(Done::default()) })) },
@@ -77,7 +79,7 @@ fn work(app: &TestApp) -> tokio::task::JoinHandle<()> {
 }
 
 /// Waits until this counts so many.
-async fn until(app: &TestApp, sql: &str, wanted: i64) {
+pub(crate) async fn until(app: &TestApp, sql: &str, wanted: i64) {
     let client = app.database.client().await;
     let so = async {
         while client.query_typed_one(sql, &[]).await.expect(sql).get::<_, i64>(0) != wanted {
@@ -444,4 +446,62 @@ async fn a_schedule_makes_one_task_however_many_work() {
     let fourth = work(&app);
     until(&app, "SELECT count(*) FROM tasks WHERE status = 'succeeded' AND kind = 'scheduled'", 2).await;
     assert!(!fourth.is_finished());
+}
+
+/// Its lease of an hour is not waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_breaks_off_has_failed_at_once() {
+    let app = told().start().await;
+    let worker = work(&app);
+    enqueue(&app, "breaking").await;
+    let failed = "SELECT count(*) FROM tasks WHERE kind = 'breaking' AND status = 'queued' \
+                  AND error = 'panicked' AND attempts = 1 AND run_at > now()";
+    until(&app, failed, 1).await;
+    // And its place is free: two at once are all that there are of a kind.
+    for _ in 0..3 {
+        enqueue(&app, "breaking").await;
+    }
+    until(&app, failed, 4).await;
+    assert!(!worker.is_finished());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_person_watches_eight_tasks() {
+    let app = told().start().await;
+    let (ada, bob) = (app.student("ada").await, app.student("bob").await);
+    let put = async |who: &crate::support::client::Client| {
+        let org = Some("00000000-0000-7000-8000-000000000001".parse().unwrap());
+        let new = NewTask { owner: Some(who.user_id.parse().unwrap()), org, ..NewTask::of("endless") };
+        app.server().app().store.enqueue(&new).await.unwrap()
+    };
+    let (mine, other) = (put(&ada).await, put(&bob).await);
+    let watch = async |who: &crate::support::client::Client, task: Uuid| {
+        who.request(http::Method::GET, &format!("/tasks/{task}/events")).send().await.unwrap()
+    };
+    let mut streams = Vec::new();
+    for _ in 0..8 {
+        streams.push(watch(&ada, mine).await);
+        assert_eq!(streams.last().unwrap().status(), 200);
+    }
+    let refused = watch(&ada, mine).await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.json::<Value>().await.unwrap()["code"], "overloaded");
+    assert_eq!(watch(&bob, other).await.status(), 200);
+    // Who goes makes room.
+    drop(streams.pop());
+    let begun = std::time::Instant::now();
+    while watch(&ada, mine).await.status() != 200 {
+        assert!(begun.elapsed() < PATIENCE, "the place is not free again");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Whoever watches sees it move long before the next heartbeat.
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_a_job_is_is_told_when_it_moves() {
+    let app = told().start().await;
+    let worker = work(&app);
+    enqueue(&app, "endless").await;
+    until(&app, "SELECT count(*) FROM tasks WHERE status = 'running' AND progress = 0.5", 1).await;
+    assert!(!worker.is_finished());
 }

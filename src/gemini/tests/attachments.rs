@@ -15,7 +15,7 @@ use crate::id::{self, Uuid};
 
 /// What a session's files are to the client, in memory.
 #[derive(Default)]
-struct Shelf {
+pub(super) struct Shelf {
     files: HashMap<Uuid, (Attached, Option<Vec<u8>>)>,
     away: bool,
     read: Mutex<Vec<Uuid>>,
@@ -32,7 +32,7 @@ impl Shelf {
         id
     }
 
-    fn picture(&mut self, bytes: usize) -> Uuid {
+    pub(super) fn picture(&mut self, bytes: usize) -> Uuid {
         let what = What::Image { width: 640, height: 480 };
         self.add("work \"sheet\".png", "image/png", what, Some(png(bytes)))
     }
@@ -79,7 +79,7 @@ fn png(bytes: usize) -> Vec<u8> {
     png
 }
 
-fn turn(speaker: Speaker, text: &str, files: &[Uuid]) -> Turn {
+pub(super) fn turn(speaker: Speaker, text: &str, files: &[Uuid]) -> Turn {
     Turn { speaker, text: text.into(), files: files.iter().map(|id| (*id).into()).collect() }
 }
 
@@ -237,4 +237,73 @@ fn pictures_cost_by_the_tile_and_pdfs_by_the_page() {
     assert_eq!(cost(What::Image { width: 4000, height: 3000 }), 24 * 258);
     assert_eq!((cost(What::Pdf { pages: 100 }), cost(What::Pdf { pages: 0 })), (25_800, 258));
     assert_eq!(cost(What::Words), 1000);
+}
+
+/// Everybody's requests with pictures have so much memory together.
+#[tokio::test]
+async fn a_question_waits_for_room_and_gives_it_back_with_the_first_word() {
+    let upstream = Upstream::start().await;
+    let settings = config::Model {
+        files_bytes: 64 << 10,
+        first_byte_timeout: Duration::from_millis(400),
+        ..settings(&upstream.base)
+    };
+    let model = Model::new(&settings).unwrap();
+    let free = || model.shared.room.free().available_permits();
+    let mut shelf = Shelf::default();
+    let picture = shelf.picture(12 << 10);
+    let shelf = Arc::new(shelf);
+    let prompt = asked(vec![turn(Speaker::User, "[[emu chunks=3 delay_us=0]]", &[picture])]);
+    let all = Arc::clone(model.shared.room.free()).acquire_many_owned(64).await.unwrap();
+    let heard = listen(model.answer_with(prompt.clone(), shelf.clone())).await;
+    assert_eq!(heard.end.outcome, failed(ErrorCode::StorageUnavailable));
+    assert!(shelf.read.lock().unwrap().is_empty() && upstream.stat("requests").await == 0);
+    // As soon as there is some.
+    let mut answer = model.answer_with(prompt.clone(), shelf.clone());
+    tokio::select! {
+        biased;
+        _ = answer.next() => panic!("there is no room"),
+        () = async { drop(all) } => {}
+    }
+    assert!(matches!(answer.next().await, Some(Event::Text(_))));
+    assert_eq!(free(), 64, "after the first word");
+    listen(answer).await;
+    // A text without a picture takes nothing of it.
+    let all = Arc::clone(model.shared.room.free()).acquire_many_owned(64).await.unwrap();
+    assert_eq!(listen(model.answer(ask("[[emu say=aGk]]"))).await.text, "hi");
+    drop(all);
+    // While it waits for the model it holds what it sends, and no more.
+    let stalls = asked(vec![turn(Speaker::User, "[[emu fault=stall at=0]]", &[picture])]);
+    let mut answer = model.answer_with(stalls, shelf.clone());
+    let before = upstream.stat("requests").await;
+    tokio::select! {
+        _ = answer.next() => panic!("nothing is said"),
+        () = upstream.until("requests", before + 1) => assert_eq!(free(), 64 - 16),
+    }
+    drop(answer);
+    assert_eq!(free(), 64);
+}
+
+#[test]
+fn what_a_request_weighs_is_what_is_read_for_it() {
+    use crate::gemini::attach::{UPLOADING, Weight, weigh};
+    let mut known = HashMap::new();
+    let mut add = |what, size, remote: bool| {
+        let id = id::new();
+        let remote =
+            remote.then(|| Remote { name: String::new(), uri: String::new(), expires_at: clock::now() });
+        let (name, media_type, key) = (String::new(), String::new(), String::new());
+        known.insert(id, Attached { id, name, media_type, size, what, key, remote });
+        id
+    };
+    let image = What::Image { width: 1, height: 1 };
+    let (small, large, there) =
+        (add(image, 3000, false), add(image, 90_000, false), add(image, 90_000, true));
+    let (words, untold) = (add(What::Words, 1 << 20, false), add(What::Untold, 9000, false));
+    let weight = |files: &[Uuid]| weigh(&[turn(Speaker::User, "", files)], &known, 100_000);
+    assert_eq!(weight(&[]), Weight::default());
+    assert_eq!(weight(&[small, untold, id::new()]), Weight { making: 7000, made: 4000 });
+    assert_eq!(weight(&[small, there]), Weight { making: 7000, made: 4000 }, "what lies there is not read");
+    assert_eq!(weight(&[small, large]), Weight { making: 7000 + UPLOADING, made: 4000 });
+    assert_eq!(weight(&[words]), Weight { making: 128 << 10, made: 64 << 10 });
 }

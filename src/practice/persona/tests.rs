@@ -45,6 +45,7 @@ fn every_reply_asks_back_and_is_well_formed() {
         for (turn, reply) in talk(&said).iter().enumerate() {
             assert!(reply.contains('?'), "{opening} {turn}: {reply}");
             assert!(reply.len() < 1500 && reply.len() > 60, "{opening} {turn}: {reply}");
+            assert!(!reply.contains("“”"), "{opening} {turn}: {reply}");
             assert_eq!(reply.matches("**").count() % 2, 0, "{opening} {turn}: {reply}");
             assert_eq!(reply.matches("```").count() % 2, 0, "{opening} {turn}: {reply}");
             assert_eq!(reply.replace("$$", "").matches('$').count() % 2, 0, "{opening} {turn}: {reply}");

@@ -90,6 +90,12 @@ async fn a_file_is_its_owners_and_of_those_who_see_where_it_was_sent() {
     assert_eq!(seen().await, [200, 404, 404, 404, 404, 200, 404, 404, 404], "before it is sent");
     school.app.execute(&format!("INSERT INTO file_uses VALUES ('{id}', '{}')", school.session)).await;
     assert_eq!(seen().await, [200, 404, 404, 200, 404, 200, 404, 404, 404], "once it is sent");
+    // Who saw somebody else's is in the audit, also who did not read it.
+    let reads = async || {
+        school.app.server().app().audit.flush().await;
+        school.app.count("SELECT count(*) FROM audit WHERE event = 'file_read'").await
+    };
+    assert_eq!(reads().await, 2, "the admin and the tutor, once a minute");
     school.tia.delete(&path).await.assert_problem(403, "forbidden");
     school.bob.delete(&path).await.assert_problem(404, "not_found");
 

@@ -36,19 +36,21 @@ async fn a_sweep_takes_what_no_row_names_and_leaves_what_one_does() {
         put(&app.files, "nobody/bbbb.preview").await;
         std::fs::write(desk.app.data_dir().join("uploads/left"), b"words").unwrap();
         // A text that was made of a document lies under a key of its own.
-        let text =
-            format!("UPDATE files SET text_key = 'some/text' WHERE id = '{}'", kept["id"].as_str().unwrap());
-        desk.app.execute(&text).await;
-        put(&app.files, "some/text").await;
+        let text = kept_blobs.iter().min().unwrap().to_owned() + ".text2";
+        desk.app
+            .execute(&format!(
+                "UPDATE files SET text_key = '{text}' WHERE id = '{}'",
+                kept["id"].as_str().unwrap()
+            ))
+            .await;
+        put(&app.files, &text).await;
 
         let young = sweep_files(app).await.unwrap();
         assert_eq!((young.arriving, young.gone, young.orphans), (0, 0, 0), "they may still arrive");
-        // Blobs' times are whole seconds.
-        tokio::time::sleep(Duration::from_millis(1100)).await;
         let swept = sweep_older(app, Duration::ZERO).await.unwrap();
         assert_eq!((swept.arriving, swept.gone, swept.orphans), (1, 1, 2), "{place:?}");
         let mut left = kept_blobs.clone();
-        left.push("some/text".into());
+        left.push(text);
         left.sort();
         assert_eq!(desk.blobs().await, left);
         assert!(desk.spooled().is_empty());
@@ -66,7 +68,6 @@ async fn a_storage_that_seems_to_be_another_databases_is_not_swept() {
         for n in from..to {
             put(&app.files, &format!("nobody/{n}")).await;
         }
-        tokio::time::sleep(Duration::from_millis(1100)).await;
         assert_eq!(sweep_older(app, Duration::ZERO).await.unwrap().orphans, 0);
         assert_eq!(desk.blobs().await.len(), to);
     }

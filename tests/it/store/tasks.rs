@@ -264,8 +264,11 @@ async fn the_database_keeps_tasks_to_those_whose_they_are() {
         client.execute_typed(sql, &[]).await
     };
     let here_sql = format!("'{HERE}', '{}'", f.student);
-    let put =
-        |whose: &str| format!("SELECT fynq.enqueue_task(gen_random_uuid(), 'made', {whose}, '{{}}', NULL)");
+    let file = add_file(&f, f.student).await;
+    let put = |whose: &str| {
+        let payload = format!("'{{\"file\": \"{file}\"}}'");
+        format!("SELECT fynq.enqueue_task(gen_random_uuid(), 'document_parse', {whose}, {payload}, NULL)")
+    };
     assert!(attempt("fynq_user", f.student, &put(&here_sql)).await.is_ok());
     for (role, who, sql) in [
         ("fynq_user", mate, put(&here_sql)),
@@ -288,4 +291,161 @@ async fn the_database_keeps_tasks_to_those_whose_they_are() {
         assert_eq!(attempt("fynq_user", who, off).await.unwrap(), 0);
         assert_eq!(attempt("fynq_admin", who, off).await.unwrap(), 0);
     }
+}
+
+/// A file of theirs that has arrived.
+async fn add_file(f: &Fixture, owner: Uuid) -> Uuid {
+    let id = id::new();
+    f.run(&format!(
+        "INSERT INTO files (id, org_id, owner_id, name, media_type, size, state, key, created_at) \
+         VALUES ('{id}', '{HERE}', '{owner}', 'a.txt', 'text/plain', 5, 'ready', '{owner}/{}', now())",
+        id.simple()
+    ))
+    .await;
+    id
+}
+
+/// What a person's own transaction may do to the queue, whatever our code asks: ask for work on what is theirs, and
+/// call it off.
+#[tokio::test]
+async fn a_person_asks_for_work_on_what_is_theirs_and_calls_it_off() {
+    let f = Fixture::new().await;
+    let (admin, mate) = (add_admin(&f, HERE).await, super::add_student(&f.sql).await);
+    let (mine, other) = (add_file(&f, f.student).await, add_file(&f, mate).await);
+    let attempt = async |role: &str, who: Uuid, sql: &str| {
+        let client = f.db.client().await;
+        let begin = format!(
+            "BEGIN; SET LOCAL ROLE {role}; SELECT set_config('request.jwt.claims', '{{\"sub\":\"{who}\"}}', true)"
+        );
+        client.batch_execute(&begin).await.unwrap();
+        client.execute_typed(sql, &[]).await
+    };
+    let own = format!("{{\"file\": \"{mine}\"}}");
+    let more = format!("{{\"file\": \"{mine}\", \"more\": 1}}");
+    let (key, theirs) = (format!("'document_parse:{mine}'"), format!("{{\"file\": \"{other}\"}}"));
+    let (urgent, long) = (", 1::smallint", ", 0::smallint, 11");
+    for (may, kind, payload, key, more) in [
+        (true, "document_parse", &*own, "NULL", ""),
+        (true, "document_parse", &own, &*key, ", 0::smallint, 10"),
+        (false, "document_parse", &theirs, "NULL", ""),
+        (false, "document_parse", "{}", "NULL", ""),
+        (false, "document_parse", &more, "NULL", ""),
+        // What is charged, or looked at by others.
+        (false, "worksheet", &own, "NULL", ""),
+        (false, "document_pages", &own, "NULL", ""),
+        (false, "retention", &own, "NULL", ""),
+        // The keys of others, a schedule's turn among them.
+        (false, "document_parse", &own, "'schedule:retention:1'", ""),
+        (false, "document_parse", &own, &format!("'document_parse:{other}'"), ""),
+        (false, "document_parse", &own, "NULL", urgent),
+        (false, "document_parse", &own, "NULL", long),
+    ] {
+        let put = format!(
+            "SELECT fynq.enqueue_task(gen_random_uuid(), '{kind}', '{HERE}', '{}', '{payload}', {key}, now(){more})",
+            f.student
+        );
+        let done = attempt("fynq_user", f.student, &put).await;
+        assert_eq!(done.is_ok(), may, "{kind} {payload} {key} {more}: {done:?}");
+    }
+    for status in ["queued", "running"] {
+        f.run("DELETE FROM tasks").await;
+        let new = NewTask { owner: Some(f.student), org: Some(HERE.parse().unwrap()), ..NewTask::of("made") };
+        f.store.enqueue(&new).await.unwrap();
+        if status == "running" {
+            f.take_one().await;
+        }
+        for (role, who) in [("fynq_user", f.student), ("fynq_admin", admin)] {
+            for change in [
+                "status = 'succeeded', cancel_asked = true, ended_at = now()",
+                "status = 'failed', cancel_asked = true, ended_at = now()",
+                "status = 'cancelled', error = 'something else', ended_at = now()",
+                "status = 'cancelled', error = 'cancelled', cancel_asked = true, ended_at = now()",
+                "cancel_asked = false, error = 'x', status = 'running'",
+            ] {
+                let done = attempt(role, who, &format!("UPDATE tasks SET {change}")).await;
+                assert!(done.is_err(), "{role}, {status}: {change}: {done:?}");
+            }
+            let off = match status {
+                "queued" => "status = 'cancelled', error = 'cancelled', ended_at = now(), lease = lease + 1",
+                _ => "cancel_asked = true",
+            };
+            let done = attempt(role, who, &format!("UPDATE tasks SET {off}")).await;
+            assert_eq!(done.unwrap(), 1, "{role}, {status}");
+        }
+    }
+}
+
+/// Whatever a row is told, it leads to no blob but its own.
+#[tokio::test]
+async fn a_file_names_no_blob_of_anothers() {
+    let f = Fixture::new().await;
+    let mate = super::add_student(&f.sql).await;
+    let (mine, other) = (add_file(&f, f.student).await, add_file(&f, mate).await);
+    let theirs = format!("{mate}/{}", other.simple());
+    let attempt = async |sql: &str| {
+        let client = f.db.client().await;
+        let begin = format!(
+            "BEGIN; SET LOCAL ROLE fynq_user; \
+             SELECT set_config('request.jwt.claims', '{{\"sub\":\"{}\"}}', true)",
+            f.student
+        );
+        client.batch_execute(&begin).await.unwrap();
+        client.execute_typed(sql, &[]).await
+    };
+    for change in [
+        format!("key = '{theirs}x'"),
+        format!("key = '{}/a.preview'", f.student),
+        format!("preview_key = '{theirs}'"),
+        format!("text_key = '{theirs}'"),
+        format!("text_key = '{theirs}.text'"),
+        "preview_key = key".to_owned(),
+        "text_key = key".to_owned(),
+    ] {
+        let done = attempt(&format!("UPDATE files SET {change} WHERE id = '{mine}'")).await;
+        assert!(done.is_err(), "{change}: {done:?}");
+    }
+    let begin = |key: &str| format!("SELECT fynq.begin_file(gen_random_uuid(), 'a', '{key}', 1, 1000, NULL)");
+    assert!(attempt(&begin(&format!("{theirs}2"))).await.is_err());
+    assert!(attempt(&begin(&format!("{}/b", f.student))).await.is_ok());
+    let own = "preview_key = key || '.preview', text_key = key || '.text'";
+    assert_eq!(attempt(&format!("UPDATE files SET {own} WHERE id = '{mine}'")).await.unwrap(), 1);
+    // What was written down as gone and is named again is not deleted.
+    f.run(&format!("UPDATE files SET {own} WHERE id = '{mine}'")).await;
+    let key = format!("{}/{}", f.student, mine.simple());
+    f.run(&format!(
+        "INSERT INTO gone_blobs VALUES ('{key}', now()), ('{key}.preview', now()), ('{key}.text', now()), \
+         ('{key}.else', now()), ('{mate}/gone', now())"
+    ))
+    .await;
+    let (mut gone, mut wanted) =
+        (f.store.gone_blobs(10).await.unwrap(), [format!("{mate}/gone"), format!("{key}.else")]);
+    gone.sort();
+    wanted.sort();
+    assert_eq!(gone, wanted);
+}
+
+/// A worker's heartbeat never waits for what its jobs ask.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_has_a_connection_of_its_own() {
+    let db = crate::support::pg::Db::new().await;
+    let mut settings = db.settings();
+    settings.pool_size = 1;
+    let store = super::open(&settings).await;
+    let task = store.enqueue(&NewTask::of("made")).await.unwrap();
+    let held = store.take_tasks("me", &[("made", 1)], 1, LEASE).await.unwrap().remove(0).held;
+    let sql = db.client().await;
+    sql.batch_execute("BEGIN; LOCK TABLE content").await.unwrap();
+    let asks = tokio::spawn({
+        let store = store.clone();
+        async move { store.content_is_imported(id::new(), "x").await.map(drop) }
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sql.query_typed_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(store.beat_tasks(&[(held, 0.5)], LEASE).await.unwrap(), [(task, false)]);
+    sql.batch_execute("COMMIT").await.unwrap();
+    asks.await.unwrap().unwrap();
+    store.close().await;
 }
