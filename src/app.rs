@@ -7,6 +7,7 @@ use crate::config::Settings;
 use crate::convert::Converter;
 use crate::files::{Intake, Scanner, Storage, StorageError};
 use crate::gemini::Model;
+use crate::identity::Principal;
 use crate::session::Registry;
 use crate::shutdown::Shutdown;
 use crate::store::{Audit, Store, StoreError};
@@ -47,9 +48,22 @@ pub enum BlobsError {
 }
 
 impl Parts {
-    /// Deletes the blobs that no row names any more, and says how many. What cannot be deleted stays written
-    /// down.
-    pub async fn delete_gone_blobs(&self) -> Result<usize, BlobsError> {
+    /// The storage as this person may use it: with their own token where it takes those and one is known that
+    /// works, else with the server's right. What they may see our own tables have said before.
+    pub fn files_of(&self, who: &Principal) -> Result<Storage, StorageError> {
+        match self.auth.shown_token(who) {
+            Some(token) => self.files.with_token(&token),
+            None => Ok(self.files.clone()),
+        }
+    }
+
+    /// Deletes the blobs that no row names any more, and says how many: those of whoever asked for it with their
+    /// own token. What cannot be deleted stays written down.
+    pub async fn delete_gone_blobs(&self, asked: Option<&Principal>) -> Result<usize, BlobsError> {
+        let theirs = match asked {
+            Some(who) => Some((format!("{}/", who.user_id), self.files_of(who)?)),
+            None => None,
+        };
         let mut count = 0;
         loop {
             let keys = self.store.gone_blobs(KEYS).await?;
@@ -57,7 +71,11 @@ impl Parts {
                 return Ok(count);
             }
             for key in &keys {
-                self.files.delete(key).await?;
+                let files = match &theirs {
+                    Some((folder, theirs)) if key.starts_with(folder) => theirs,
+                    _ => &self.files,
+                };
+                files.delete(key).await?;
             }
             count += keys.len();
             self.store.forget_gone_blobs(&keys).await?;
@@ -66,10 +84,10 @@ impl Parts {
 }
 
 /// As `delete_gone_blobs`, soon: whoever deleted something does not wait for the storage.
-pub fn blobs_are_gone(app: &App) {
-    let app = Arc::clone(app);
+pub fn blobs_are_gone(app: &App, asked: Option<&Principal>) {
+    let (app, asked) = (Arc::clone(app), asked.cloned());
     tokio::spawn(async move {
-        if let Err(error) = app.delete_gone_blobs().await {
+        if let Err(error) = app.delete_gone_blobs(asked.as_ref()).await {
             tracing::warn!(%error, "deleted files are left to the sweep");
         }
     });

@@ -10,6 +10,9 @@ use crate::support::pg::{Db, PrivatePg, connect, settings_for, with_user};
 /// What runs as its owner whoever calls it.
 const DEFINERS: &[&str] = &[
     "fynq.begin_file",
+    "fynq.blob_awaited",
+    "fynq.blob_given_up",
+    "fynq.blob_seen",
     "fynq.blobs_go",
     "fynq.classes_i_teach",
     "fynq.content_with",
