@@ -22,7 +22,7 @@ function drawFile(id, problems) {
   fileInfo(id).then(
     (info) => {
       const isSheet = info.preview_url !== undefined || info.media_type === "application/pdf";
-      const list = problems && isSheet && h("button", { type: "button", class: "link file-problems", "aria-label": `List the problems on ${info.name}`, onclick: () => problems(id) }, "List its problems");
+      const list = problems && isSheet && h("button", { type: "button", class: "link file-problems", "aria-label": `List the problems on ${info.name}`, onclick: () => problems(id) }, "List the problems");
       place.replaceChildren(info.preview_url ? picture(info) : download(info), ...(list ? [list] : []));
     },
     (problem) => place.replaceChildren(h("span", { class: "file-gone" }, icon("page"), problem?.status === 404 ? "This file is no longer here." : "This file can't be shown right now.")),

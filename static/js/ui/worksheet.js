@@ -56,7 +56,7 @@ function list({ problems }, chosen, again) {
   const rows = problems.map((problem, at) => {
     const text = new Answer();
     text.show(problem.text, true);
-    const help = h("button", { type: "button", class: "plain", "aria-label": `Help me with problem ${problem.label || at + 1}`, onclick: () => chosen(askAbout(problem, at)) }, "Help me with this");
+    const help = h("button", { type: "button", class: "plain", onclick: () => chosen(askAbout(problem, at)) }, `Help me with problem ${problem.label || at + 1}`);
     return h("li", {}, h("div", { class: "row-text" }, h("p", { class: "row-title" }, `Problem ${problem.label || at + 1}`), text.element), h("div", { class: "row-acts" }, help));
   });
   return [h("p", { class: "hint" }, "An AI read them: look at the sheet where something seems wrong."), h("ul", { class: "rows", "aria-label": "Problems" }, ...rows), once];
