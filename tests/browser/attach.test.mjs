@@ -141,11 +141,13 @@ test("an upload at the desk is tried again, called off and taken away, and what 
   await shown(desk, "Edit: Worksheets");
   await desk.getByLabel("Text", { exact: true }).fill("Do all of them.");
   await desk.getByRole("button", { name: "Save" }).click();
-  await desk.getByText("Do all of them.").waitFor();
+  await shown(desk, "Worksheets");
+  await desk.locator(".reading").getByText("Do all of them.").waitFor();
   await desk.getByRole("button", { name: "Download sums.txt" }).waitFor();
   await desk.goto(`${desk.url()}/edit`);
   await desk.getByRole("button", { name: "Remove sums.txt" }).click();
   await desk.getByRole("button", { name: "Save" }).click();
-  await desk.getByText("Do all of them.").waitFor();
+  await shown(desk, "Worksheets");
+  await desk.locator(".reading").getByText("Do all of them.").waitFor();
   assert.equal(await desk.getByRole("button", { name: "Download sums.txt" }).count(), 0);
 });
