@@ -36,7 +36,7 @@ use crate::problem::Problem;
 use crate::store::Store;
 use crate::store::accounts::{Account, SignIn};
 
-pub use access::{admin, forbidden, staff, to_class};
+pub use access::{FileAccess, admin, forbidden, staff, to_class};
 pub use address::{ADDRESS_LIFE, Signed};
 pub use device::device;
 pub use limits::{Attempt, LEFT, Limits, POLICY, Place, quota, tallied};

@@ -8,6 +8,7 @@ mod child;
 mod document;
 mod filter;
 mod image;
+mod paged;
 
 use std::io;
 use std::ops::Range;
@@ -19,12 +20,13 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 pub use child::run as child;
+pub use paged::Paged;
 
 /// Conversions at once: each may take a processor for its time.
 const AT_ONCE: usize = 2;
@@ -33,6 +35,8 @@ const WAITING: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The line that a child's output begins with.
 const REPORT_BYTES: u64 = 4096;
+/// The longest line that says how far a child is.
+const LINE: usize = 48;
 
 /// What can be converted, and what it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +146,12 @@ struct Inner {
     program: PathBuf,
     slots: Semaphore,
     queue: Semaphore,
+    /// Documents are read one at a time: the other place is the students' images'.
+    documents: Semaphore,
 }
+
+/// Who is told how far a conversion is: so many pages of so many.
+pub type Told<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 impl Converter {
     /// `program`: fynq itself, where this process is another.
@@ -153,13 +162,14 @@ impl Converter {
             program,
             slots: Semaphore::new(AT_ONCE),
             queue: Semaphore::new(AT_ONCE + WAITING),
+            documents: Semaphore::new(1),
         }))
     }
 
     /// Decodes an image within limits and encodes it anew into `into`: upright, not too large, and without
     /// anything beside its pixels.
     pub async fn image(&self, from: &Path, into: &Path) -> Result<Image, ConvertError> {
-        let (report, at): (ImageReport, u64) = self.run(Work::Image, from, into).await?;
+        let (report, at): (ImageReport, u64) = self.run(Work::Image, from, into, &|_, _| {}).await?;
         let preview_at = at + report.bytes;
         Ok(Image {
             media_type: report.media_type,
@@ -175,10 +185,17 @@ impl Converter {
         reader(media_type).is_some()
     }
 
-    /// The words of a document into `into`.
-    pub async fn words(&self, media_type: &str, from: &Path, into: &Path) -> Result<Words, ConvertError> {
+    /// The words of a document into `into`, behind those of others: whoever asks for them has time.
+    pub async fn words(
+        &self,
+        media_type: &str,
+        from: &Path,
+        into: &Path,
+        told: Told<'_>,
+    ) -> Result<Words, ConvertError> {
         let work = reader(media_type).ok_or(ConvertError::Broken)?;
-        let (report, at): (TextReport, u64) = self.run(work, from, into).await?;
+        let _only = self.0.documents.acquire().await.map_err(|_| ConvertError::Failed)?;
+        let (report, at): (TextReport, u64) = self.run(work, from, into, told).await?;
         Ok(Words { pages: report.pages, cut: report.cut, text: at..at + report.bytes })
     }
 
@@ -188,10 +205,11 @@ impl Converter {
         work: Work,
         from: &Path,
         into: &Path,
+        told: Told<'_>,
     ) -> Result<(T, u64), ConvertError> {
         let _turn = self.turn().await?;
         let begun = Instant::now();
-        let done = self.child(work, from, into).await;
+        let done = self.child(work, from, into, told).await;
         let outcome = match &done {
             Ok(()) => "done",
             Err(ConvertError::TooLarge) => "too_large",
@@ -213,7 +231,7 @@ impl Converter {
         }
     }
 
-    async fn child(&self, work: Work, from: &Path, into: &Path) -> Result<(), ConvertError> {
+    async fn child(&self, work: Work, from: &Path, into: &Path, told: Told<'_>) -> Result<(), ConvertError> {
         let failed = |error: io::Error| {
             tracing::error!(%error, what = work.as_str(), "a conversion did not start");
             ConvertError::Failed
@@ -226,11 +244,21 @@ impl Converter {
             .current_dir("/")
             .stdin(Stdio::from(input))
             .stdout(Stdio::from(output))
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
-        match timeout(work.limits().wall, child.wait()).await {
+        let says = child.stderr.take();
+        let ends = async {
+            // What is not read would stop it.
+            let heard = async {
+                if let Some(says) = says {
+                    listen(says, told).await;
+                }
+            };
+            tokio::join!(child.wait(), heard).0
+        };
+        match timeout(work.limits().wall, ends).await {
             Ok(status) => outcome(work, status.map_err(failed)?),
             Err(_) => {
                 let _ = child.kill().await;
@@ -239,6 +267,29 @@ impl Converter {
             }
         }
     }
+}
+
+/// Hears how far a child is, a line for each page; whatever else it says (a decoder's panic, say) is passed over.
+async fn listen(mut says: impl AsyncRead + Unpin, told: Told<'_>) {
+    let (mut bytes, mut line) = ([0; 4096], Vec::with_capacity(LINE));
+    while let Ok(read @ 1..) = says.read(&mut bytes).await {
+        for byte in &bytes[..read] {
+            if *byte == b'\n' {
+                if let Some((done, of)) = progress(&line) {
+                    told(done, of);
+                }
+                line.clear();
+            } else if line.len() < LINE {
+                line.push(*byte);
+            }
+        }
+    }
+}
+
+/// `37 100`
+fn progress(line: &[u8]) -> Option<(usize, usize)> {
+    let (done, of) = std::str::from_utf8(line).ok()?.split_once(' ')?;
+    done.parse().ok().zip(of.parse().ok())
 }
 
 /// What reads a document's words.

@@ -1,7 +1,9 @@
-//! `fynq content import`: a folder or an archive of CommonMark files becomes content, in the database itself.
+//! `fynq content import`: a folder or an archive of CommonMark files, PDFs and office documents becomes content, in
+//! the database itself.
 //! What is in a file is its key, so that an import that broke off goes on where it was, and one that is repeated
 //! makes nothing twice.
 
+mod book;
 mod document;
 mod source;
 
@@ -9,6 +11,7 @@ use std::fs::File;
 use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -18,10 +21,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::audit::{By, Event};
 use crate::config::Settings;
+use crate::convert::Told;
 use crate::id::Uuid;
 use crate::identity::Role;
 use crate::store::{NewContent, Store};
-use document::Document;
+use book::Desk;
+use document::{Document, MAX_FILE};
 use source::Source;
 
 /// How often the line of the progress is drawn.
@@ -30,7 +35,8 @@ const DRAW: Duration = Duration::from_millis(200);
 #[derive(Debug, Subcommand)]
 pub enum Order {
     /// Make content of CommonMark files (.md, .markdown), each with or without front matter (title, subject,
-    /// grades, language, source, licence); what was imported before is left as it is
+    /// grades, language, source, licence), and of documents (.pdf, .docx, .pptx, .odt), each attached to content that
+    /// has its name, its pages read; what was imported before is left as it is
     Import(Import),
 }
 
@@ -47,6 +53,9 @@ pub struct Import {
     /// Students see it at once; else tutors look first
     #[arg(long)]
     publish: bool,
+    /// The language of documents, which do not say it
+    #[arg(long, default_value = "en")]
+    language: String,
     /// Read and check everything, change nothing
     #[arg(long)]
     dry_run: bool,
@@ -66,7 +75,7 @@ pub async fn run(settings: &Settings, order: Order) -> anyhow::Result<ExitCode> 
             "fynq content import needs the private database for itself; is a server running? Stop it first"
         }
     })?;
-    let done = all(&store, &import, source).await;
+    let done = all(settings, &store, &import, source).await;
     store.close().await;
     let (count, told) = done?;
     println!("{told}");
@@ -92,14 +101,30 @@ enum Fate {
     Rejected(String),
 }
 
-async fn all(store: &Store, import: &Import, mut source: Source) -> anyhow::Result<(Count, String)> {
+async fn all(
+    settings: &Settings,
+    store: &Store,
+    import: &Import,
+    mut source: Source,
+) -> anyhow::Result<(Count, String)> {
     let author = author(store, import).await?;
+    let documents = (0..source.len()).any(|at| source::is_document(source.name(at)));
+    let desk = documents.then(|| Desk::open(settings)).transpose()?;
     let mut rejects = Rejects { path: &import.rejects, file: None };
-    let mut progress = Progress::new(source.len());
+    let progress = Progress::new(source.len());
     let mut count = Count::default();
     for at in 0..source.len() {
-        let (name, bytes) = source.read(at);
-        match one(store, import, &author, &name, bytes).await? {
+        let name = source.name(at).to_owned();
+        let fate = match &desk {
+            Some(desk) if source::is_document(&name) => {
+                let most = settings.files.file_bytes;
+                let bytes = source.read(at, most);
+                let told = |_, _| progress.page();
+                book(desk, store, (import, &author), &name, (bytes, most), &told).await?
+            }
+            _ => one(store, import, &author, &name, source.read(at, MAX_FILE as u64)).await?,
+        };
+        match fate {
             Fate::Made => count.made += 1,
             Fate::Known => count.known += 1,
             Fate::Rejected(why) => {
@@ -107,10 +132,11 @@ async fn all(store: &Store, import: &Import, mut source: Source) -> anyhow::Resu
                 rejects.add(&name, &why)?;
             }
         }
-        progress.draw(at + 1);
+        progress.file(at + 1);
     }
     progress.clear();
     rejects.close()?;
+    let pages = progress.pages();
     let would = if import.dry_run { "would be " } else { "" };
     let mut told = format!(
         "{} of {} files {would}imported, {} there already, {} rejected",
@@ -119,6 +145,9 @@ async fn all(store: &Store, import: &Import, mut source: Source) -> anyhow::Resu
         count.known,
         count.rejected
     );
+    if pages > 0 {
+        told = format!("{told}, {pages} pages read");
+    }
     if count.rejected > 0 {
         told = format!("{told}: see {}", import.rejects.display());
     }
@@ -151,7 +180,7 @@ async fn one(
     bytes: Result<Vec<u8>, String>,
 ) -> anyhow::Result<Fate> {
     if !source::is_markdown(name) {
-        return Ok(Fate::Rejected("not a .md or .markdown file".into()));
+        return Ok(Fate::Rejected("neither a .md or .markdown file nor a document".into()));
     }
     let read = bytes.and_then(|bytes| Ok((document::read(name, &bytes)?, digest(&bytes))));
     let (document, digest) = match read {
@@ -169,6 +198,24 @@ async fn one(
     Ok(Fate::Made)
 }
 
+async fn book(
+    desk: &Desk,
+    store: &Store,
+    whose: (&Import, &Author),
+    name: &str,
+    (bytes, most): (Result<Vec<u8>, String>, u64),
+    told: Told<'_>,
+) -> anyhow::Result<Fate> {
+    let document = document::of_file(name, &whose.0.language);
+    match bytes.and_then(|bytes| Ok((bytes, document?))) {
+        Ok((bytes, _)) if bytes.len() as u64 > most => {
+            Ok(Fate::Rejected(format!("longer than FYNQ_FILE_BYTES ({} MiB)", most >> 20)))
+        }
+        Ok((bytes, document)) => desk.take(store, whose, (name, &document), bytes, told).await,
+        Err(why) => Ok(Fate::Rejected(why)),
+    }
+}
+
 fn new(document: &Document, published: bool) -> NewContent<'_> {
     NewContent {
         title: &document.title,
@@ -181,6 +228,7 @@ fn new(document: &Document, published: bool) -> NewContent<'_> {
         licence: document.licence.as_deref(),
         published,
         classes: &[],
+        files: Some(&[]),
     }
 }
 
@@ -216,38 +264,60 @@ impl Rejects<'_> {
 struct Progress {
     all: usize,
     begun: Instant,
-    drawn: Option<Instant>,
     shown: bool,
+    done: Mutex<Drawn>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Drawn {
+    files: usize,
+    pages: usize,
+    at: Option<Instant>,
 }
 
 impl Progress {
     fn new(all: usize) -> Progress {
-        Progress { all, begun: Instant::now(), drawn: None, shown: std::io::stderr().is_terminal() }
+        let (begun, shown) = (Instant::now(), std::io::stderr().is_terminal());
+        Progress { all, begun, shown, done: Mutex::default() }
     }
 
-    fn draw(&mut self, done: usize) {
+    fn file(&self, done: usize) {
+        self.draw(|drawn| drawn.files = done);
+    }
+
+    fn page(&self) {
+        self.draw(|drawn| drawn.pages += 1);
+    }
+
+    fn pages(&self) -> usize {
+        self.done.lock().map_or(0, |drawn| drawn.pages)
+    }
+
+    fn draw(&self, change: impl FnOnce(&mut Drawn)) {
+        let Ok(mut drawn) = self.done.lock() else { return };
+        change(&mut drawn);
         let now = Instant::now();
-        if !self.shown || self.drawn.is_some_and(|drawn| now - drawn < DRAW) {
-            return;
+        if self.shown && drawn.at.is_none_or(|at| now - at >= DRAW) {
+            drawn.at = Some(now);
+            eprint!("\r\x1b[K{}", line((drawn.files, self.all), drawn.pages, now - self.begun));
         }
-        self.drawn = Some(now);
-        eprint!("\r\x1b[K{}", line(done, self.all, now - self.begun));
     }
 
     fn clear(&self) {
-        if self.drawn.is_some() {
+        if self.done.lock().is_ok_and(|drawn| drawn.at.is_some()) {
             eprint!("\r\x1b[K");
         }
     }
 }
 
-fn line(done: usize, all: usize, took: Duration) -> String {
+fn line((done, all): (usize, usize), pages: usize, took: Duration) -> String {
     const WIDTH: usize = 24;
     let full = WIDTH * done / all.max(1);
     let rate = done as f64 / took.as_secs_f64().max(0.001);
     let left = (all.saturating_sub(done)) as f64 / rate.max(0.001);
+    let pages = if pages > 0 { format!(" ({pages} pages)") } else { String::new() };
     format!(
-        "[{}{}] {done}/{all} files, {rate:.0} a second, {}:{:02} left",
+        "[{}{}] {done}/{all} files{pages}, {rate:.0} a second, {}:{:02} left",
         "#".repeat(full),
         "-".repeat(WIDTH - full),
         left as u64 / 60,
@@ -261,9 +331,10 @@ mod tests {
 
     #[test]
     fn the_line_says_how_far_it_is() {
-        let shown = line(50, 200, Duration::from_secs(5));
+        let shown = line((50, 200), 0, Duration::from_secs(5));
         assert_eq!(shown, "[######------------------] 50/200 files, 10 a second, 0:15 left");
-        assert!(line(0, 0, Duration::ZERO).contains("0/0"));
-        assert!(line(7, 7, Duration::from_secs(1)).ends_with("0:00 left"));
+        assert!(line((3, 4), 812, Duration::from_secs(1)).contains("3/4 files (812 pages), 3 a second"));
+        assert!(line((0, 0), 0, Duration::ZERO).contains("0/0"));
+        assert!(line((7, 7), 0, Duration::from_secs(1)).ends_with("0:00 left"));
     }
 }

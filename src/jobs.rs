@@ -9,6 +9,7 @@
 mod ask;
 mod document;
 mod files;
+pub mod pages;
 mod retention;
 mod study;
 mod summary;
@@ -74,12 +75,19 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         name: "document_parse",
-        // One of the converter's two places is the students' images'.
         at_once: 1,
         time: Duration::from_secs(300),
-        attempts: 3,
+        attempts: 8,
         every: None,
         run: |job| Box::pin(document::run(job)),
+    },
+    Kind {
+        name: "document_pages",
+        at_once: 1,
+        time: Duration::from_secs(600),
+        attempts: 8,
+        every: None,
+        run: |job| Box::pin(pages::run(job)),
     },
     Kind {
         name: "session_summary",

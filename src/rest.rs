@@ -132,6 +132,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(content::editing::list, content::editing::create))
         .routes(routes!(content::search::search))
         .routes(routes!(content::editing::get, content::editing::change, content::editing::delete))
+        .routes(routes!(content::pages::pages))
         .routes(routes!(content::versions::versions))
         .routes(routes!(content::versions::version))
         .routes(routes!(content::versions::restore))

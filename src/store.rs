@@ -18,6 +18,7 @@ mod messages;
 pub mod migrate;
 mod notes;
 mod paces;
+mod pages;
 pub mod people;
 mod pool;
 mod records;
@@ -63,6 +64,7 @@ pub(crate) use messages::ASSISTANT;
 pub use messages::{MessagesFrom, Reached};
 pub use notes::Note;
 pub use paces::{Pace, Paces};
+pub use pages::{ContentFile, ContentPage, PagesRead};
 pub use pool::Address;
 pub use records::{
     Consent, Deleter, Deletion, NewConsent, Overdue, Part, Policy, PolicyChange, Recorded, Used,

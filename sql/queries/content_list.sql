@@ -10,7 +10,16 @@ WITH me AS (
 SELECT c.id, c.title, c.subject, c.grade_lowest, c.grade_highest, c.language, c.source, c.licence, c.state,
        CASE WHEN me.role = 'admin' OR (me.writes AND c.author_id = me.id) THEN c.classes ELSE '{}' END AS classes, c.version, c.created_at, c.updated_at,
        a.id AS author_id, coalesce(nullif(a.display_name, ''), split_part(a.email, '@', 1)) AS author_name,
-       me.writes AND (c.author_id = me.id OR me.role = 'admin') AS editable
+       me.writes AND (c.author_id = me.id OR me.role = 'admin') AS editable,
+       coalesce((
+           SELECT jsonb_agg(jsonb_build_object(
+               'id', o.id, 'name', o.name, 'media_type', o.media_type, 'size', o.size, 'pages', o.pages,
+               'reading', h.reading, 'read_pages', h.read_pages, 'cut', h.cut, 'task', h.task
+           ) ORDER BY h.position)
+           FROM content_files h
+           JOIN files o ON o.id = h.file_id
+           WHERE h.content_id = c.id
+       ), '[]') AS files
 FROM content c
 JOIN me ON me.org_id = c.org_id
 LEFT JOIN users a ON a.id = c.author_id AND me.writes

@@ -11,6 +11,16 @@ use crate::store::{File, SeenPerson, SeenSession, Session, SessionsOf};
 
 use super::Auth;
 
+/// What a person is to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileAccess {
+    Owner,
+    /// It is attached to content that they see.
+    Reader,
+    /// They look at somebody's own things.
+    Observer,
+}
+
 impl Auth {
     /// The session and what this person is to it. Nothing, and what one may not see, are one answer.
     pub async fn access(&self, who: &Principal, session: Uuid) -> Result<(Session, Access), Problem> {
@@ -66,17 +76,24 @@ impl Auth {
         Ok(!self.0.store.observed(&[(family, session)]).await?.is_empty())
     }
 
-    /// A file that this person may see: their own, what was sent in a session that they see, and to an admin
-    /// what is the organisation's.
-    pub async fn file(&self, who: &Principal, file: Uuid) -> Result<File, Problem> {
-        let row = self.0.store.file(who.user_id, file).await?.ok_or_else(|| refused(who, "file"))?;
-        if row.owner_id == who.user_id || (row.org_id == who.org_id && who.role == Role::Admin) {
-            return Ok(row);
+    /// A file that this person may see, and how: their own, what is attached to content that they see, what was
+    /// sent in a session that they see, and to an admin what is the organisation's.
+    pub async fn file(&self, who: &Principal, file: Uuid) -> Result<(File, FileAccess), Problem> {
+        let store = &self.0.store;
+        let row = store.file(who.user_id, file).await?.ok_or_else(|| refused(who, "file"))?;
+        if row.owner_id == Some(who.user_id) {
+            return Ok((row, FileAccess::Owner));
         }
-        for session in self.0.store.sessions_of_file(who.user_id, file).await? {
-            let seen = self.0.store.seen_session(who.user_id, session).await?;
+        if store.content_of_file(who.user_id, file).await?.is_some() {
+            return Ok((row, FileAccess::Reader));
+        }
+        if row.org_id == who.org_id && who.role == Role::Admin {
+            return Ok((row, FileAccess::Observer));
+        }
+        for session in store.sessions_of_file(who.user_id, file).await? {
+            let seen = store.seen_session(who.user_id, session).await?;
             if seen.is_some_and(|seen| to_session(who, &seen).is_some()) {
-                return Ok(row);
+                return Ok((row, FileAccess::Observer));
             }
         }
         Err(refused(who, "file"))

@@ -62,12 +62,17 @@ pub fn run(what: &str) -> u8 {
 fn convert(work: Work, from: impl Read, into: impl Write) -> Result<(), Stop> {
     match work {
         Work::Image => image::convert(from, into),
-        Work::Office => document::office(from, into),
-        Work::Pdf => document::pdf(from, into),
+        Work::Office => document::office(from, into, &mut tell),
+        Work::Pdf => document::pdf(from, into, &mut tell),
     }
 }
 
-/// From here on: so much memory and processor time, not a file or a socket more than stdin and stdout, behind
+/// Says how far it is. Whether anybody hears that changes nothing.
+fn tell(done: usize, of: usize) {
+    let _ = writeln!(io::stderr(), "{done} {of}");
+}
+
+/// From here on: so much memory and processor time, not a file or a socket more than those it has, behind
 /// everything else on the machine, and not longer than whoever started it.
 fn confine(limits: &Limits) -> rustix::io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;

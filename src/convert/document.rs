@@ -10,32 +10,37 @@ use zip::ZipArchive;
 
 use super::TextReport;
 use super::child::{Fault, Stop};
+use super::paged::{PAGE, PAGES};
 
 /// A whole document is read at once.
 const INPUT: u64 = 128 << 20;
-/// Of words; what is beyond is left out, and said to be.
+/// Of words; what is beyond is left out, and said to be. A PDF's are searched, the others' are given to a model.
+const PDF_TEXT: usize = 7 << 20;
 const TEXT: usize = 2 << 20;
 /// Of XML, unpacked, in all parts that are read: more is no document that somebody wrote.
 const UNPACKED: u64 = 64 << 20;
 const PARTS: usize = 4096;
-const PAGES: usize = 2000;
 
-/// Between two pages, as printers have it.
-const PAGE: char = '\u{c}';
+/// Is told how many pages are read, of how many.
+type Tell<'a> = &'a mut dyn FnMut(usize, usize);
 
 /// Words as they come, up to a length.
-#[derive(Default)]
 struct Words {
+    most: usize,
     text: String,
     pages: usize,
     cut: bool,
 }
 
 impl Words {
+    fn up_to(most: usize) -> Words {
+        Words { most, text: String::new(), pages: 0, cut: false }
+    }
+
     fn say(&mut self, words: &str) {
         // What no row and no page can hold.
         for letter in words.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')) {
-            if self.text.len() + letter.len_utf8() > TEXT {
+            if self.text.len() + letter.len_utf8() > self.most {
                 self.cut = true;
                 return;
             }
@@ -65,23 +70,25 @@ impl Words {
 }
 
 /// Word, PowerPoint, OpenDocument text: XML in a zip.
-pub(super) fn office(from: impl Read, into: impl Write) -> Result<(), Stop> {
+pub(super) fn office(from: impl Read, into: impl Write, told: Tell<'_>) -> Result<(), Stop> {
     let mut archive = ZipArchive::new(Cursor::new(whole(from)?)).map_err(|_| Fault::Broken)?;
     if archive.len() > PARTS {
         return Err(Fault::TooLarge.into());
     }
-    let (mut words, mut left) = (Words::default(), UNPACKED);
+    let (mut words, mut left) = (Words::up_to(TEXT), UNPACKED);
     let mut paged = false;
     if archive.index_for_name("word/document.xml").is_some() {
         words.page();
         read_part(&part(&mut archive, "word/document.xml", &mut left)?, &OFFICE_OPEN, &mut words)?;
     } else if archive.index_for_name("ppt/presentation.xml").is_some() {
         paged = true;
-        for slide in slides(&archive) {
+        let slides = slides(&archive);
+        for slide in &slides {
             if !words.page() {
                 break;
             }
-            read_part(&part(&mut archive, &slide, &mut left)?, &OFFICE_OPEN, &mut words)?;
+            read_part(&part(&mut archive, slide, &mut left)?, &OFFICE_OPEN, &mut words)?;
+            told(words.pages, slides.len().min(PAGES));
         }
     } else if archive.index_for_name("content.xml").is_some() {
         words.page();
@@ -93,16 +100,17 @@ pub(super) fn office(from: impl Read, into: impl Write) -> Result<(), Stop> {
 }
 
 /// A PDF; one that is only pictures has pages without words. A page that cannot be read is an empty one.
-pub(super) fn pdf(from: impl Read, into: impl Write) -> Result<(), Stop> {
+pub(super) fn pdf(from: impl Read, into: impl Write, told: Tell<'_>) -> Result<(), Stop> {
     let document = PdfDocument::from_bytes(whole(from)?).map_err(|_| Fault::Broken)?;
     let pages = document.page_count().map_err(|_| Fault::Broken)?;
-    let mut words = Words::default();
+    let mut words = Words::up_to(PDF_TEXT);
     for page in 0..pages {
         if !words.page() {
             break;
         }
         words.say(&document.extract_text(page).unwrap_or_default());
         words.line();
+        told(words.pages, pages.min(PAGES));
     }
     // Also those that were not read.
     words.pages = pages;
@@ -253,7 +261,7 @@ mod tests {
 
     fn told(document: &[u8]) -> Result<(TextReport, String), Stop> {
         let mut out = Vec::new();
-        office(document, &mut out)?;
+        office(document, &mut out, &mut |_, _| {})?;
         let at = out.iter().position(|byte| *byte == b'\n').unwrap();
         let report: TextReport = serde_json::from_slice(&out[..at]).unwrap();
         let text = String::from_utf8(out.split_off(at + 1)).unwrap();
@@ -373,8 +381,10 @@ mod tests {
     }
 
     fn pdf_told(document: &[u8]) -> Result<(TextReport, String), Stop> {
-        let mut out = Vec::new();
-        pdf(document, &mut out)?;
+        let (mut out, mut told) = (Vec::new(), Vec::new());
+        pdf(document, &mut out, &mut |done, of| told.push((done, of)))?;
+        let pages = told.len();
+        assert!(told.iter().enumerate().all(|(at, told)| *told == (at + 1, pages)), "{told:?}");
         let at = out.iter().position(|byte| *byte == b'\n').unwrap();
         let report = serde_json::from_slice(&out[..at]).unwrap();
         Ok((report, String::from_utf8(out.split_off(at + 1)).unwrap()))

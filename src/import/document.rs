@@ -42,6 +42,14 @@ pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Document, String> {
     }
     body.clone_into(&mut document.body);
     check(&document)?;
+    check_text(&document.body)?;
+    Ok(document)
+}
+
+/// What is said of a file that says nothing of itself: its name is its title.
+pub(super) fn of_file(name: &str, language: &str) -> Result<Document, String> {
+    let document = Document { title: stem(name), language: language.to_owned(), ..Document::default() };
+    check(&document)?;
     Ok(document)
 }
 
@@ -153,7 +161,11 @@ fn check(document: &Document) -> Result<(), String> {
     if document.grade_lowest.zip(document.grade_highest).is_some_and(|(lowest, highest)| lowest > highest) {
         return Err("its lowest school year is above the highest".into());
     }
-    match &document.body {
+    Ok(())
+}
+
+fn check_text(body: &str) -> Result<(), String> {
+    match body {
         body if body.trim().is_empty() => Err("it has no text".into()),
         body if body.contains('\0') => Err("it holds a NUL character".into()),
         body if body.len() > MAX_TEXT => Err(format!("its text is longer than {} KiB", MAX_TEXT / 1024)),

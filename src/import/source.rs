@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use zip::ZipArchive;
 
-use super::document::MAX_FILE;
-
 /// More files than this are no library.
 const MAX_FILES: usize = 20_000;
 /// Of an archive: so much is unpacked, all in all.
@@ -48,17 +46,24 @@ impl Source {
         }
     }
 
-    /// A file's name and what it holds, one byte more than a file may have at most. `Err`: why it cannot be read.
-    pub(super) fn read(&mut self, at: usize) -> (String, Result<Vec<u8>, String>) {
+    pub(super) fn name(&self, at: usize) -> &str {
+        match self {
+            Source::Folder { files, .. } => files.get(at).map_or("", String::as_str),
+            Source::Archive { files, .. } => files.get(at).map_or("", |(_, name)| name.as_str()),
+        }
+    }
+
+    /// What a file holds, one byte more than `most` at most. `Err`: why it cannot be read.
+    pub(super) fn read(&mut self, at: usize, most: u64) -> Result<Vec<u8>, String> {
         match self {
             Source::Folder { root, files } => {
                 let name = files.get(at).cloned().unwrap_or_default();
-                let bytes = File::open(root.join(&name)).and_then(some_of);
-                (name, bytes.map_err(|error| error.to_string()))
+                let bytes = File::open(root.join(name)).and_then(|file| some_of(file, most));
+                bytes.map_err(|error| error.to_string())
             }
             Source::Archive { zip, files, left } => {
-                let (index, name) = files.get(at).cloned().unwrap_or_default();
-                (name, unpack(zip, index, left))
+                let index = files.get(at).map(|(index, _)| *index).unwrap_or_default();
+                unpack(zip, index, left, most)
             }
         }
     }
@@ -66,8 +71,16 @@ impl Source {
 
 /// Whether it is a text that is meant to be imported.
 pub(super) fn is_markdown(name: &str) -> bool {
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-    matches!(extension.as_deref(), Some("md" | "markdown"))
+    matches!(extension(name).as_deref(), Some("md" | "markdown"))
+}
+
+/// Or a document, which its bytes have to confirm.
+pub(super) fn is_document(name: &str) -> bool {
+    matches!(extension(name).as_deref(), Some("pdf" | "docx" | "pptx" | "odt"))
+}
+
+fn extension(name: &str) -> Option<String> {
+    name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase())
 }
 
 /// What a computer puts beside the files of its owner is not spoken of.
@@ -98,18 +111,23 @@ fn walk(root: &Path, below: &str, depth: usize, files: &mut Vec<String>) -> anyh
     Ok(())
 }
 
-fn some_of(file: impl Read) -> std::io::Result<Vec<u8>> {
+fn some_of(file: impl Read, most: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    file.take(most + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn unpack(zip: &mut ZipArchive<BufReader<File>>, index: usize, left: &mut u64) -> Result<Vec<u8>, String> {
+fn unpack(
+    zip: &mut ZipArchive<BufReader<File>>,
+    index: usize,
+    left: &mut u64,
+    most: u64,
+) -> Result<Vec<u8>, String> {
     if *left == 0 {
         return Err("the archive unpacks to more than 1 GiB".into());
     }
     let file = zip.by_index(index).map_err(|error| error.to_string())?;
-    let bytes = some_of(file).map_err(|error| error.to_string())?;
+    let bytes = some_of(file, most).map_err(|error| error.to_string())?;
     *left = left.saturating_sub(bytes.len() as u64);
     Ok(bytes)
 }
@@ -122,6 +140,9 @@ mod tests {
     fn texts_are_told_by_their_name() {
         assert!(is_markdown("a/b.md") && is_markdown("B.MARKDOWN"));
         assert!(!is_markdown("a.txt") && !is_markdown("md") && !is_markdown("a.md/b"));
+        assert!(
+            is_document("a/b.PDF") && is_document("x.odt") && !is_document("x.md") && !is_document("pdf")
+        );
         assert!(is_shown("a/b.md") && !is_shown(".git/x.md") && !is_shown("__MACOSX/._a.md"));
         assert!(!is_shown("../x.md"));
     }

@@ -1,6 +1,7 @@
 //! What tutors write for students: reading it, writing it, its versions, and finding words in it.
 
 pub(super) mod editing;
+pub(super) mod pages;
 pub(super) mod search;
 pub(super) mod versions;
 mod wire;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::{App, blobs_are_gone};
 use crate::audit::Event;
-use crate::auth::{self, Signed};
+use crate::auth::{self, FileAccess, Signed};
 use crate::clock::Timestamp;
 use crate::files::{kind, name};
 use crate::id::Uuid;
@@ -126,41 +126,51 @@ pub(super) async fn list(
     Ok(Json(Page::of(page, |row| File::of(&app, &who, row))))
 }
 
-/// A file of one's own or one that was sent in a session that one sees, with fresh addresses.
+/// A file of one's own, one that was sent in a session that one sees, or one that is attached to content that one
+/// sees, with fresh addresses.
 #[utoipa::path(
     get, path = "/files/{id}", tag = "files", params(("id" = Uuid, Path)),
     responses((status = 200, body = File))
 )]
 pub(super) async fn get(State(app): State<App>, who: Principal, Id(id): Id) -> Result<Json<File>, Problem> {
-    let row = app.auth.file(&who, id).await?;
-    looked_at(&app, &who, &row);
+    let (row, access) = app.auth.file(&who, id).await?;
+    looked_at(&app, &who, &row, access);
     Ok(Json(File::of(&app, &who, row)))
 }
 
-/// Somebody else's file is not looked at without a word of it: its name and its size say something, too.
-fn looked_at(app: &App, who: &Principal, row: &store::File) {
-    if row.owner_id != who.user_id {
-        let read = Event::FileRead { file: row.id, owner: row.owner_id, why: who.role.into() };
-        app.audit.read(who, &read);
+/// A file of somebody else's is not looked at without a word of it: its name and its size say something, too.
+fn looked_at(app: &App, who: &Principal, row: &store::File, access: FileAccess) {
+    if let (FileAccess::Observer, Some(owner)) = (access, row.owner_id) {
+        app.audit.read(who, &Event::FileRead { file: row.id, owner, why: who.role.into() });
     }
 }
 
-/// Deletes a file. By whose it is; where it was sent, it is shown as gone.
+/// Deletes a file. By whose it is; where it was sent, it is shown as gone. What is attached to content is taken
+/// out of there instead.
 #[utoipa::path(
     delete, path = "/files/{id}", tag = "files", params(("id" = Uuid, Path)),
-    responses((status = 204), (status = 403, description = "`forbidden`: another's file"))
+    responses(
+        (status = 204),
+        (status = 403, description = "`forbidden`: another's file"),
+        (status = 409, description = "`conflict`: it is attached to content"),
+    )
 )]
 pub(super) async fn delete(
     State(app): State<App>,
     who: Principal,
     Id(id): Id,
 ) -> Result<StatusCode, Problem> {
-    let row = app.auth.file(&who, id).await?;
-    if row.owner_id != who.user_id {
+    let (_, access) = app.auth.file(&who, id).await?;
+    if access != FileAccess::Owner {
         return Err(auth::forbidden(&who, "file"));
     }
     if !app.store.delete_file(who.user_id, id).await? {
-        return Err(Problem::not_found());
+        return Err(match app.store.file_is_attached(who.user_id, id).await? {
+            true => {
+                Problem::conflict().because("It is attached to something in the library: take it out there.")
+            }
+            false => Problem::not_found(),
+        });
     }
     app.audit.record(&who, &Event::FileDeleted { file: id });
     blobs_are_gone(&app);
@@ -210,8 +220,8 @@ pub(super) async fn data(
 ) -> Result<Response, Problem> {
     let signed = Signed { by: address.by, until: address.until, sig: address.sig };
     let who = app.auth.open_address(&signed_as(id), &signed).await?;
-    let row = app.auth.file(&who, id).await?;
-    looked_at(&app, &who, &row);
+    let (row, access) = app.auth.file(&who, id).await?;
+    looked_at(&app, &who, &row, access);
     match address.variant {
         Some(Variant::Preview) => {
             let key = row.preview_key.ok_or_else(Problem::not_found)?;

@@ -72,8 +72,13 @@ impl Search {
 
     /// As of a `ListQuery`.
     pub(super) fn after<K: DeserializeOwned>(&self) -> Result<Option<K>, Problem> {
-        self.cursor.as_deref().map(|cursor| decode(cursor, "/cursor")).transpose()
+        search_after(self.cursor.as_deref())
     }
+}
+
+/// Where the page before ended, of a search with more to ask for.
+pub(super) fn search_after<K: DeserializeOwned>(cursor: Option<&str>) -> Result<Option<K>, Problem> {
+    cursor.map(|cursor| decode(cursor, "/cursor")).transpose()
 }
 
 /// Where the page before ended, of a list with more to ask for.

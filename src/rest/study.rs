@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::audit::Event;
-use crate::auth;
+use crate::auth::{self, FileAccess};
 use crate::clock::{self, Timestamp};
 use crate::id::Uuid;
 use crate::identity::Principal;
@@ -135,8 +135,8 @@ pub(super) async fn ask_for_worksheet(
     Id(id): Id,
     ValidQuery(query): ValidQuery<Again>,
 ) -> Result<Response, Problem> {
-    let file = app.auth.file(&who, id).await?;
-    if file.owner_id != who.user_id {
+    let (file, access) = app.auth.file(&who, id).await?;
+    if access != FileAccess::Owner {
         return Err(auth::forbidden(&who, "file"));
     }
     if !(file.media_type.starts_with("image/") || file.media_type == "application/pdf") {
@@ -176,10 +176,10 @@ pub(super) async fn worksheet(
     who: Principal,
     Id(id): Id,
 ) -> Result<Json<Worksheet>, Problem> {
-    let file = app.auth.file(&who, id).await?;
+    let (file, access) = app.auth.file(&who, id).await?;
     let row = app.store.worksheet(who.user_id, id).await?.ok_or_else(Problem::not_found)?;
-    if file.owner_id != who.user_id {
-        let read = Event::FileRead { file: id, owner: file.owner_id, why: who.role.into() };
+    if let (FileAccess::Observer, Some(owner)) = (access, file.owner_id) {
+        let read = Event::FileRead { file: id, owner, why: who.role.into() };
         app.audit.read(&who, &read);
     }
     Ok(Json(row.into()))

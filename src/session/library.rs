@@ -69,7 +69,16 @@ fn question(call: &ToolCall) -> Result<Question, &'static str> {
 pub(super) fn told(found: Vec<FoundContent>) -> Value {
     let items = found.into_iter().map(|found| {
         let excerpt: String = found.excerpt.into_iter().map(|piece| piece.text).collect();
-        json!({"id": found.content.id, "title": found.content.title, "excerpt": excerpt.trim()})
+        let (id, title) = (found.content.id, found.content.title);
+        let mut told =
+            json!({"id": id, "title": title, "link": format!("#/library/{id}"), "excerpt": excerpt.trim()});
+        if let Some((file, page)) = found.page {
+            // Of several documents the link says which one.
+            let which = if found.content.files.len() > 1 { format!("&file={file}") } else { String::new() };
+            told["page"] = page.into();
+            told["link"] = format!("#/library/{id}?page={page}{which}").into();
+        }
+        told
     });
     json!({"found": items.collect::<Vec<_>>()})
 }

@@ -34,7 +34,7 @@ impl Shelf {
         };
         let mut rows = Vec::with_capacity(files.len());
         for file in files {
-            rows.extend(self.store.file(owner, *file).await?.filter(|row| row.owner_id == owner));
+            rows.extend(self.store.file(owner, *file).await?.filter(|row| row.owner_id == Some(owner)));
         }
         Ok(rows)
     }

@@ -2,19 +2,18 @@
 
 use serde_json::Value;
 use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{Json, ToSql, Type};
 
 use crate::clock::{self, Timestamp};
 use crate::id::{self, Uuid};
 use crate::protocol::Person;
 
+use super::pages::ContentFile;
 use super::sessions::{count, one_more, page};
 use super::{Page, Store, StoreError};
 
 /// What stands around a word that was found, in what PostgreSQL gives: the query takes both out of the text.
 const MARKS: [char; 2] = ['\u{e000}', '\u{e001}'];
-
-type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// Content without its body.
 #[derive(Clone, Debug)]
@@ -36,6 +35,7 @@ pub struct Content {
     pub author: Option<Person>,
     /// Whether whoever asked may change it.
     pub editable: bool,
+    pub files: Vec<ContentFile>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -53,6 +53,8 @@ pub struct NewContent<'a> {
     pub licence: Option<&'a str>,
     pub published: bool,
     pub classes: &'a [Uuid],
+    /// These and no others; `None`: as they are.
+    pub files: Option<&'a [Uuid]>,
 }
 
 /// Which content a list shows.
@@ -81,6 +83,8 @@ pub type ContentPlace = (f32, Uuid);
 #[derive(Clone, Debug)]
 pub struct FoundContent {
     pub content: Content,
+    /// Where the words stand: a file of it and a page of that, unless it is the content itself.
+    pub page: Option<(Uuid, i32)>,
     pub excerpt: Vec<Piece>,
     rank: f32,
 }
@@ -199,10 +203,9 @@ impl Store {
         imported: Option<&str>,
     ) -> Result<Option<Uuid>, StoreError> {
         let id = id::new();
-        let state = new.state();
-        let now = clock::now();
-        let mut params = new.bound(&id, &who, &state);
-        params.extend([(&now as _, Type::TIMESTAMPTZ), (&imported as _, Type::TEXT)]);
+        let bound = Bound::of(id, who, new);
+        let mut params = bound.params();
+        params.push((&imported, Type::TEXT));
         let added =
             self.as_user(who).execute(include_str!("../../sql/queries/content_add.sql"), &params).await?;
         Ok((added > 0).then_some(id))
@@ -223,10 +226,9 @@ impl Store {
         version: i32,
         new: &NewContent<'_>,
     ) -> Result<bool, StoreError> {
-        let state = new.state();
-        let now = clock::now();
-        let mut params = new.bound(&id, &who, &state);
-        params.extend([(&now as _, Type::TIMESTAMPTZ), (&version as _, Type::INT4)]);
+        let bound = Bound::of(id, who, new);
+        let mut params = bound.params();
+        params.push((&version, Type::INT4));
         let sql = include_str!("../../sql/queries/content_change.sql");
         let changed = self.as_user(who).execute(sql, &params).await?;
         Ok(changed > 0)
@@ -288,26 +290,43 @@ impl Store {
     }
 }
 
-impl NewContent<'_> {
-    fn state(&self) -> &'static str {
-        if self.published { "published" } else { "draft" }
+/// What adding and changing have in common.
+struct Bound<'a> {
+    id: Uuid,
+    who: Uuid,
+    new: &'a NewContent<'a>,
+    state: &'static str,
+    now: Timestamp,
+    /// Ids of the tasks that read what is attached, one for each file.
+    readers: Vec<Uuid>,
+}
+
+impl<'a> Bound<'a> {
+    fn of(id: Uuid, who: Uuid, new: &'a NewContent<'a>) -> Bound<'a> {
+        let state = if new.published { "published" } else { "draft" };
+        let readers = new.files.unwrap_or_default().iter().map(|_| id::new()).collect();
+        Bound { id, who, new, state, now: clock::now(), readers }
     }
 
-    /// What adding and changing have in common, in the order of their queries: $1 to $12.
-    fn bound<'b>(&'b self, id: &'b Uuid, who: &'b Uuid, state: &'b &'static str) -> Vec<Param<'b>> {
+    /// $1 to $15 of their queries.
+    fn params(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
+        let new = self.new;
         vec![
-            (id, Type::UUID),
-            (who, Type::UUID),
-            (&self.title, Type::TEXT),
-            (&self.subject, Type::TEXT),
-            (&self.grade_lowest, Type::INT2),
-            (&self.grade_highest, Type::INT2),
-            (&self.language, Type::TEXT),
-            (&self.body, Type::TEXT),
-            (&self.source, Type::TEXT),
-            (&self.licence, Type::TEXT),
-            (state, Type::TEXT),
-            (&self.classes, Type::UUID_ARRAY),
+            (&self.id, Type::UUID),
+            (&self.who, Type::UUID),
+            (&new.title, Type::TEXT),
+            (&new.subject, Type::TEXT),
+            (&new.grade_lowest, Type::INT2),
+            (&new.grade_highest, Type::INT2),
+            (&new.language, Type::TEXT),
+            (&new.body, Type::TEXT),
+            (&new.source, Type::TEXT),
+            (&new.licence, Type::TEXT),
+            (&self.state, Type::TEXT),
+            (&new.classes, Type::UUID_ARRAY),
+            (&self.now, Type::TIMESTAMPTZ),
+            (&new.files, Type::UUID_ARRAY),
+            (&self.readers, Type::UUID_ARRAY),
         ]
     }
 }
@@ -329,14 +348,20 @@ fn content(row: &Row) -> Result<Content, StoreError> {
         version: row.try_get("version")?,
         author: author.map(|id| Person { id, name: name.unwrap_or_default() }),
         editable: row.try_get::<_, Option<bool>>("editable")?.unwrap_or(false),
+        files: row.try_get::<_, Json<_>>("files")?.0,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })
 }
 
 fn found(row: &Row) -> Result<FoundContent, StoreError> {
-    let excerpt = pieces(row.try_get("excerpt")?);
-    Ok(FoundContent { content: content(row)?, excerpt, rank: row.try_get("rank")? })
+    let (file, page): (Option<Uuid>, Option<i32>) = (row.try_get("file")?, row.try_get("page")?);
+    Ok(FoundContent {
+        content: content(row)?,
+        page: file.zip(page),
+        excerpt: pieces(row.try_get("excerpt")?),
+        rank: row.try_get("rank")?,
+    })
 }
 
 fn version(row: &Row) -> Result<ContentVersion, StoreError> {

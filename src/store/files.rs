@@ -15,7 +15,8 @@ use super::{Effect, Page, Store, StoreError};
 pub struct File {
     pub id: Uuid,
     pub org_id: Uuid,
-    pub owner_id: Uuid,
+    /// `None`: their account is gone, and it is the school's.
+    pub owner_id: Option<Uuid>,
     pub name: String,
     pub media_type: String,
     pub size: i64,
@@ -159,7 +160,14 @@ impl Store {
         self.as_task().read(sql, &params).await?.iter().map(file).collect()
     }
 
-    /// One's own; its blobs are gone by that, and to be deleted. False when there was none of theirs.
+    /// Whether it is attached to any content, whoever sees that.
+    pub async fn file_is_attached(&self, who: Uuid, id: Uuid) -> Result<bool, StoreError> {
+        let sql = include_str!("../../sql/queries/file_is_attached.sql");
+        let row = self.as_user(who).read_opt(sql, &[(&id, Type::UUID)]).await?;
+        row.map_or(Ok(false), |row| Ok(row.try_get("attached")?))
+    }
+
+    /// One's own that is attached nowhere; its blobs are gone by that, and to be deleted. False when there was none of theirs.
     pub async fn delete_file(&self, owner: Uuid, id: Uuid) -> Result<bool, StoreError> {
         let sql = include_str!("../../sql/queries/file_delete.sql");
         let rows = self.as_user(owner).change(sql, &[(&id, Type::UUID), (&owner, Type::UUID)]).await?;

@@ -7,7 +7,10 @@ use tokio_postgres::types::Type;
 use crate::clock::Timestamp;
 use crate::id::{self, Uuid};
 
-use super::{Effect, Store, StoreError};
+use super::{Content, Effect, Store, StoreError};
+
+/// Pages that are read at once.
+const PAGES: usize = 50;
 
 /// The problems on a file that shows a worksheet: `[{label, text}]`.
 #[derive(Clone, Debug)]
@@ -168,7 +171,7 @@ impl Store {
         }
     }
 
-    /// The words of a content, as far as they fit, for somebody who may change it. `None`: it is gone, or not
+    /// The words of a content and of the pages of its files, as far as they fit, for somebody who may change it. `None`: it is gone, or not
     /// theirs to change any more.
     pub async fn content_source(
         &self,
@@ -177,10 +180,34 @@ impl Store {
         most: usize,
     ) -> Result<Option<Source>, StoreError> {
         let found = self.content(who, id).await?.filter(|(content, _)| content.editable);
-        Ok(found.map(|(content, mut text)| {
-            text.truncate(text.floor_char_boundary(most));
-            Source { title: content.title, language: content.language, version: content.version, text }
-        }))
+        let Some((content, mut text)) = found else { return Ok(None) };
+        for file in content.files.iter().filter(|file| file.read_pages.is_some()) {
+            self.add_pages(&mut text, who, (id, file.id), most).await?;
+        }
+        text.truncate(text.floor_char_boundary(most));
+        let Content { title, language, version, .. } = content;
+        Ok(Some(Source { title, language, version, text }))
+    }
+
+    /// The pages of a file behind a text, until that is as long as this.
+    async fn add_pages(
+        &self,
+        text: &mut String,
+        who: Uuid,
+        of: (Uuid, Uuid),
+        most: usize,
+    ) -> Result<(), StoreError> {
+        let mut from = 1;
+        while text.len() < most {
+            let read = self.content_pages(who, of, from, PAGES).await?;
+            let Some((pages, _)) = read.filter(|(pages, _)| !pages.is_empty()) else { break };
+            for page in pages {
+                text.push_str("\n\n");
+                text.push_str(&page.text);
+                from = page.page + 1;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -37,7 +37,7 @@ async fn content_is_written_published_changed_and_deleted() {
             "id": made["id"], "title": "Halves", "subject": "Maths", "grade_lowest": 5, "grade_highest": 6,
             "language": "en-GB", "body": "# Halves\n\nA half is $\\frac{1}{2}$.", "source": "Our own",
             "licence": "CC BY 4.0", "state": "draft", "classes": [school.class], "version": 1,
-            "author": author, "editable": true, "created_at": made["created_at"],
+            "author": author, "editable": true, "files": [], "created_at": made["created_at"],
             "updated_at": made["created_at"],
         })
     );

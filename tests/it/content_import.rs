@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::Scratch;
 use crate::support::client::Client;
+use crate::support::paper::{book, hundred};
 use crate::support::school::{School, listed};
 
 fn import(school: &School, dir: &Path, arguments: &[&str]) -> Output {
@@ -17,6 +18,7 @@ fn import(school: &School, dir: &Path, arguments: &[&str]) -> Output {
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .env("DATABASE_URL", school.app.database.url())
+        .env("FYNQ_DATA_DIR", school.app.data_dir())
         .env("RUST_LOG", "warn")
         .current_dir(dir)
         .stdin(Stdio::null())
@@ -87,6 +89,65 @@ async fn a_folder_is_imported_once_however_often_it_is_asked() {
     assert_eq!(titles(&school.ada).await, ["Halves", "Thirds"], "without --publish it is a draft");
     let sql = "SELECT count(*) FROM audit WHERE event = 'content_created'";
     assert_eq!(school.app.count(sql).await, 3);
+}
+
+/// A PDF becomes content with the file, and its pages are found at once: no worker runs here.
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_attached_and_read_page_by_page() {
+    let school = School::start().await;
+    let dir = Scratch::new();
+    write(&dir.0, "lib/Life_on-earth.pdf", hundred("photosynthesis"));
+    write(&dir.0, "lib/broken.pdf", b"%PDF-1.4\nno such thing\n%%EOF\n");
+    write(&dir.0, "lib/half.pdf", &hundred("x")[..4000]);
+    write(&dir.0, "lib/words.docx", b"only words");
+    write(&dir.0, "lib/halves.md", "# Halves\nOne of two.");
+    let tia = school.tia.email.as_str();
+    let (told, code) = imported(&school, &dir.0, &["lib", "--as", tia, "--dry-run"]).await;
+    assert_eq!(code, Some(3), "{told}");
+    assert!(
+        told.contains("2 of 5 files would be imported, 0 there already, 3 rejected, 100 pages read"),
+        "{told}"
+    );
+    assert_eq!(school.app.count("SELECT count(*) FROM files").await, 0, "a dry run changes nothing");
+
+    // As if one had broken off between the file and its content.
+    let first =
+        crate::files::upload(&school.tia, "Life_on-earth.pdf", &hundred("photosynthesis")).await.ok(201);
+    let (told, code) = imported(&school, &dir.0, &["lib", "--as", tia, "--publish"]).await;
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.contains("2 of 5 files imported, 0 there already, 3 rejected, 100 pages read"), "{told}");
+    assert_eq!(titles(&school.ada).await, ["Halves", "Life on earth"]);
+    let rejects = std::fs::read_to_string(dir.0.join("content-rejects.jsonl")).unwrap();
+    for (file, reason) in [
+        ("broken.pdf", "it cannot be read"),
+        ("half.pdf", "its end is missing"),
+        ("words.docx", "not a PDF or an office document"),
+    ] {
+        let line = json!({"file": file, "reason": reason}).to_string();
+        assert!(rejects.contains(&line), "{line}: {rejects}");
+    }
+    let found = school.ada.post("/content/search", json!({"q": "photosynthesis"})).await.ok(200);
+    let found = &found["items"][0];
+    let file = &found["files"][0];
+    assert_eq!((&found["title"], &found["page"]), (&json!("Life on earth"), &json!(37)));
+    assert_eq!(
+        (&file["id"], &file["reading"], &file["read_pages"]),
+        (&first["id"], &json!("read"), &json!(100))
+    );
+    let task = "SELECT count(*) FROM tasks WHERE kind = 'document_pages' AND status = 'succeeded'";
+    assert_eq!(school.app.count(task).await, 1);
+
+    // Once more: nothing is read or stored again.
+    let (told, _) = imported(&school, &dir.0, &["lib", "--as", tia, "--publish"]).await;
+    assert!(told.contains("0 of 5 files imported, 2 there already, 3 rejected: see"), "{told}");
+    assert_eq!(school.app.count("SELECT count(*) FROM files").await, 1);
+    // And in the language that is said.
+    write(&dir.0, "de/Stadt.pdf", book(&["Die Tore der Stadt.".to_owned()]));
+    imported(&school, &dir.0, &["de", "--as", tia, "--publish", "--language", "de"]).await;
+    let found = school.ada.post("/content/search", json!({"q": "Tor"})).await.ok(200);
+    assert_eq!(found["items"][0]["title"], "Stadt");
+    let (told, _) = imported(&school, &dir.0, &["de", "--as", tia, "--language", "deutsch!"]).await;
+    assert!(told.contains("1 rejected"), "{told}");
 }
 
 /// An archive whose names lead out of it and whose files are larger than they may be.

@@ -106,7 +106,7 @@ async fn post_form(who: &Client, media_type: &str, body: Vec<u8>) -> Reply {
     Reply { status, media_type, body: response.json().await.unwrap() }
 }
 
-async fn upload(who: &Client, name: &str, bytes: &[u8]) -> Reply {
+pub(crate) async fn upload(who: &Client, name: &str, bytes: &[u8]) -> Reply {
     let (media_type, body) = form(name, bytes);
     post_form(who, &media_type, body).await
 }

@@ -42,8 +42,9 @@ async fn the_model_looks_it_up_and_answers_with_a_link() {
     let call = school.app.model.call().await;
     let told = told(&call);
     assert_eq!((&told["id"], &told["name"]), (&json!("fc-1"), &json!("search_library")));
-    let found =
-        json!({"found": [{"id": id, "title": "Halves", "excerpt": "half is one of two equal parts"}]});
+    let link = format!("#/library/{id}");
+    let excerpt = "half is one of two equal parts";
+    let found = json!({"found": [{"id": id, "title": "Halves", "link": link, "excerpt": excerpt}]});
     assert_eq!(told["response"], found);
     let turn = &call.request["contents"][call.request["contents"].as_array().unwrap().len() - 2];
     assert_eq!(turn["parts"][0]["thoughtSignature"], "c2ln");

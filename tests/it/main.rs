@@ -34,6 +34,7 @@ mod matrix;
 mod message_files;
 mod notes;
 mod outside;
+mod pages;
 mod papers;
 mod processes;
 mod quotas;

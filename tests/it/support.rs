@@ -9,6 +9,7 @@ pub(crate) mod lesson;
 pub(crate) mod log;
 pub(crate) mod model;
 pub(crate) mod office;
+pub(crate) mod paper;
 pub(crate) mod pg;
 pub(crate) mod picture;
 pub(crate) mod process;

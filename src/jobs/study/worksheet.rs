@@ -27,7 +27,7 @@ struct Asked {
 pub(crate) async fn run(job: Job) -> Result<Done, Fault> {
     let Ok(asked) = Asked::deserialize(&job.task.payload) else { return Err(Fault::lasting("bad_payload")) };
     let (owner, app) = (asker(&job).await?, &job.app);
-    let file = app.store.file(owner, asked.file).await?.filter(|file| file.owner_id == owner);
+    let file = app.store.file(owner, asked.file).await?.filter(|file| file.owner_id == Some(owner));
     let file = file.ok_or(Fault::lasting("gone"))?;
     // Without the picture the model would make problems up.
     app.files.get(&file.key, Some(0..1)).await?;

@@ -6,7 +6,7 @@ use garde::Validate;
 use http::StatusCode;
 use serde::Deserialize;
 
-use crate::app::App;
+use crate::app::{App, blobs_are_gone};
 use crate::audit::Event;
 use crate::auth;
 use crate::id::Uuid;
@@ -72,7 +72,7 @@ pub(in crate::rest) async fn list(
     Ok(Json(Page::of(page, |row| Listed::of(&who, row))))
 }
 
-/// Writes something for students. By tutors and admins.
+/// Writes something for students. By tutors and admins. The words of attached documents are read in the background.
 #[utoipa::path(
     post, path = "/content", tag = "content", request_body = ContentInput,
     responses((status = 201, body = Content), (status = 403, description = "`forbidden`"))
@@ -89,6 +89,7 @@ pub(in crate::rest) async fn create(
         return Err(Problem::field("/version", "is not known here"));
     }
     known_classes(&app, &who, &input.classes).await?;
+    fit_files(&app, &who, None, &input.files).await?;
     let made = app.store.add_content(who.user_id, &input.written(), None).await?;
     let content = made.ok_or_else(|| auth::forbidden(&who, "content"))?;
     let published = input.state == ContentState::Published;
@@ -128,10 +129,13 @@ pub(in crate::rest) async fn change(
     let version = input.version.ok_or_else(|| Problem::field("/version", "is required"))?;
     writable(&app, &who, content).await?;
     known_classes(&app, &who, &input.classes).await?;
-    replace(&app, &who, (content, version), &input.written()).await.map(Json)
+    fit_files(&app, &who, Some(content), &input.files).await?;
+    let changed = replace(&app, &who, (content, version), &input.written()).await?;
+    blobs_are_gone(&app);
+    Ok(Json(changed))
 }
 
-/// Deletes it with all its versions. By its author, while they are a tutor, and by admins.
+/// Deletes it with all its versions and files. By its author, while they are a tutor, and by admins.
 #[utoipa::path(
     delete, path = "/content/{id}", tag = "content", params(("id" = Uuid, Path)),
     responses((status = 204), (status = 403, description = "`forbidden`: another's"))
@@ -146,6 +150,7 @@ pub(in crate::rest) async fn delete(
         return Err(Problem::not_found());
     }
     app.audit.record(&who, &Event::ContentDeleted { content });
+    blobs_are_gone(&app);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -158,5 +163,19 @@ async fn known_classes(app: &App, who: &Principal, classes: &[Uuid]) -> Result<(
     match classes.iter().position(|class| !mine.contains(class)) {
         None => Ok(()),
         Some(at) => Err(Problem::field(format!("/classes/{at}"), "is no class that you may write for")),
+    }
+}
+
+/// That each is one which they may attach.
+async fn fit_files(app: &App, who: &Principal, content: Option<Uuid>, files: &[Uuid]) -> Result<(), Problem> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    match app.store.unfit_content_file(who.user_id, content, files).await? {
+        None => Ok(()),
+        Some(at) => Err(Problem::field(
+            format!("/files/{at}"),
+            "is no file of yours, or is attached to something else",
+        )),
     }
 }

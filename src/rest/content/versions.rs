@@ -102,7 +102,7 @@ pub(in crate::rest) async fn version(
 }
 
 /// Puts an older version in the place of the one that counts, which is kept: words and what is said about them.
-/// For whom it is and whether it is published stay as they are.
+/// For whom it is, whether it is published and what is attached stay as they are.
 #[utoipa::path(
     post, path = "/content/{id}/versions/{version}/restore", tag = "content",
     params(("id" = Uuid, Path), ("version" = i32, Path)), request_body = Restoring,
@@ -130,6 +130,8 @@ pub(in crate::rest) async fn restore(
         licence: old.licence.as_deref(),
         published: now.state == "published",
         classes: &now.classes,
+        // What is attached has no versions.
+        files: None,
     };
     replace(&app, &who, (now.id, restoring.version), &new).await.map(Json)
 }

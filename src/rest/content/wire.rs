@@ -46,10 +46,65 @@ pub(in crate::rest) struct Listed {
     author: Option<Option<Person>>,
     /// Whether whoever asks may change it.
     editable: bool,
+    files: Vec<AttachedFile>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+}
+
+/// A file of it: `GET /files/{id}` gives its addresses.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in crate::rest) struct AttachedFile {
+    id: Uuid,
+    name: String,
+    media_type: String,
+    size: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pages: Option<i32>,
+    reading: Reading,
+    /// Once it is read: how many pages of it can be searched; of what has no pages, its parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_pages: Option<i32>,
+    /// There are more words than can be searched.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
+    /// Which task reads it. For those who may change the content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<Uuid>,
+}
+
+/// What became of a file's words.
+#[derive(Clone, Copy, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Reading {
+    /// It has none that are read.
+    None,
+    Waiting,
+    /// They are found.
+    Read,
+    Failed,
+}
+
+impl AttachedFile {
+    fn of(row: store::ContentFile, editable: bool) -> AttachedFile {
+        AttachedFile {
+            id: row.id,
+            name: row.name,
+            media_type: row.media_type,
+            size: row.size,
+            pages: row.pages,
+            reading: match row.reading.as_str() {
+                "waiting" => Reading::Waiting,
+                "read" => Reading::Read,
+                "failed" => Reading::Failed,
+                _ => Reading::None,
+            },
+            read_pages: row.read_pages,
+            cut: row.cut,
+            task: row.task.filter(|_| editable),
+        }
+    }
 }
 
 /// Something that was written for students.
@@ -97,9 +152,10 @@ pub(in crate::rest) struct ContentInput {
     #[garde(custom(good_language))]
     #[schema(pattern = "^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$", default = "en")]
     language: String,
-    /// At most 256 KiB.
-    #[garde(length(bytes, min = 1, max = MAX_TEXT), custom(not_blank), custom(no_nul))]
-    #[schema(min_length = 1, max_length = 262144)]
+    /// At most 256 KiB. May be empty where there is a file.
+    #[serde(default)]
+    #[garde(length(bytes, max = MAX_TEXT), custom(no_nul), custom(words_or(&self.files)))]
+    #[schema(max_length = 262144)]
     body: String,
     #[serde(default)]
     #[garde(length(chars, min = 1, max = 500), inner(custom(not_blank)), inner(custom(one_line)))]
@@ -118,6 +174,12 @@ pub(in crate::rest) struct ContentInput {
     #[garde(length(max = 50))]
     #[schema(max_items = 50)]
     pub(super) classes: Vec<Uuid>,
+    /// In this order: one's own, or those that it has already. What is not named is taken out, and goes unless it
+    /// was sent somewhere, too.
+    #[serde(default)]
+    #[garde(length(max = 8), custom(each_once))]
+    #[schema(max_items = 8)]
+    pub(super) files: Vec<Uuid>,
     /// Of a change: the version that is changed.
     #[serde(default)]
     #[garde(range(min = 1))]
@@ -131,6 +193,21 @@ fn english() -> String {
 
 fn draft() -> ContentState {
     ContentState::Draft
+}
+
+fn words_or(files: &[Uuid]) -> impl FnOnce(&String, &()) -> garde::Result {
+    let bare = files.is_empty();
+    move |body, ()| match bare && body.trim().is_empty() {
+        true => Err(garde::Error::new("is empty, and there is no file")),
+        false => Ok(()),
+    }
+}
+
+fn each_once(files: &[Uuid], (): &()) -> garde::Result {
+    match files.iter().enumerate().any(|(at, file)| files[..at].contains(file)) {
+        true => Err(garde::Error::new("names a file twice")),
+        false => Ok(()),
+    }
 }
 
 fn in_order(highest: &Option<i16>) -> impl FnOnce(&Option<i16>, &()) -> garde::Result {
@@ -166,6 +243,7 @@ impl ContentInput {
             licence: self.licence.as_deref().map(str::trim),
             published: self.state == ContentState::Published,
             classes: &self.classes,
+            files: Some(&self.files),
         }
     }
 }
@@ -187,6 +265,7 @@ impl Listed {
             version: row.version,
             author: writes.then_some(row.author),
             editable: row.editable,
+            files: row.files.into_iter().map(|file| AttachedFile::of(file, row.editable)).collect(),
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
@@ -237,6 +316,8 @@ mod tests {
             ("body", json!("a\0")),
             ("state", json!("hidden")),
             ("classes", json!(["x"])),
+            ("files", json!(["x"])),
+            ("files", json!([crate::id::Uuid::nil(), crate::id::Uuid::nil()])),
             ("author_id", json!(crate::id::new())),
             ("org_id", json!(crate::id::new())),
             ("version", json!(0)),
@@ -245,6 +326,8 @@ mod tests {
             let refused = refused.unwrap_or_else(|| panic!("{field}: {bad} is taken"));
             assert!(refused.errors()[0].pointer.starts_with(&format!("/{field}")), "{refused:?}");
         }
+        let bare = json!({"title": "x", "files": [crate::id::new()]});
+        assert!(read::<ContentInput>(bare.to_string().as_bytes()).is_ok(), "a file needs no words");
         let grades = |lowest, highest| {
             let body = json!({"title": "x", "body": "x", "grade_lowest": lowest, "grade_highest": highest});
             read::<ContentInput>(body.to_string().as_bytes()).is_ok()

@@ -7,6 +7,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::{Desk, Place, upload};
+use crate::support::paper::{book, pdf};
 use crate::support::socket::PATIENCE;
 
 fn odt(content: &[u8]) -> Vec<u8> {
@@ -19,39 +20,9 @@ fn odt(content: &[u8]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-/// A PDF of these objects, numbered from 1; the first is its catalogue.
-fn pdf(objects: &[String]) -> Vec<u8> {
-    let (mut out, mut places) = (b"%PDF-1.4\n".to_vec(), Vec::new());
-    for (number, object) in objects.iter().enumerate() {
-        places.push(out.len());
-        out.extend(format!("{} 0 obj\n{object}\nendobj\n", number + 1).bytes());
-    }
-    let xref = out.len();
-    out.extend(format!("xref\n0 {}\n0000000000 65535 f \n", places.len() + 1).bytes());
-    places.iter().for_each(|at| out.extend(format!("{at:010} 00000 n \n").bytes()));
-    let size = objects.len() + 1;
-    out.extend(format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{xref}\n%%EOF\n").bytes());
-    out
-}
-
 /// One with so many pages, each with its number.
 fn pages(count: usize) -> Vec<u8> {
-    let kids: Vec<String> = (0..count).map(|page| format!("{} 0 R", 4 + 2 * page)).collect();
-    let mut objects = vec![
-        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
-        format!("<< /Type /Pages /Kids [{}] /Count {count} >>", kids.join(" ")),
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
-    ];
-    for page in 0..count {
-        let content = format!("BT /F1 24 Tf 72 720 Td (This is page {} of all.) Tj ET", page + 1);
-        objects.push(format!(
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {} 0 R \
-             /Resources << /Font << /F1 3 0 R >> >> >>",
-            5 + 2 * page
-        ));
-        objects.push(format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()));
-    }
-    pdf(&objects)
+    book(&(1..=count).map(|page| format!("This is page {page} of all.")).collect::<Vec<_>>())
 }
 
 impl Desk {

@@ -135,16 +135,19 @@ pub(super) async fn tutoring(
     (note, whisper)
 }
 
-/// What the tutor wrote for the class; gives the ids of what is published and of a draft.
+/// What the tutor wrote for the class, each with a book; gives the ids of what is published and of a draft, and
+/// those of their books.
 pub(super) async fn library(
     sql: &tokio_postgres::Client,
     people: &HashMap<Actor, Client>,
     class: &str,
     marks: &mut Vec<Mark>,
-) -> (String, String) {
+) -> ([String; 2], [String; 2]) {
     let [content, draft] = [new_id(), new_id()];
+    let books = [new_id(), new_id()];
     let readers = [vec![Owner, Mate, Teach, Coll, Admin], vec![Teach, Admin]];
-    for ((what, id), seen_by) in [("content", &content), ("draft", &draft)].into_iter().zip(readers) {
+    let both = [("content", &content), ("draft", &draft)];
+    for (((what, id), book), seen_by) in both.into_iter().zip(&books).zip(readers) {
         let text = format!("{what}{}", new_id().replace('-', ""));
         let insert = format!(
             "INSERT INTO content (id, org_id, author_id, title, language, body, state, classes, created_at, updated_at) \
@@ -153,9 +156,20 @@ pub(super) async fn library(
             if what == "draft" { "draft" } else { "published" }
         );
         sql.batch_execute(&insert).await.unwrap();
+        let teach = &people[&Teach].user_id;
+        let attach = format!(
+            "INSERT INTO files (id, org_id, owner_id, name, media_type, size, state, key, created_at) \
+                 VALUES ('{book}', '{HERE}', '{teach}', 'Of {text}', 'application/pdf', 5, 'ready', '{teach}/{book}', now()); \
+             INSERT INTO content_files (file_id, content_id, position, language, reading, read_pages) \
+                 VALUES ('{book}', '{id}', 1, 'en', 'read', 1); \
+             INSERT INTO content_pages (file_id, page, language, text) VALUES ('{book}', 1, 'en', 'A page on {text}.')"
+        );
+        sql.batch_execute(&attach).await.unwrap();
         marks.push(Mark { what, of: Owner, text, seen_by });
     }
     for (what, id, seen_by) in [
+        ("book id", &books[0], vec![Owner, Mate, Teach, Coll, Admin]),
+        ("draft's book id", &books[1], vec![Teach, Admin]),
         ("content id", &content, vec![Owner, Mate, Teach, Coll, Admin]),
         ("draft id", &draft, vec![Teach, Admin]),
     ] {
@@ -163,7 +177,7 @@ pub(super) async fn library(
     }
     let text = format!("version{}", new_id().replace('-', ""));
     marks.push(Mark { what: "version", of: Owner, text, seen_by: vec![Teach, Admin] });
-    (content, draft)
+    ([content, draft], books)
 }
 
 /// A task of the owner's that has ended, and what their session was about; gives the task.

@@ -41,6 +41,7 @@ fn for_class(classes: &[Uuid]) -> NewContent<'_> {
         licence: None,
         published: true,
         classes,
+        files: None,
     }
 }
 
@@ -81,6 +82,17 @@ async fn read_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
                 ContentQuery { words: &words, any_word: true, subject: None, grade: None, published: false };
             store.search_content(who, query, None, 100).await.unwrap().items
         }),
+        told(
+            "pages",
+            store.content_pages(who, (uuid(&school.content), uuid(&school.book)), 1, 9).await.unwrap(),
+        ),
+        told(
+            "pages of the draft",
+            store.content_pages(who, (uuid(&school.draft), uuid(&school.draft_book)), 1, 9).await.unwrap(),
+        ),
+        told("book", store.file(who, uuid(&school.book)).await.unwrap()),
+        told("book of the draft", store.file(who, uuid(&school.draft_book)).await.unwrap()),
+        told("content of a file", store.content_of_file(who, uuid(&school.draft_book)).await.unwrap()),
         told("versions", store.content_versions(who, uuid(&school.draft), None, 100).await.unwrap().items),
         told(
             "written",
@@ -145,6 +157,11 @@ async fn write_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
             matches!(store.add_content(who, &for_class(&[class]), None).await, Ok(Some(_))),
         ),
         done("change content", store.change_content(who, content, 1, &for_class(&[])).await.unwrap_or(false)),
+        done("attach the owner's file", {
+            let files = [uuid(&school.file)];
+            let new = NewContent { files: Some(&files), ..for_class(&[]) };
+            store.add_content(who, &new, None).await.is_ok_and(|made| made.is_some())
+        }),
         done("delete content", store.delete_content(who, content).await.unwrap_or(false)),
         done(
             "change a session",

@@ -199,6 +199,8 @@ fn standing_words(school: &School) -> Vec<(&'static str, String)> {
         ("{class}", school.class.clone()),
         ("{content}", school.content.clone()),
         ("{draft}", school.draft.clone()),
+        ("{book}", school.book.clone()),
+        ("{draft-book}", school.draft_book.clone()),
         ("{content-word}", school.mark_of("content", Actor::Owner).to_owned()),
         ("{draft-word}", school.mark_of("draft", Actor::Owner).to_owned()),
         ("{owner}", user(Actor::Owner)),

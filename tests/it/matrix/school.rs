@@ -145,6 +145,9 @@ pub(super) struct School {
     /// The tutor's, for the class: published, and a draft.
     pub(super) content: String,
     pub(super) draft: String,
+    /// What is attached to them.
+    pub(super) book: String,
+    pub(super) draft_book: String,
     /// The owner's, sent in their session.
     pub(super) file: String,
     pub(super) sign_in: String,
@@ -191,7 +194,7 @@ impl School {
         // A second turn, so that the log holds something to resume.
         let (message, answer) = said.remove(&Owner).unwrap();
         let (note, whisper) = tutoring(&sql, &people, &sessions[&Owner], &mut marks).await;
-        let (content, draft) = library(&sql, &people, &class, &mut marks).await;
+        let ([content, draft], [book, draft_book]) = library(&sql, &people, &class, &mut marks).await;
         let task = task_of(&sql, &people, &sessions[&Owner], &mut marks).await;
         let name = format!("file{}", new_id());
         let file = founding::file(&sql, &people, &sessions[&Owner], &name).await;
@@ -223,6 +226,8 @@ impl School {
             whisper,
             content,
             draft,
+            book,
+            draft_book,
             file,
             sign_in,
             cursor,
@@ -284,7 +289,8 @@ impl School {
     pub(super) async fn tidy(&self) {
         let sql = format!(
             "DELETE FROM users WHERE email LIKE 'fresh-%'; DELETE FROM tutor_notes WHERE id <> '{}'; \
-             DELETE FROM content WHERE id NOT IN ('{}', '{}'); DELETE FROM files WHERE id <> '{}'; \
+             DELETE FROM content WHERE id NOT IN ('{}', '{}'); DELETE FROM files f WHERE id <> '{}' \
+             AND NOT EXISTS (SELECT FROM content_files a WHERE a.file_id = f.id); \
              DELETE FROM tasks WHERE id <> '{}'",
             self.note, self.content, self.draft, self.file, self.task
         );

@@ -9,21 +9,32 @@ use crate::support::pg::{Db, PrivatePg, connect, settings_for, with_user};
 
 /// What runs as its owner whoever calls it.
 const DEFINERS: &[&str] = &[
+    "fynq.ask_for",
+    "fynq.ask_for_study",
+    "fynq.ask_for_worksheet",
+    "fynq.attach_files",
     "fynq.begin_file",
     "fynq.blobs_go",
     "fynq.classes_i_teach",
     "fynq.content_with",
+    "fynq.files_stay",
+    "fynq.i_may_write",
+    "fynq.is_attached",
     "fynq.keep_version",
     "fynq.leave_class",
+    "fynq.library_with",
     "fynq.my_classes",
     "fynq.my_org",
     "fynq.only_school",
     "fynq.org_i_run",
     "fynq.org_i_write_for",
+    "fynq.pages_follow",
+    "fynq.reading_ends",
     "fynq.remember_gone_user",
     "fynq.same_organisation",
     "fynq.students_i_teach",
     "fynq.use_ends",
+    "fynq.worksheet_goes",
     "public.write_batch",
 ];
 

@@ -1,0 +1,1 @@
+SELECT fynq.is_attached($1) AS attached
