@@ -10,6 +10,7 @@
 //! ```
 
 mod directive;
+mod form;
 mod google;
 mod line;
 mod media;

@@ -18,6 +18,14 @@ pub(super) struct Said {
     #[serde(default)]
     tools: Vec<Tools>,
     tool_config: Option<ToolConfig>,
+    generation_config: Option<GenerationConfig>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GenerationConfig {
+    response_mime_type: Option<String>,
+    response_schema: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,6 +114,11 @@ impl Said {
         if said.contents.last().is_some_and(Content::by_model) {
             return Err("Requests ending with a model turn are not supported.");
         }
+        let config = said.generation_config.as_ref();
+        let json = config.and_then(|config| config.response_mime_type.as_deref()) == Some("application/json");
+        if said.form().is_some() && !json {
+            return Err("response_schema is only supported with response_mime_type application/json.");
+        }
         said.check_calls()?;
         Ok(said)
     }
@@ -139,6 +152,11 @@ impl Said {
         let mode = self.tool_config.as_ref().map(|config| &*config.function_calling_config.mode);
         let mut declared = self.tools.iter().flat_map(|tools| &tools.function_declarations);
         mode != Some("NONE") && declared.any(|declared| declared.name == tool)
+    }
+
+    /// The form that the answer is to have. As strict as Google: a schema asks for JSON.
+    pub(super) fn form(&self) -> Option<&Value> {
+        self.generation_config.as_ref()?.response_schema.as_ref()
     }
 
     /// What was found for its calls since the student spoke.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Active;
 use super::directive::{self, Directive};
+use super::form;
 use super::google::{self, Chunk, Said, Shown, tokens_of};
 use super::line::Line;
 use super::persona;
@@ -59,6 +60,13 @@ impl Script {
             Some(text) => {
                 let size = directive.chunks.map_or(24, |chunks| text.len().div_ceil(chunks.max(1) as usize));
                 Words::Said(pieces(text, size.max(1), Duration::from_micros(directive.delay_us)))
+            }
+            None if said.form().is_some() => {
+                let text = said.form().map(|form| form::fill(form, &said.last_words()));
+                let pace =
+                    if directive.given { Duration::from_micros(directive.delay_us) } else { PER_TOKEN * 8 };
+                let pace = if hurry { Duration::ZERO } else { pace };
+                Words::Said(pieces(&text.unwrap_or_default(), 32, pace))
             }
             None if directive.given => Words::Filler { chunks: directive.chunks.unwrap_or(20) },
             None => {

@@ -132,6 +132,7 @@ fn said(code: &str) -> &'static str {
         "storage_unavailable" => "The database or the storage was away.",
         "unreadable" => "The file cannot be read.",
         "too_large" => "It is too large.",
+        "nothing_to_read" => "There are no words that it could be made of.",
         "not_allowed" => "Whoever asked for it may not ask the model now.",
         "content_blocked" => "The model may not speak of this.",
         code if code.starts_with("model_") => "The model did not answer as it should.",

@@ -29,7 +29,7 @@ export const kinds = {
 };
 
 /** @type {Record<string, string>} */
-const failures = {
+export const failures = {
   cancelled: "It was called off.",
   timed_out: "It took too long.",
   lease_lost: "The server that worked on it stopped in the middle.",
@@ -37,11 +37,19 @@ const failures = {
   storage_unavailable: "The database or the files could not be reached.",
   unreadable: "The file can't be read.",
   too_large: "It is too large.",
+  busy: "Too much was being read at once.",
+  not_allowed: "Whoever asked for it may not ask the AI now.",
+  nothing_to_read: "There are no words yet that it could be made of.",
   content_blocked: "The AI may not speak of this.",
   model_rate_limited: "The AI was asked too often.",
   model_unavailable: "The AI could not be reached.",
   model_timeout: "The AI took too long.",
+  model_truncated: "The AI's answer broke off.",
+  model_bad_response: "The AI sent something that could not be read.",
+  model_empty: "The AI had no answer.",
   panicked: "A mistake in fynq stopped it.",
+  internal: "Something broke on our side.",
+  bad_payload: "What it was asked to do makes no sense.",
 };
 
 /** @param {string} kind */

@@ -1,7 +1,8 @@
 // A student shows what they cannot read aloud: a worksheet, photographed, pasted, dropped or chosen.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { answers, ask, emu, finished, openBrowser, openPage, questions, Server, signUp, until } from "./stage.mjs";
+import { check } from "./eye.mjs";
+import { answers, ask, emu, finished, openBrowser, openPage, questions, Server, signIn, signUp, tutor, until } from "./stage.mjs";
 
 let server, browser, stage;
 before(async () => {
@@ -65,8 +66,24 @@ test("a photographed worksheet goes from the camera button to a streamed answer"
   const large = page.locator("dialog.viewer img");
   await until(() => shown(large), "the picture large");
   assert.equal(await large.evaluate((node) => node.naturalWidth), 900);
+  assert.equal(await large.getAttribute("alt"), "IMG_0815.jpg");
+  await check(page, "the viewer");
+  // Larger by key, and back to the whole by a tap on it; what does not fit is scrolled to.
+  const width = () => large.evaluate((node) => node.clientWidth);
+  const fits = await width();
+  await page.keyboard.press("+");
+  assert.ok(Math.abs((await width()) - fits * 1.5) <= 1, "half as large again");
+  await page.getByRole("button", { name: "Larger" }).tap();
+  await page.getByText("200 %").waitFor();
+  const around = page.locator(".viewer-stage");
+  assert.ok(await around.evaluate((node) => node.scrollWidth > node.clientWidth && node.scrollLeft > 0), "the middle is seen");
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360, "nothing sticks out");
+  await large.tap();
+  await page.getByText("100 %").waitFor();
+  assert.equal(await width(), fits);
   await page.keyboard.press("Escape");
   await page.locator("dialog.viewer").waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), "Look at IMG_0815.jpg", "the focus is back");
   await page.reload();
   await until(() => shown(questions(page).locator(".thumb img")), "the picture after a reload");
   assert.deepEqual(complaints, []);
@@ -143,4 +160,43 @@ test("an upload is called off, tried again, or refused in words", async () => {
   await finished(page);
   assert.equal(await questions(page).locator(".thumb").count(), 1);
   assert.equal(await answers(page).count(), 1);
+});
+
+test("a tutor looks at a student's picture as they watch and in the replay; what is deleted is told to both", async () => {
+  const { page } = stage;
+  await signUp(page, "Ada Berg");
+  await page.locator("#attach-file").setInputFiles([
+    { name: "sheet.jpg", mimeType: "image/jpeg", buffer: await worksheet(page) }, { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("Seven") },
+  ]);
+  await ready(page, 2);
+  await ask(page, `Number 2? ${emu({ say: "Let us look." })}`);
+  await finished(page, 1);
+  const session = new URL(page.url()).hash.slice(1);
+  const { page: desk, context } = await openPage(browser, server.url);
+  try {
+    await signIn(desk, tutor);
+    for (const place of ["observe", "replay"]) {
+      await desk.goto(`${server.url}/#${place}/${session}`);
+      const thumb = desk.getByRole("button", { name: "Look at sheet.jpg" });
+      await until(() => shown(thumb.locator("img")), `the picture, ${place}`);
+      await check(desk, `files, ${place}`);
+      await thumb.click();
+      await until(() => shown(desk.locator("dialog.viewer img")), "large");
+      await desk.keyboard.press("Escape");
+      await desk.locator("dialog.viewer").waitFor({ state: "detached" });
+      assert.equal(new URL(desk.url()).hash, `#${place}/${session}`, "the conversation stays open");
+      assert.ok(await thumb.evaluate((node) => node === document.activeElement), "the focus is back");
+    }
+    await page.evaluate(async () => {
+      const { deleteFile } = await import("/js/net/files.js");
+      for (const each of document.querySelectorAll("[data-file]")) await deleteFile(each.dataset.file);
+    });
+    for (const reader of [page, desk]) {
+      await reader.reload();
+      await until(async () => (await reader.getByText("This file is no longer here.").count()) === 2, "what is gone");
+      await check(reader, "files that are gone");
+    }
+  } finally {
+    await context.close();
+  }
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { check } from "./eye.mjs";
+import { book } from "./pdf.mjs";
 import { pictures } from "./pictures.mjs";
 import { openBrowser, openPage, Server, signIn, signUp, tutor, until } from "./stage.mjs";
 
@@ -121,7 +122,7 @@ test("an admin watches tasks go on, calls one off, and puts it back", async () =
 test("a student's document is a task that the admin finds, and the student does not get the page", async () => {
   const page = await visitor();
   await signUp(page);
-  await page.locator("#attach-file").setInputFiles({ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("Seven times eight is fifty-six.") });
+  await page.locator("#attach-file").setInputFiles({ name: "notes.pdf", mimeType: "application/pdf", buffer: book(2, 1, "abacus") });
   await page.locator("#attached > li[data-stage='ready']").waitFor();
   await page.goto(`${server.url}/#admin/tasks`);
   await page.getByText("This page is for the admins of your school.").waitFor();

@@ -47,6 +47,7 @@ mod roster;
 mod schools;
 mod secrets;
 mod store;
+mod study;
 mod supabase;
 mod support;
 mod tasks;

@@ -79,7 +79,7 @@ fn work(app: &TestApp) -> tokio::task::JoinHandle<()> {
 }
 
 /// Waits until this counts so many.
-async fn until(app: &TestApp, sql: &str, wanted: i64) {
+pub(crate) async fn until(app: &TestApp, sql: &str, wanted: i64) {
     let client = app.database.client().await;
     let so = async {
         while client.query_typed_one(sql, &[]).await.expect(sql).get::<_, i64>(0) != wanted {

@@ -27,4 +27,5 @@ test("five and no more", () => {
   let list = [];
   for (let key = 1; key <= 7; key += 1) list = attached.add(list, key, `${key}.png`);
   assert.deepEqual(list.map(({ key }) => key), [1, 2, 3, 4, 5]);
+  assert.equal(attached.add(list, 8, "8.png", 8).length, 6, "where there is room for eight, six are no more than it takes");
 });

@@ -1,8 +1,9 @@
 // Tasks: their words, a list that is looked at again, and their events as they come.
 import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { events } from "../../static/js/net/events.js";
-import { failure, kindName, lookedAgain, percent, standing } from "../../static/js/task.js";
+import { failure, failures, kindName, kinds, lookedAgain, percent, standing } from "../../static/js/task.js";
 
 const task = (id, more = {}) => ({ id, kind: "document_parse", status: "running", progress: 0, attempts: 1, run_at: "2026-01-05T09:00:00Z", created_at: "2026-01-05T09:00:00Z", ...more });
 
@@ -22,6 +23,18 @@ test("what became of a task is said in words", () => {
   assert.equal(failure(task("a")), "");
   assert.equal(kindName("document_parse"), "Reading a document");
   assert.equal(kindName("a_new_one"), "A new one");
+});
+
+test("every kind that the server has is named, and every way of its jobs to fail has a sentence", async () => {
+  const file = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
+  const named = [...(await file("src/jobs.rs")).matchAll(/^ +name: "([a-z_]+)"/gm)].map(([, name]) => name);
+  assert.ok(named.length > 4, "the kinds are found");
+  assert.deepEqual(named.filter((name) => !(name in kinds)), []);
+  const paths = (await readdir(new URL("../../src/jobs", import.meta.url), { recursive: true })).filter((path) => path.endsWith(".rs"));
+  const codes = (await Promise.all(paths.map((path) => file(`src/jobs/${path}`)))).join("").matchAll(/Fault::(?:passing|lasting)\("([a-z_]+)"\)/g);
+  const known = [...codes].map(([, code]) => code);
+  assert.ok(known.length > 6, "the codes are found");
+  assert.deepEqual([...new Set(known)].filter((code) => !(code in failures)), []);
 });
 
 test("a list that is looked at again changes where it stands; what is new is counted, what is out of sight is named", () => {

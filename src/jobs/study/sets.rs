@@ -41,6 +41,10 @@ async fn run(job: Job, kind: StudyKind) -> Result<Done, Fault> {
     // As they see it now: who may not write it any more makes nothing of it.
     let source = app.store.content_source(owner, asked.content, MATERIAL).await?;
     let source = source.ok_or(Fault::lasting("gone"))?;
+    if source.text.trim().is_empty() {
+        // Nothing is made up: a file whose pages are not read yet, say.
+        return Err(Fault::lasting("nothing_to_read"));
+    }
     let count = usize::try_from(asked.count).unwrap_or(1).clamp(1, MAX_ITEMS);
     let material = json!({"title": source.title, "material": source.text, "wanted": count});
     let turn = Turn { speaker: Speaker::User, text: material.to_string().into(), files: Vec::new() };

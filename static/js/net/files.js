@@ -3,7 +3,7 @@ import { call } from "./api.js";
 import { accessToken } from "./identity.js";
 import { Problem } from "./problem.js";
 
-/** @typedef {{id: string, name: string, media_type: string, size: number, url: string, preview_url?: string, width?: number, height?: number}} FileInfo */
+/** @typedef {{id: string, name: string, media_type: string, size: number, url: string, preview_url?: string, width?: number, height?: number, pages?: number}} FileInfo */
 
 /** The addresses in it work for five minutes. */
 const fresh = 4 * 60_000;
@@ -19,6 +19,12 @@ export function fileInfo(id) {
   known.set(id, { at: Date.now(), info });
   info.catch(() => known.delete(id));
   return info;
+}
+
+/** The same as it is now, whatever was known. @param {string} id */
+export function fileNow(id) {
+  known.delete(id);
+  return fileInfo(id);
 }
 
 /** @param {string} id */

@@ -16,6 +16,7 @@ import { call } from "./api.js";
  * @property {number} version
  * @property {{id: string, name: string} | null} [author]
  * @property {boolean} editable
+ * @property {ContentFile[]} [files]
  * @property {string} created_at
  * @property {string} updated_at
  */
@@ -28,9 +29,10 @@ import { call } from "./api.js";
  * @property {number} [pages]
  * @property {"none" | "waiting" | "read" | "failed"} reading
  * @property {number} [read_pages]
+ * @property {boolean} [cut] there are more words than can be searched
  * @property {string} [task]
  */
-/** @typedef {Content & {body: string, files?: ContentFile[]}} WholeContent */
+/** @typedef {Content & {body: string}} WholeContent */
 /** @typedef {Content & {excerpt: {text: string, hit: boolean}[], page?: number | null, file?: string | null}} FoundContent `page`: of `file`; else the words stand in the text */
 /** @typedef {{subject?: string, grade?: string}} Filter */
 /** @typedef {{version: number, title: string, state: string, at: string}} Version */

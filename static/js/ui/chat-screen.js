@@ -38,6 +38,7 @@ export class ChatScreen {
       again: () => this.conversation?.command("regenerate"),
       retry: (id) => this.conversation?.retry(id),
       discard: (id) => this.#discard(id),
+      problems: (file) => this.#problems(file),
     });
     this.composer = new Composer({
       send: (text, editing, files) => this.#send(text, editing, files),
@@ -244,6 +245,19 @@ export class ChatScreen {
     const entry = this.conversation?.outbox.find((each) => each.id === id);
     this.conversation?.discard(id);
     if (entry && !this.composer.field.value) this.composer.putBack(entry.text);
+  }
+
+  /** What is chosen of the list is asked in the conversation that shows the picture, where the AI still sees it. @param {string} file */
+  async #problems(file) {
+    try {
+      const { listProblems } = await import("./worksheet.js");
+      listProblems(file, (text) => {
+        this.composer.putBack(text);
+        this.composer.focus();
+      });
+    } catch {
+      toast("This did not load. There may be no connection.");
+    }
   }
 
   #hand() {

@@ -7,16 +7,24 @@ import { explain } from "../words.js";
 
 /** @typedef {import("../net/files.js").FileInfo} FileInfo */
 
-/** @param {string[]} ids @returns {HTMLElement | null} */
-export function drawFiles(ids) {
-  return ids.length ? h("ul", { class: "files", "aria-label": "Files" }, ...ids.map(drawFile)) : null;
+/**
+ * @param {string[]} ids
+ * @param {(id: string) => void} [problems] lists the problems on a picture or a PDF; none: that is not the reader's to ask
+ * @returns {HTMLElement | null}
+ */
+export function drawFiles(ids, problems) {
+  return ids.length ? h("ul", { class: "files", "aria-label": "Files" }, ...ids.map((id) => drawFile(id, problems))) : null;
 }
 
-/** @param {string} id */
-function drawFile(id) {
+/** @param {string} id @param {(id: string) => void} [problems] */
+function drawFile(id, problems) {
   const place = h("li", { class: "file", "data-file": id }, h("span", { class: "file-waits" }));
   fileInfo(id).then(
-    (info) => place.replaceChildren(info.preview_url ? picture(info) : download(info)),
+    (info) => {
+      const isSheet = info.preview_url !== undefined || info.media_type === "application/pdf";
+      const list = problems && isSheet && h("button", { type: "button", class: "link file-problems", "aria-label": `List the problems on ${info.name}`, onclick: () => problems(id) }, "List its problems");
+      place.replaceChildren(info.preview_url ? picture(info) : download(info), ...(list ? [list] : []));
+    },
     (problem) => place.replaceChildren(h("span", { class: "file-gone" }, icon("page"), problem?.status === 404 ? "This file is no longer here." : "This file can't be shown right now.")),
   );
   return place;

@@ -13,6 +13,7 @@ import { drawFiles } from "./files.js";
  * @property {(id: string) => void} [retry]
  * @property {(id: string) => void} [discard]
  * @property {(message: Message) => void} [correct]
+ * @property {(file: string) => void} [problems] lists those on a picture of one's own
  * @property {() => string} [student] the student's name, where somebody else reads
  */
 /**
@@ -47,7 +48,7 @@ export class MessageView {
     this.plain = h("div", { class: "said", dir: "auto" });
     this.heading = h("h2", { class: "author" });
     this.element = h("article", { class: `message from-${message.author}`, "data-id": message.id, tabindex: "-1" },
-      this.heading, this.#correction, drawFiles(message.files), this.body ? this.body.element : this.plain, this.#note, this.#doing);
+      this.heading, this.#correction, drawFiles(message.files, this.mine ? acts.problems : undefined), this.body ? this.body.element : this.plain, this.#note, this.#doing);
   }
 
   /** The text as a reader sees it. */

@@ -93,7 +93,7 @@ pub(super) async fn file(
     let (id, owner) = (new_id(), &people[&Owner].user_id);
     let all = format!(
         "INSERT INTO files (id, org_id, owner_id, name, media_type, size, state, key, created_at) \
-             VALUES ('{id}', '{HERE}', '{owner}', '{name}', 'text/plain', 5, 'ready', '{owner}/{id}', now()); \
+             VALUES ('{id}', '{HERE}', '{owner}', '{name}', 'image/png', 5, 'ready', '{owner}/{id}', now()); \
          INSERT INTO file_uses VALUES ('{id}', '{session}')"
     );
     sql.batch_execute(&all).await.unwrap();
@@ -175,6 +175,20 @@ pub(super) async fn library(
     ] {
         marks.push(Mark { what, of: Owner, text: id.clone(), seen_by });
     }
+    let [set, hidden] = ["set", "hidden"].map(|what| format!("{what}{}", new_id().replace('-', "")));
+    let of = |id: &str, state: &str, text: &str| {
+        format!(
+            "INSERT INTO study_sets VALUES ('{}', '{id}', 'flash_cards', '{state}', 1, \
+             '[{{\"front\": \"{text}\", \"back\": \"x\"}}]', 'x', now(), now());",
+            new_id()
+        )
+    };
+    sql.batch_execute(&[of(&content, "published", &set), of(&draft, "draft", &hidden)].concat())
+        .await
+        .unwrap();
+    let seen_by = vec![Owner, Mate, Teach, Coll, Admin];
+    marks.push(Mark { what: "set", of: Owner, text: set, seen_by });
+    marks.push(Mark { what: "hidden", of: Owner, text: hidden, seen_by: vec![Teach, Admin] });
     let text = format!("version{}", new_id().replace('-', ""));
     marks.push(Mark { what: "version", of: Owner, text, seen_by: vec![Teach, Admin] });
     ([content, draft], books)

@@ -9,7 +9,7 @@ use fynq::protocol::SignalKind;
 use fynq::store::people::{NewPerson, PersonChange};
 use fynq::store::{
     ContentFilter, ContentQuery, MarkChange, MessagesFrom, NewContent, SessionChange, SessionsOf, Store,
-    TasksOf,
+    StudyChange, TasksOf,
 };
 
 use super::school::{Actor, HERE, School};
@@ -94,6 +94,9 @@ async fn read_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
         told("book of the draft", store.file(who, uuid(&school.draft_book)).await.unwrap()),
         told("content of a file", store.content_of_file(who, uuid(&school.draft_book)).await.unwrap()),
         told("versions", store.content_versions(who, uuid(&school.draft), None, 100).await.unwrap().items),
+        told("sets", store.study_sets(who, uuid(&school.content)).await.unwrap()),
+        told("hidden sets", store.study_sets(who, uuid(&school.draft)).await.unwrap()),
+        told("worksheet", store.worksheet(who, uuid(&school.file)).await.unwrap()),
         told(
             "written",
             store.export_content(who, uuid(&school.people[&Actor::Teach].user_id), None, 9).await.unwrap(),
@@ -162,6 +165,18 @@ async fn write_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
             let new = NewContent { files: Some(&files), ..for_class(&[]) };
             store.add_content(who, &new, None).await.is_ok_and(|made| made.is_some())
         }),
+        done("ask for a worksheet", {
+            matches!(store.ask_for_worksheet(who, uuid(&school.file)).await, Ok(Some(_)))
+        }),
+        done(
+            "ask for cards",
+            matches!(store.ask_for_study(who, content, "flash_cards", 3).await, Ok(Some(_))),
+        ),
+        done("publish cards", {
+            let change = StudyChange { kind: "flash_cards", published: true, items: &serde_json::json!([]) };
+            matches!(store.change_study(who, content, change).await, Ok(Some(_)))
+        }),
+        done("delete cards", store.delete_study(who, content, "flash_cards").await.unwrap_or(false)),
         done("delete content", store.delete_content(who, content).await.unwrap_or(false)),
         done(
             "change a session",

@@ -201,6 +201,13 @@ impl School {
         for (what, text) in [("file", &name), ("file id", &file)] {
             marks.push(Mark { what, of: Owner, text: text.clone(), seen_by: vec![Owner, Teach, Admin] });
         }
+        let problem = format!("problem{}", new_id());
+        let listed = format!(
+            "INSERT INTO worksheets VALUES ('{file}', '[{{\"label\": \"1\", \"text\": \"{problem}\"}}]', 'x', now())"
+        );
+        sql.batch_execute(&listed).await.unwrap();
+        let seen_by = vec![Owner, Teach, Admin];
+        marks.push(Mark { what: "worksheet", of: Owner, text: problem, seen_by });
         let sign_in = claims(&owner.token)["session_id"].as_str().unwrap().to_owned();
         owner.session().await;
         let page = owner.get("/sessions?limit=1").await.ok(200);
@@ -275,6 +282,9 @@ impl School {
             "task" => ("task", Owner),
             "summary" => ("summary", Owner),
             "file" => ("file", Owner),
+            "worksheet" => ("worksheet", Owner),
+            "set" => ("set", Owner),
+            "hidden" => ("hidden", Owner),
             other => panic!("no mark for {other}"),
         };
         text.contains(self.mark_of(what, of))
@@ -462,8 +472,11 @@ impl School {
         let sql = format!(
             "INSERT INTO content (id, org_id, author_id, title, language, body, state, classes, created_at, updated_at) \
              VALUES ('{id}', '{HERE}', '{}', '{old}', 'en', 'Fresh', 'published', '{{{}}}', now(), now()); \
-             UPDATE content SET title = 'Fresh' WHERE id = '{id}'",
-            self.people[&Teach].user_id, self.class
+             UPDATE content SET title = 'Fresh' WHERE id = '{id}'; \
+             INSERT INTO study_sets VALUES ('{}', '{id}', 'flash_cards', 'draft', 1, '[]', 'x', now(), now())",
+            self.people[&Teach].user_id,
+            self.class,
+            new_id()
         );
         self.sql.batch_execute(&sql).await.unwrap();
         id

@@ -55,6 +55,8 @@ const sentences = {
   content_created: "Wrote something for the library",
   content_changed: "Changed something in the library",
   content_deleted: "Deleted something from the library",
+  study_changed: "Changed cards or questions of the library",
+  study_deleted: "Deleted cards or questions of the library",
   consent_given: "Wrote down a yes",
   consent_withdrawn: "Wrote down that a yes was taken back",
   policy_changed: "Changed the school's rules",

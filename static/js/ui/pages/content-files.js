@@ -1,4 +1,5 @@
 // The files of something in the library: to be taken home, and page by page as plain text.
+import { fileNow } from "../../net/files.js";
 import { readPages } from "../../net/library.js";
 import { explain } from "../../words.js";
 import { h, say, show } from "../dom.js";
@@ -26,7 +27,7 @@ function fileRow(content, file, signal, again) {
     title: name,
     below: aboutFile(file),
     acts: [
-      readable && h("a", { href: pageAddress(content.id, file, 1), class: "button plain", "aria-label": `Read ${name} here` }, "Read here"),
+      readable && h("a", { href: pageAddress(content.id, file, 1), class: "button plain", "aria-label": `Read here: ${name}` }, "Read here"),
       type.startsWith("image/") && button("Look", () => look(id), "plain", `Look at ${name}`),
       button("Download", () => take(id), "plain", `Download ${name}`),
     ],
@@ -35,18 +36,34 @@ function fileRow(content, file, signal, again) {
   return shown;
 }
 
+/** What has no pages of its own is read in parts. @param {ContentFile} file */
+const unit = ({ pages }) => (pages ? "page" : "part");
+
+/** @param {string} word */
+const capital = (word) => word.replace(/^./, (first) => first.toUpperCase());
+
 /** @param {ContentFile} file @returns {string[]} */
-export function aboutFile({ size, pages, reading, task }) {
+export function aboutFile({ size, pages, reading, task, cut }) {
   const many = pages ? [pages === 1 ? "1 page" : `${pages} pages`] : [];
+  if (cut) many.push("longer than can be searched");
   const state = reading === "failed" ? ["its words could not be read"] : reading === "waiting" && !task ? ["it is still being read"] : [];
   return [inWords(size), ...many, ...state];
 }
 
 /** "Reading 37 of 100 pages", live. @param {ContentFile} file @param {AbortSignal} signal @param {() => void} ended */
-export function readingProgress({ name, pages, task = "" }, signal, ended) {
+export function readingProgress({ id, name, pages, task = "" }, signal, ended) {
+  let of = pages;
+  let asking = false;
+  let asks = 5;
   const words = (/** @type {import("../../task.js").Task} */ { status, progress }) => {
     if (status === "queued") return "Waiting to be read";
-    return pages ? `Reading ${Math.round(progress * pages)} of ${pages} pages` : "Reading";
+    if (of) return `Reading ${Math.round(progress * of)} of ${of} pages`;
+    // How many pages it has is known only after it has come.
+    if (!asking && asks-- > 0) {
+      asking = true;
+      fileNow(id).then((info) => (of = info.pages), () => {}).finally(() => (asking = false));
+    }
+    return "Reading";
   };
   return taskProgress({ id: task }, { label: `Reading ${name}`, signal, words, ended });
 }
@@ -56,12 +73,12 @@ export function readingProgress({ name, pages, task = "" }, signal, ended) {
  * @param {WholeContent} content @param {ContentFile} file @param {number} first @param {import("../page-screen.js").PageScreen} frame
  */
 export function pagesPanel(content, file, first, frame) {
-  const heading = h("h2", { tabindex: "-1" }, `Page ${first}`);
+  const heading = h("h2", { tabindex: "-1" }, file.name);
   const text = h("p", { class: "page-text", dir: "auto", lang: content.language }, "Loading…");
-  const back = button("Page before", () => turn(at - 1));
-  const on = button("Next page", () => turn(at + 1));
+  const back = button(`${capital(unit(file))} before`, () => turn(at - 1));
+  const on = button(`Next ${unit(file)}`, () => turn(at + 1));
   const number = h("input", { id: "page-number", inputmode: "numeric", autocomplete: "off", maxlength: "5", size: "4" });
-  const go = h("form", { class: "page-go" }, h("label", { for: "page-number" }, "Go to page"), number, h("button", { class: "plain" }, "Go"));
+  const go = h("form", { class: "page-go" }, h("label", { for: "page-number" }, `Go to ${unit(file)}`), number, h("button", { class: "plain" }, "Go"));
   let at = first;
   let total = file.pages ?? file.read_pages ?? 1;
   const draw = async (/** @type {number} */ page) => {
@@ -69,9 +86,9 @@ export function pagesPanel(content, file, first, frame) {
     if (frame.signal.aborted) return;
     at = page;
     total = found.total;
-    say(heading, `${file.name}, page ${at} of ${total}`);
+    say(heading, total ? `${file.name}, ${unit(file)} ${at} of ${total}` : file.name);
     const words = found.pages.find((each) => each.page === at)?.text.trim() ?? "";
-    text.textContent = words || "There are no words on this page. It may be a picture: download the file to see it.";
+    text.textContent = words || (total ? `There are no words on this ${unit(file)}. It may be a picture: download the file to see it.` : "This file has not been read yet. You can download it.");
     text.classList.toggle("hint", !words);
     back.disabled = at <= 1;
     on.disabled = at >= total;
@@ -92,5 +109,5 @@ export function pagesPanel(content, file, first, frame) {
     for (const each of [back, on, go]) show(each, false);
   });
   const acts = h("div", { class: "row-acts" }, back, on, go, button("Download", () => take(file.id), "plain", `Download ${file.name}`));
-  return h("section", { class: "panel page-panel", "aria-label": "A page" }, heading, text, acts, h("p", {}, h("a", { href: `#library/${content.id}`, class: "link" }, "All of it")));
+  return h("section", { class: "panel page-panel", "aria-label": `A ${unit(file)} of a file` }, heading, text, acts, h("p", {}, h("a", { href: `#library/${content.id}`, class: "link" }, "All of it")));
 }

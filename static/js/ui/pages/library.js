@@ -63,10 +63,11 @@ function years(asked = "") {
 
 /** @param {Content} content @param {string} [inside] of it, as in an address */
 function contentRow(content, inside = "") {
-  const { id, title, updated_at: at, author } = content;
+  const { id, title, updated_at: at, author, files = [] } = content;
+  const many = files.length ? [files.length === 1 ? "1 file" : `${files.length} files`] : [];
   const by = author === undefined ? [] : [author?.name ?? "somebody who has left"];
   const link = h("a", { href: `#library/${id}${inside}`, class: "row-link" }, title);
-  return row({ title: link, tags: tags(content), below: [...band(content), ...by, when(at)] });
+  return row({ title: link, tags: tags(content), below: [...band(content), ...many, ...by, when(at)] });
 }
 
 /** @param {FoundContent} found */

@@ -2,10 +2,13 @@
 import { Answer } from "../../markdown/answer.js";
 import { getContent } from "../../net/library.js";
 import { askedIn } from "../../places.js";
+import { studySets } from "../../net/study.js";
 import { h } from "../dom.js";
 import { filesPanel, pagesPanel } from "./content-files.js";
 import { band, tags } from "./library.js";
 import { loaded } from "./parts.js";
+import { practice } from "./practice.js";
+import { studyDesk } from "./study-desk.js";
 
 /** @typedef {import("../../net/library.js").WholeContent} WholeContent */
 
@@ -19,10 +22,21 @@ export function readingPage(id, frame) {
       file && pagesPanel(found, file, Math.max(1, Number.parseInt(asked.page, 10) || 1), frame),
       (found.body || !found.files?.length) && text(found),
       found.files?.length ? filesPanel(found, frame.signal, again) : null,
+      toPractise(found, frame),
     ];
   });
   whole.classList.add("stack");
   return [h("p", {}, h("a", { href: "#library", class: "link" }, "The whole library")), whole];
+}
+
+/** Cards and questions; to those who may write it, what makes them. @param {WholeContent} content @param {import("../page-screen.js").PageScreen} frame */
+function toPractise(content, frame) {
+  const place = loaded(() => studySets(content.id), (sets, again) => [
+    content.editable && studyDesk({ content, signal: frame.signal, again }, sets),
+    ...sets.filter((set) => content.editable || set.state === "published").map((set) => practice(set, content.language)),
+  ]);
+  place.classList.add("stack");
+  return place;
 }
 
 /** @param {WholeContent} found */

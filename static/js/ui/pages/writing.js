@@ -9,6 +9,7 @@ import { h } from "../dom.js";
 import { form } from "../form.js";
 import { toast } from "../toast.js";
 import { when } from "../when.js";
+import { attaching } from "./attaching.js";
 import { languages } from "./languages.js";
 import { attempt, button, loaded, pagedList, panel, row } from "./parts.js";
 
@@ -22,7 +23,7 @@ export function writingPage(id, frame) {
   const whole = loaded(load, ([found, classes], again) => {
     frame.entitle(found ? `Edit: ${found.title}` : "Write for the library");
     if (found && !found.editable) return [h("p", {}, "Somebody else wrote this. You can read it.")];
-    return [desk(found, classes), found && versions(found, again), found && ending(found)];
+    return [desk(found, classes, frame.signal), found && versions(found, again), found && ending(found)];
   });
   whole.classList.add("stack");
   const back = id ? h("a", { href: `#library/${id}`, class: "link" }, "Back to reading") : h("a", { href: "#library", class: "link" }, "The whole library");
@@ -35,10 +36,11 @@ async function writableClasses() {
   return account()?.user.role === "admin" ? all : all.filter(({ teaching }) => teaching);
 }
 
-/** The form, and what it makes of the text. @param {WholeContent | null} found @param {Class[]} classes */
-function desk(found, classes) {
+/** The form with its files, and what it makes of the text. @param {WholeContent | null} found @param {Class[]} classes @param {AbortSignal} signal */
+function desk(found, classes, signal) {
   const preview = h("div", { class: "preview" });
-  const write = form({ fields: fields(found, classes), confirm: "Save", act: (values) => save(found, classes, values) });
+  const files = attaching(found?.files ?? [], signal);
+  const write = form({ fields: fields(found, classes, () => files.count > 0), confirm: "Save", act: (values) => save(found, classes, values, files) });
   const text = /** @type {HTMLTextAreaElement} */ (write.querySelector("textarea"));
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let typing;
@@ -53,18 +55,18 @@ function desk(found, classes) {
   });
   draw();
   const seen = h("section", { class: "panel", "aria-label": "Preview" }, h("h2", {}, "What students see"), preview);
-  return h("div", { class: "writing-desk" }, panel("Write", write), seen);
+  return h("div", { class: "writing-desk" }, h("div", { class: "stack" }, files.element, panel("Write", write)), seen);
 }
 
-/** @param {WholeContent | null} found @param {Class[]} classes @returns {import("../form.js").Field[]} */
-function fields(found, classes) {
+/** @param {WholeContent | null} found @param {Class[]} classes @param {() => boolean} hasFiles @returns {import("../form.js").Field[]} */
+function fields(found, classes, hasFiles) {
   const number = { longest: 2, optional: true, wrong: (/** @type {string} */ text) => (/^\d+$/.test(text) && Number(text) <= 20 ? "" : "Please write a number up to 20.") };
   const shared = (/** @type {Class} */ each) => ({
     name: `class-${each.id}`, label: `Only for ${each.name}`, type: /** @type {const} */ ("checkbox"), checked: found?.classes?.includes(each.id) ?? false,
   });
   return [
     { name: "title", label: "Title", value: found?.title, longest: 200 },
-    { name: "body", label: "Text", type: "textarea", value: found?.body, hint: "Markdown, with formulas between $ and $ or $$ and $$." },
+    { name: "body", label: "Text", type: "textarea", value: found?.body, optional: hasFiles, hint: "Markdown, with formulas between $ and $ or $$ and $$. It may be empty where there are files." },
     { name: "subject", label: "Subject", value: found?.subject ?? "", longest: 100, optional: true },
     { name: "grade_lowest", label: "From school year", value: String(found?.grade_lowest ?? ""), ...number },
     { name: "grade_highest", label: "Up to school year", value: String(found?.grade_highest ?? ""), ...number },
@@ -76,8 +78,12 @@ function fields(found, classes) {
   ];
 }
 
-/** @param {WholeContent | null} found @param {Class[]} classes @param {import("../form.js").Values} values */
-async function save(found, classes, values) {
+/**
+ * @param {WholeContent | null} found @param {Class[]} classes @param {import("../form.js").Values} values
+ * @param {ReturnType<typeof attaching>} files
+ */
+async function save(found, classes, values, files) {
+  if (!files.isReady) throw new Problem(422, "files_under_way", { detail: "A file is not there yet. Wait for it, try it again, or remove it." });
   const year = (/** @type {string} */ text) => (text === "" ? null : Number(text));
   const content = {
     title: values.title,
@@ -89,6 +95,7 @@ async function save(found, classes, values) {
     source: values.source || null,
     licence: values.licence || null,
     state: values.state,
+    files: files.ids,
     // A class that is not in the list stays ticked: nobody meant to show it to everybody.
     classes: [...classes.filter(({ id }) => values[`class-${id}`] !== "").map(({ id }) => id), ...(found?.classes ?? []).filter((id) => !classes.some((each) => each.id === id))],
   };
