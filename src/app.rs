@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::convert::Converter;
 use crate::files::{Intake, Scanner, Storage, StorageError};
 use crate::gemini::Model;
+use crate::identity::Principal;
 use crate::session::Registry;
 use crate::shutdown::Shutdown;
 use crate::store::{Audit, Store, StoreError};
@@ -35,8 +36,8 @@ pub struct Parts {
     pub shutdown: Shutdown,
     /// Open sockets; the stop waits for none.
     pub sockets: tokio::sync::watch::Sender<usize>,
-    /// Tells that blobs were written down as gone.
-    pub gone: mpsc::Sender<()>,
+    /// Tells that blobs were written down as gone, and by whom.
+    pub gone: mpsc::Sender<Option<Principal>>,
 }
 
 /// Keys of one look at the database.
@@ -51,9 +52,22 @@ pub enum BlobsError {
 }
 
 impl Parts {
-    /// Deletes the blobs that no row names any more, and says how many. What cannot be deleted stays written
-    /// down.
-    pub async fn delete_gone_blobs(&self) -> Result<usize, BlobsError> {
+    /// The storage as this person may use it: with their own token where it takes those and one is known that
+    /// works, else with the server's right. What they may see our own tables have said before.
+    pub fn files_of(&self, who: &Principal) -> Result<Storage, StorageError> {
+        match self.auth.shown_token(who) {
+            Some(token) => self.files.with_token(&token),
+            None => Ok(self.files.clone()),
+        }
+    }
+
+    /// Deletes the blobs that no row names any more, and says how many: those of whoever asked for it with their
+    /// own token. What cannot be deleted stays written down.
+    pub async fn delete_gone_blobs(&self, asked: Option<&Principal>) -> Result<usize, BlobsError> {
+        let theirs = match asked {
+            Some(who) => Some((format!("{}/", who.user_id), self.files_of(who)?)),
+            None => None,
+        };
         let mut count = 0;
         loop {
             let keys = self.store.gone_blobs(KEYS).await?;
@@ -61,7 +75,11 @@ impl Parts {
                 return Ok(count);
             }
             for key in &keys {
-                self.files.delete(key).await?;
+                let files = match &theirs {
+                    Some((folder, theirs)) if key.starts_with(folder) => theirs,
+                    _ => &self.files,
+                };
+                files.delete(key).await?;
             }
             count += keys.len();
             self.store.forget_gone_blobs(&keys).await?;
@@ -72,16 +90,16 @@ impl Parts {
 /// Deletions whose blobs nobody has looked at yet. One more says nothing new: each look takes all that are gone.
 pub const GONE: usize = 16;
 
-/// Deletes blobs whenever some are gone: one task, however many deletions there are.
-pub async fn sweep_gone(app: App, mut heard: mpsc::Receiver<()>) {
-    while heard.recv().await.is_some() {
-        if let Err(error) = app.delete_gone_blobs().await {
+/// Deletes blobs whenever somebody had some go: one task, however many deletions there are.
+pub async fn sweep_gone(app: App, mut heard: mpsc::Receiver<Option<Principal>>) {
+    while let Some(asked) = heard.recv().await {
+        if let Err(error) = app.delete_gone_blobs(asked.as_ref()).await {
             tracing::warn!(%error, "deleted files are left to the sweep");
         }
     }
 }
 
-/// Has what was just deleted taken out of the storage, soon: whoever deleted something does not wait for that.
-pub fn blobs_are_gone(app: &App) {
-    let _ = app.gone.try_send(());
+/// As `delete_gone_blobs`, soon: whoever deleted something does not wait for the storage.
+pub fn blobs_are_gone(app: &App, asked: Option<&Principal>) {
+    let _ = app.gone.try_send(asked.cloned());
 }

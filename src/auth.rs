@@ -14,6 +14,7 @@ mod reset;
 mod reset_code;
 mod rosters;
 mod secret;
+mod shown;
 mod sign_in;
 mod sign_ins;
 mod standing;
@@ -50,6 +51,7 @@ pub use ticket::TICKET_LIFE;
 use origin::Origins;
 use password::Passwords;
 use rosters::Rosters;
+use shown::Shown;
 use standing::Standings;
 use supabase::Supabase;
 use token::{Claims, Tokens, Unread, Verifier};
@@ -77,6 +79,8 @@ struct Inner {
     standings: Standings,
     rosters: Rosters,
     used: Used,
+    /// `None`: nothing is asked with the tokens of people.
+    shown: Option<Shown>,
     open_registration: bool,
     limits: Limits,
     origins: Origins,
@@ -118,6 +122,7 @@ impl Auth {
             limits: Limits::new(settings.rate_limit, &settings.limits),
             origins: Origins::new(settings),
             used: Used::default(),
+            shown: storage_takes_tokens(settings).then(Shown::default),
             open_registration: accounts.open_registration,
             housekeeping: std::sync::Once::new(),
         })))
@@ -140,7 +145,15 @@ impl Auth {
             (row, _) => self.principal(row, claims.expires_at())?,
         };
         self.0.used.note(who.family, clock::now());
+        if let Some(shown) = &self.0.shown {
+            shown.note(who.family, token, claims.expires_at());
+        }
         Ok(who)
+    }
+
+    /// The token that this sign-in last showed, if it works still and Supabase's storage is to be asked with it.
+    pub fn shown_token(&self, who: &Principal) -> Option<SecretString> {
+        self.0.shown.as_ref()?.of(who.family, clock::now())
     }
 
     async fn sign_in_of(&self, claims: &Claims) -> Result<Option<SignIn>, Problem> {
@@ -322,6 +335,9 @@ impl Inner {
         self.limits.sweep(Instant::now());
         self.write_used().await;
         let now = clock::now();
+        if let Some(shown) = &self.shown {
+            shown.sweep(now);
+        }
         let oldest_token =
             now.saturating_sub(jiff::SignedDuration::try_from(self.tokens.ttl() * 2).unwrap_or_default());
         let Ok(oldest_token) = oldest_token else { return };
@@ -329,6 +345,12 @@ impl Inner {
             tracing::debug!(%error, "expired sign-ins could not be swept");
         }
     }
+}
+
+/// Never with local accounts: their tokens are ours, and mean nothing to any storage.
+fn storage_takes_tokens(settings: &Settings) -> bool {
+    let bucket = settings.files.bucket.as_ref();
+    settings.supabase.is_some() && bucket.is_some_and(|bucket| bucket.people.is_some())
 }
 
 /// `now` and a span later; times beyond what can be written stay at the end of time.

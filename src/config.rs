@@ -19,7 +19,7 @@ pub use files::with_files;
 pub use limits::{Limits, Rate};
 pub use list::{ABSENT, SETTINGS, Setting, help_text, is_known, markdown};
 pub use read::{SettingError, Vars, is_database_url, warnings};
-pub use storage::{Bucket, Files, Scanner};
+pub use storage::{Bucket, Files, People, Scanner};
 
 #[derive(Clone, Debug)]
 pub struct Settings {

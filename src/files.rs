@@ -5,15 +5,17 @@
 
 mod intake;
 pub mod kind;
+mod leftovers;
 pub mod name;
+mod said;
 mod scan;
+mod views;
 
-use std::error::Error as _;
 use std::io;
 use std::ops::Range;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
@@ -27,14 +29,17 @@ use object_store::{
     BackoffConfig, ClientOptions, GetOptions, GetRange, GetResultPayload, MultipartUpload, ObjectStore,
     ObjectStoreExt as _, PutPayload, RetryConfig,
 };
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio::runtime::Handle;
 use tokio_util::io::ReaderStream;
 
 use crate::config::{self, Bucket};
 
 pub use intake::{Intake, IntakeError, Spooled, Turn, longest};
+use said::{is_full, shortened};
 pub use scan::{ScanError, Scanner};
+use views::Views;
 
 /// A part of an upload to a bucket: the least that every S3 endpoint takes.
 const BUCKET_PART: usize = 5 << 20;
@@ -58,6 +63,9 @@ pub enum StorageError {
     /// The storage does not let us: its keys or its rights are wrong.
     #[error("the storage refused")]
     Refused,
+    /// It does not let this person, whose own token was shown to it.
+    #[error("the storage refused somebody's own token")]
+    Denied,
     /// What was to be stored broke off.
     #[error("the source broke off")]
     BrokenOff,
@@ -67,10 +75,24 @@ pub enum StorageError {
 #[derive(Clone)]
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
+    access: Access,
     part: usize,
     patience: Duration,
+    /// `None`: a bucket.
+    folder: Option<PathBuf>,
     /// For people: never with a key.
     place: Arc<str>,
+}
+
+/// With whose right the storage is asked.
+#[derive(Clone)]
+enum Access {
+    /// The server's own, and nobody else has any.
+    Ours,
+    /// The server's own; people may come with theirs.
+    OursOrTheirs(Arc<Views>),
+    /// One person's.
+    Theirs,
 }
 
 /// A blob, or a part of it, as it comes.
@@ -88,7 +110,8 @@ impl Storage {
         Ok(match &settings.bucket {
             Some(bucket) => {
                 let place = format!("s3://{}/{}", bucket.name, bucket.prefix).into();
-                Storage { store: open_bucket(bucket)?, part: BUCKET_PART, patience, place }
+                let (store, access) = open_bucket(bucket).context("FYNQ_STORAGE_URL: cannot be used")?;
+                Storage { store, access, part: BUCKET_PART, patience, folder: None, place }
             }
             None => {
                 let folder = data_dir.join("files");
@@ -100,13 +123,21 @@ impl Storage {
                 let place = shown.to_string().into();
                 // What a row says is there outlives a power cut.
                 let store = Arc::new(store.with_fsync(true));
-                Storage { store, part: FOLDER_PART, patience, place }
+                let folder = Some(folder);
+                Storage { store, access: Access::Ours, part: FOLDER_PART, patience, folder, place }
             }
         })
     }
 
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The same storage, asked with this person's own token where it takes those.
+    pub fn with_token(&self, token: &SecretString) -> Result<Storage, StorageError> {
+        let Access::OursOrTheirs(views) = &self.access else { return Ok(self.clone()) };
+        let store = views.of(token).map_err(|error| self.told("view", &error))?;
+        Ok(Storage { store, access: Access::Theirs, ..self.clone() })
     }
 
     /// Stores what comes, a part at a time, and gives its size. After an error nothing is there.
@@ -124,8 +155,10 @@ impl Storage {
             self.step("put", self.store.put(&path, PutPayload::from_bytes(first))).await?;
             return Ok(size);
         }
-        let mut upload = self.step("put", self.store.put_multipart(&path)).await?;
+        let upload = self.step("put", self.store.put_multipart(&path)).await?;
+        let mut upload = Unfinished { upload: Some(upload), storage: self.clone() };
         let all = async {
+            let upload = upload.get()?;
             self.step("put", upload.put_part(first.into())).await?;
             while let Some(part) = parts.next().await.transpose()? {
                 size += part.len() as u64;
@@ -133,14 +166,13 @@ impl Storage {
             }
             self.step("put", upload.complete()).await
         };
-        match all.await {
-            Ok(_) => Ok(size),
-            Err(error) => {
-                // Whatever becomes of it: the sweep finds what is left.
-                let _ = self.step("abort", upload.abort()).await;
-                Err(error)
-            }
+        let done = all.await;
+        let ended = upload.upload.take();
+        if let (Err(_), Some(mut upload)) = (&done, ended) {
+            // While its row is there: a storage with rules of its own asks for that.
+            let _ = self.step("abort", upload.abort()).await;
         }
+        done.map(|_| size)
     }
 
     /// A blob, or as much of `range` as there is.
@@ -157,7 +189,9 @@ impl Storage {
                 bytes.map(|chunk| chunk.map_err(|_| StorageError::Unavailable)).boxed()
             }
             GetResultPayload::Stream(bytes) => {
-                patient(bytes.map(|chunk| chunk.map_err(|error| told("get", &error))), self.patience).boxed()
+                let storage = self.clone();
+                let bytes = bytes.map(move |chunk| chunk.map_err(|error| storage.told("get", &error)));
+                patient(bytes, self.patience).boxed()
             }
         };
         Ok(Blob { size, range, bytes })
@@ -186,12 +220,21 @@ impl Storage {
 
     /// Every blob with its time, in no order.
     pub fn list(&self) -> impl Stream<Item = Result<(String, Timestamp), StorageError>> + use<> {
-        let blobs = self.store.list(None).map(|blob| {
-            let blob = blob.map_err(|error| told("list", &error))?;
+        let storage = self.clone();
+        let blobs = self.store.list(None).map(move |blob| {
+            let blob = blob.map_err(|error| storage.told("list", &error))?;
             let at = Timestamp::from_second(blob.last_modified.timestamp()).unwrap_or(Timestamp::MAX);
             Ok((String::from(blob.location), at))
         });
         patient(blobs, self.patience)
+    }
+
+    /// Removes what a crash left of uploads and no list tells of; gives how many went. Of a bucket nothing: what
+    /// lies there so, only the bucket's own rules can take away.
+    pub async fn sweep_unfinished(&self, older: Duration) -> io::Result<u64> {
+        let Some(folder) = self.folder.clone() else { return Ok(0) };
+        let before = SystemTime::now().checked_sub(older).unwrap_or(SystemTime::UNIX_EPOCH);
+        tokio::task::spawn_blocking(move || leftovers::remove(&folder, before)).await?
     }
 
     /// Whether it answers.
@@ -206,16 +249,55 @@ impl Storage {
         work: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, StorageError> {
         match tokio::time::timeout(self.patience, work).await {
-            Ok(done) => done.map_err(|error| told(what, &error)),
+            Ok(done) => done.map_err(|error| self.told(what, &error)),
             Err(_) => {
                 tracing::warn!(what, "the storage takes too long");
                 Err(StorageError::Unavailable)
             }
         }
     }
+
+    /// What an error means to us. The log has what the storage said, without what nobody should read there.
+    fn told(&self, what: &'static str, error: &object_store::Error) -> StorageError {
+        use object_store::Error;
+        let meant = match error {
+            Error::NotFound { .. } => return StorageError::Missing,
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => match self.access {
+                Access::Theirs => StorageError::Denied,
+                Access::Ours | Access::OursOrTheirs(_) => StorageError::Refused,
+            },
+            other if is_full(other) => StorageError::Full,
+            _ => StorageError::Unavailable,
+        };
+        tracing::warn!(what, error = shortened(&error.to_string()), "the storage failed");
+        meant
+    }
 }
 
-fn open_bucket(bucket: &Bucket) -> anyhow::Result<Arc<dyn ObjectStore>> {
+/// An upload in parts, which is called off unless it was finished: also when nobody waits for it any more. What a
+/// crash leaves of one in a bucket, only the bucket's own rules can take away.
+struct Unfinished {
+    upload: Option<Box<dyn MultipartUpload>>,
+    storage: Storage,
+}
+
+impl Unfinished {
+    fn get(&mut self) -> Result<&mut Box<dyn MultipartUpload>, StorageError> {
+        self.upload.as_mut().ok_or(StorageError::Unavailable)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let (Some(mut upload), Ok(runtime)) = (self.upload.take(), Handle::try_current()) else { return };
+        let storage = self.storage.clone();
+        runtime.spawn(async move {
+            let _ = storage.step("abort", upload.abort()).await;
+        });
+    }
+}
+
+fn open_bucket(bucket: &Bucket) -> anyhow::Result<(Arc<dyn ObjectStore>, Access)> {
     let http = bucket.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
     // A download lasts as long as its reader; each step has its own limit instead.
     let client = ClientOptions::new()
@@ -231,19 +313,28 @@ fn open_bucket(bucket: &Bucket) -> anyhow::Result<Arc<dyn ObjectStore>> {
         .with_bucket_name(&bucket.name)
         .with_region(&bucket.region)
         .with_virtual_hosted_style_request(false)
-        .with_client_options(client)
+        // One at a time anyway, and what was wrong is then a status.
+        .with_disable_bulk_delete(true)
+        .with_client_options(client.clone())
         .with_retry(retry);
     if let Some(endpoint) = &bucket.endpoint {
         builder = builder.with_endpoint(endpoint);
     }
+    let access = match &bucket.people {
+        Some(people) => {
+            let views = Views::new(builder.clone(), &client, &bucket.prefix, people)?;
+            Access::OursOrTheirs(Arc::new(views))
+        }
+        None => Access::Ours,
+    };
     if let Some((id, secret)) = &bucket.key {
         builder = builder.with_access_key_id(id).with_secret_access_key(secret.expose_secret());
     }
     if let Some(token) = &bucket.session_token {
         builder = builder.with_token(token.expose_secret());
     }
-    let store = builder.build().context("FYNQ_STORAGE_URL: cannot be used")?;
-    Ok(Arc::new(PrefixStore::new(store, bucket.prefix.as_str())))
+    let store = PrefixStore::new(builder.build()?, bucket.prefix.as_str());
+    Ok((Arc::new(store), access))
 }
 
 fn path(key: &str) -> Result<Path, StorageError> {
@@ -292,34 +383,4 @@ fn patient<T: Send + 'static>(
             Err(_) => Some((Err(StorageError::Unavailable), None)),
         }
     })
-}
-
-/// What an error means to us. The log has what the storage said, shortened.
-fn told(what: &'static str, error: &object_store::Error) -> StorageError {
-    use object_store::Error;
-    let meant = match error {
-        Error::NotFound { .. } => return StorageError::Missing,
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => StorageError::Refused,
-        other if is_full(other) => StorageError::Full,
-        _ => StorageError::Unavailable,
-    };
-    let said: String = error.to_string().chars().take(200).collect();
-    tracing::warn!(what, error = said, "the storage failed");
-    meant
-}
-
-/// A disk or a quota of the file system; a bucket says it with a status of its own.
-fn is_full(error: &object_store::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(io, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
-            return true;
-        }
-        if error.to_string().contains("507 Insufficient Storage") {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

@@ -270,6 +270,9 @@ impl From<StorageError> for Problem {
             StorageError::TooLarge => Problem::file_too_large(),
             StorageError::BrokenOff => Problem::internal(),
             StorageError::Unavailable | StorageError::Refused => Problem::files_unavailable(),
+            StorageError::Denied => {
+                Problem::forbidden().because("The storage's own rules do not let you do that.")
+            }
         }
     }
 }

@@ -17,9 +17,9 @@ CREATE TRIGGER use_begins BEFORE INSERT ON public.file_uses
 CREATE TRIGGER use_begins BEFORE INSERT ON public.content_files
     FOR EACH ROW EXECUTE FUNCTION fynq.use_begins();
 
--- Ends those of these files that whoever asks may end, and says how many; none that is attached. Of one that was
--- sent stays that it was there (`sent_too`), or it stays as it is. Whoever sends one of them right now is waited for, and each statement
--- sees what was committed before it: so it is known here whether it was sent.
+-- Ends those of these files that whoever asks may end, and says how many. Of one that was sent stays that it was
+-- there (`sent_too`), or it stays as it is; so does what is attached to content. Whoever sends or attaches one of
+-- them right now is waited for, and each statement sees what was committed before it: so it is known here.
 CREATE FUNCTION fynq.end_files(ids uuid[], sent_too boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -28,8 +28,8 @@ DECLARE
 BEGIN
     PERFORM FROM public.files f WHERE f.id = ANY (ids) ORDER BY f.id FOR UPDATE;
     DELETE FROM public.files f
-    WHERE f.id = ANY (ids) AND NOT EXISTS (SELECT FROM public.file_uses u WHERE u.file_id = f.id)
-      AND NOT fynq.is_attached(f.id);
+    WHERE f.id = ANY (ids) AND NOT fynq.is_attached(f.id)
+      AND NOT EXISTS (SELECT FROM public.file_uses u WHERE u.file_id = f.id);
     GET DIAGNOSTICS ended = ROW_COUNT;
     IF sent_too THEN
         UPDATE public.files f SET state = 'deleted', name = '', size = 0, key = NULL, preview_key = NULL,
@@ -40,11 +40,11 @@ BEGIN
     RETURN ended + kept;
 END
 $$;
+REVOKE ALL ON FUNCTION fynq.use_begins(), fynq.end_files(uuid[], boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION fynq.end_files(uuid[], boolean) TO fynq_user, fynq_jobs;
 SET LOCAL ROLE fynq_policy;
 GRANT EXECUTE ON FUNCTION fynq.is_attached(uuid) TO fynq_jobs;
 RESET ROLE;
-REVOKE ALL ON FUNCTION fynq.use_begins(), fynq.end_files(uuid[], boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION fynq.end_files(uuid[], boolean) TO fynq_user, fynq_jobs;
 
 -- ── Blobs ───────────────────────────────────────────────────────────────────────────────────────────
 

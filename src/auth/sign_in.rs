@@ -224,7 +224,7 @@ impl Auth {
     /// Ends the sign-in: neither of its tokens works after this, and its sockets close.
     pub async fn logout(&self, who: &Principal) -> Result<(), Problem> {
         self.0.store.end_sign_in(who.family, clock::now()).await?;
-        self.0.standings.set(who.family, Standing::SignedOut);
+        self.ended(&[who.family]);
         self.0.store.audit().record(who, &Event::SignedOut);
         Ok(())
     }

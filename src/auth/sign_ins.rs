@@ -78,6 +78,9 @@ impl Auth {
     pub(super) fn ended(&self, sign_ins: &[Uuid]) {
         for sign_in in sign_ins {
             self.0.standings.set(*sign_in, Standing::SignedOut);
+            if let Some(shown) = &self.0.shown {
+                shown.forget(*sign_in);
+            }
         }
     }
 }

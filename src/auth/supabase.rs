@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::audit::{By, Event};
 use crate::clock;
 use crate::id::Uuid;
-use crate::identity::{Principal, Role, Standing};
+use crate::identity::{Principal, Role};
 use crate::problem::Problem;
 use crate::store::accounts::{ProfileChange, Sight};
 
@@ -167,7 +167,7 @@ impl Auth {
         let hash = secret::digest(token.expose_secret());
         if let Some(sign_in) = self.0.store.sign_in_of_refresh(&hash).await? {
             self.0.store.end_sign_in(sign_in, clock::now()).await?;
-            self.0.standings.set(sign_in, Standing::SignedOut);
+            self.ended(&[sign_in]);
             match refused.is_a_second_use() {
                 true => self.0.store.audit().record(By::NOBODY, &Event::RefreshReused { sign_in }),
                 false => self.0.store.audit().token_refused("a refresh token that ended there"),

@@ -107,6 +107,11 @@ pub const SETTINGS: &[Setting] = &[
         "https://abcdefghijklmnopqrst.storage.supabase.co/storage/v1/s3",
         "an S3 endpoint that is not Amazon's; asked in path style",
     ),
+    open(
+        "FYNQ_STORAGE_TENANT",
+        "abcdefghijklmnopqrst",
+        "with accounts of Supabase's and its storage: the project's reference. What people upload, read and delete is then asked with their own tokens, so that the bucket's row level security applies (docs/supabase.md)",
+    ),
     set("FYNQ_FILE_BYTES", "10485760", "10485760", "the largest file that may be uploaded, in bytes"),
     set("FYNQ_FILES_USER_BYTES", "209715200", "209715200", "the room for all files of one person, in bytes"),
     open("FYNQ_FILES_ORG_BYTES", "107374182400", "… of an organisation; unset or 0: no limit"),

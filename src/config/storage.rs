@@ -37,6 +37,16 @@ pub struct Bucket {
     pub region: String,
     /// `None`: Amazon's.
     pub endpoint: Option<String>,
+    pub people: Option<People>,
+}
+
+/// The bucket is Supabase's, of the project whose accounts there are: what people ask is asked with their own tokens,
+/// so that its row level security applies. These sign it.
+#[derive(Clone, Debug)]
+pub struct People {
+    /// The project's reference.
+    pub tenant: String,
+    pub anon_key: SecretString,
 }
 
 /// Where a ClamAV daemon listens.
@@ -78,7 +88,13 @@ pub(super) fn files(from: &Reader<'_>, defaults: Files) -> Result<Files, Setting
 
 fn bucket(from: &Reader<'_>) -> Result<Option<Bucket>, SettingError> {
     let place = from.or("FYNQ_STORAGE_URL", None, |text| address(text).map(Some))?;
-    let Some((name, prefix)) = place else { return Ok(None) };
+    let people = people(from)?;
+    let Some((name, prefix)) = place else {
+        return match people {
+            Some(_) => Err(bad("FYNQ_STORAGE_URL", "missing, although FYNQ_STORAGE_TENANT is set")),
+            None => Ok(None),
+        };
+    };
     let secret = from.secret("AWS_SECRET_ACCESS_KEY", |_| Ok(()))?;
     let key = match (from.text("AWS_ACCESS_KEY_ID"), secret) {
         (Some(id), Some(secret)) => Some((id, secret)),
@@ -97,7 +113,26 @@ fn bucket(from: &Reader<'_>) -> Result<Option<Bucket>, SettingError> {
         session_token: from.secret("AWS_SESSION_TOKEN", |_| Ok(()))?,
         region: from.or("AWS_REGION", "us-east-1".to_owned(), |text| Ok(text.to_owned()))?,
         endpoint: from.or("AWS_ENDPOINT_URL", None, |text| base_url(text).map(Some))?,
+        people,
     }))
+}
+
+fn people(from: &Reader<'_>) -> Result<Option<People>, SettingError> {
+    let tenant =
+        from.or("FYNQ_STORAGE_TENANT", None, |text| match text.bytes().all(|b| b.is_ascii_graphic()) {
+            true => Ok(Some(text.to_owned())),
+            false => Err(format!("{} is no project's reference", shown(text))),
+        })?;
+    let Some(tenant) = tenant else { return Ok(None) };
+    let lacks = |name| bad(name, "missing, although FYNQ_STORAGE_TENANT is set");
+    if from.text("AWS_ENDPOINT_URL").is_none() {
+        return Err(lacks("AWS_ENDPOINT_URL"));
+    }
+    if from.text("SUPABASE_URL").is_none() {
+        return Err(lacks("SUPABASE_URL"));
+    }
+    let anon_key = from.secret("SUPABASE_ANON_KEY", |_| Ok(()))?.ok_or_else(|| lacks("SUPABASE_ANON_KEY"))?;
+    Ok(Some(People { tenant, anon_key }))
 }
 
 /// `s3://bucket` or `s3://bucket/prefix`.

@@ -272,6 +272,28 @@ fn supabase_needs_its_address_and_its_key() {
 }
 
 #[test]
+fn a_bucket_of_supabases_takes_tokens_where_all_is_set_that_it_needs() {
+    const TENANT: (&str, &str) = ("FYNQ_STORAGE_TENANT", "abcdefghijklmnopqrst");
+    let rest = [
+        ("FYNQ_STORAGE_URL", "s3://fynq"),
+        ("AWS_ENDPOINT_URL", "https://abc.storage.supabase.co/storage/v1/s3"),
+        ("SUPABASE_URL", "https://abc.supabase.co"),
+        ("SUPABASE_ANON_KEY", "sb_publishable_hunter2"),
+    ];
+    let people = |set: &[(&str, &str)]| Settings::from_env(&vars(set)).unwrap().files.bucket.unwrap().people;
+    assert!(people(&rest).is_none(), "never without being asked for");
+    let all = [&[TENANT][..], &rest].concat();
+    let people = people(&all).unwrap();
+    assert_eq!((people.tenant.as_str(), people.anon_key.expose_secret()), (TENANT.1, rest[3].1));
+    for missing in rest {
+        let some: Vec<_> = all.iter().copied().filter(|set| *set != missing).collect();
+        let line = refused(&some);
+        assert!(line.starts_with(&format!("{}: missing, although", missing.0)), "{line}");
+        assert!(!line.contains("hunter2") && !line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
 fn supabase_over_plain_http_and_an_admin_that_is_ignored_are_warned_of() {
     let set = vars(&[
         ("SUPABASE_URL", "http://kong:8000"),

@@ -353,7 +353,11 @@ pub(super) async fn files(settings: &Settings) -> Vec<Check> {
             let place = format!("s3://{}/{}", bucket.name, bucket.prefix);
             let look = async { Storage::open(files, &settings.data_dir)?.check().await.map_err(Into::into) };
             match timeout(PATIENCE, look).await {
-                Ok(Ok(())) => Check::new("files", Good, format!("{place} can be listed")),
+                Ok(Ok(())) => {
+                    let people =
+                        if bucket.people.is_some() { "; people come with their own tokens" } else { "" };
+                    Check::new("files", Good, format!("{place} can be listed{people}"))
+                }
                 Ok(Err(error)) => bucket_failed(&place, &error),
                 Err(_) => {
                     Check::new("files", Bad, format!("{place}: no answer within {} s", PATIENCE.as_secs()))

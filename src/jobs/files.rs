@@ -74,7 +74,12 @@ pub async fn sweep_older(app: &App, age: Duration) -> Result<Swept, BlobsError> 
     if let Err(error) = app.intake.sweep(age).await {
         tracing::warn!(%error, "the folder of uploads could not be swept");
     }
-    swept.gone = app.delete_gone_blobs().await?;
+    match app.files.sweep_unfinished(age).await {
+        Ok(0) => {}
+        Ok(unfinished) => tracing::info!(unfinished, "what a crash left of uploads was removed"),
+        Err(error) => tracing::warn!(%error, "the folder of files could not be swept"),
+    }
+    swept.gone = app.delete_gone_blobs(None).await?;
     swept.orphans = delete_orphans(app, limit).await?;
     for (what, count) in [
         ("arriving", swept.arriving),

@@ -62,7 +62,7 @@ async fn handed_out(app: &App, who: &Principal, user: Uuid) -> Result<Response, 
     app.audit.first(who, &Event::Exported { user }).await?;
     let (pieces, ready) = mpsc::channel(PIECES);
     let export =
-        Export { store: app.store.clone(), blobs: app.files.clone(), who: who.user_id, of: user, pieces };
+        Export { store: app.store.clone(), blobs: app.files_of(who)?, who: who.user_id, of: user, pieces };
     tokio::spawn(export.run());
     // What takes its time goes to nobody whose rights have ended meanwhile: it breaks off, too.
     let rights_end = Box::pin(app.auth.rights_end(who));

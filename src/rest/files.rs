@@ -96,6 +96,7 @@ pub(super) struct UploadForm {
     responses(
         (status = 201, body = File),
         (status = 400, description = "`bad_request`: the form broke off or cannot be read"),
+        (status = 403, description = "`forbidden`: the storage's own rules do not let you"),
         (status = 408, description = "`request_timeout`: nothing came for 30 seconds"),
         (status = 413, description = "`file_too_large`, `image_too_large`, or `no_room`: a quota is used up"),
         (status = 415, description = "`unsupported_file`, or `unsupported_media_type`: no form"),
@@ -138,10 +139,11 @@ pub(super) async fn get(State(app): State<App>, who: Principal, Id(id): Id) -> R
     Ok(Json(File::of(&app, &who, row)))
 }
 
-/// A file of somebody else's is not looked at without a word of it: its name and its size say something, too.
+/// Somebody else's file is not looked at without a word of it: its name and its size say something, too.
 fn looked_at(app: &App, who: &Principal, row: &store::File, access: FileAccess) {
     if let (FileAccess::Observer, Some(owner)) = (access, row.owner_id) {
-        app.audit.read(who, &Event::FileRead { file: row.id, owner, why: who.role.into() });
+        let read = Event::FileRead { file: row.id, owner, why: who.role.into() };
+        app.audit.read(who, &read);
     }
 }
 
@@ -173,7 +175,7 @@ pub(super) async fn delete(
         });
     }
     app.audit.record(&who, &Event::FileDeleted { file: id });
-    blobs_are_gone(&app);
+    blobs_are_gone(&app, Some(&who));
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -209,6 +211,7 @@ pub(super) enum Variant {
         (status = 200, content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The part that `Range` asks for"),
         (status = 401, description = "`unauthorized`: the address is forged or has expired"),
+        (status = 403, description = "`forbidden`: the storage's own rules do not let you"),
         (status = 416, description = "`range_not_satisfiable`"),
     )
 )]
@@ -261,7 +264,7 @@ async fn send(
     dress: Dress<'_>,
 ) -> Result<Response, Problem> {
     let part = range.is_some();
-    let blob = app.files.get(key, range).await?;
+    let blob = app.files_of(who)?.get(key, range).await?;
     let how = if dress.inline { "inline" } else { "attachment" };
     let text = |text: &str| HeaderValue::from_str(text).map_err(|_| Problem::internal());
     let mut headers: Vec<(HeaderName, HeaderValue)> = vec![

@@ -6,6 +6,7 @@ mod hostile;
 mod kept;
 mod limits;
 mod outage;
+mod own_tokens;
 mod races;
 mod scan;
 mod sweep;

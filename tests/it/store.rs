@@ -3,6 +3,7 @@
 mod local;
 mod locks;
 mod outage;
+mod policies;
 mod queries;
 mod quotas;
 mod relay;

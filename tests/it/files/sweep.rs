@@ -59,6 +59,23 @@ async fn a_sweep_takes_what_no_row_names_and_leaves_what_one_does() {
     }
 }
 
+/// A kill in the middle of a large upload leaves a file that no list of blobs shows.
+#[tokio::test]
+async fn what_a_crash_left_half_written_in_the_folder_goes() {
+    let desk = Desk::start(Place::Folder).await;
+    let app = desk.app.server().app();
+    let kept = upload(&desk.ada, "a.txt", b"words").await.ok(201);
+    let blob = desk.app.data_dir().join("files").join(&desk.blobs().await[0]);
+    let half = blob.with_file_name("0123456789abcdef#1");
+    std::fs::write(&half, b"half").unwrap();
+    assert_eq!(desk.blobs().await.len(), 1);
+    sweep_files(app).await.unwrap();
+    assert!(half.exists(), "it may still be written");
+    sweep_older(app, Duration::ZERO).await.unwrap();
+    assert!(!half.exists() && blob.exists());
+    assert_eq!(super::bytes_of(&desk.ada, &kept).await, b"words");
+}
+
 /// A database that was set back, or a bucket of somebody else's: deleting would be the end of it.
 #[tokio::test]
 async fn a_storage_that_seems_to_be_another_databases_is_not_swept() {
