@@ -18,8 +18,8 @@ CREATE TRIGGER use_begins BEFORE INSERT ON public.content_files
     FOR EACH ROW EXECUTE FUNCTION fynq.use_begins();
 
 -- Ends those of these files that whoever asks may end, and says how many. Of one that was sent stays that it was
--- there (`sent_too`), or it stays as it is; so does what is attached to content. Whoever sends one of them right now is waited for, and each statement
--- sees what was committed before it: so it is known here whether it was sent.
+-- there (`sent_too`), or it stays as it is; so does what is attached to content. Whoever sends or attaches one of
+-- them right now is waited for, and each statement sees what was committed before it: so it is known here.
 CREATE FUNCTION fynq.end_files(ids uuid[], sent_too boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

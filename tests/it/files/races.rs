@@ -135,3 +135,38 @@ async fn deletions_are_swept_up_one_at_a_time() {
     desk.ada.delete(&format!("/files/{}", files[23])).await.ok(204);
     desk.nothing_is_left().await;
 }
+
+/// Attached or deleted, whichever is first.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_is_not_attached_and_what_is_attached_is_not_deleted() {
+    let desk = Desk::start(Place::Folder).await;
+    let (gone, stays, content) = (file(&desk).await, file(&desk).await, fynq::id::new());
+    desk.app
+        .execute(&format!(
+            "INSERT INTO content (id, org_id, title, language, body, state, created_at, updated_at) \
+             SELECT '{content}', org_id, 'Halves', 'en', 'x', 'draft', now(), now() FROM users WHERE id = '{}'",
+            desk.ada.user_id
+        ))
+        .await;
+    let attach = |file: Uuid| {
+        format!(
+            "INSERT INTO content_files (file_id, content_id, position, language, reading) \
+             VALUES ('{file}', '{content}', 1, 'en', 'none')"
+        )
+    };
+    let deletes = format!("UPDATE files SET state = 'deleted', key = NULL WHERE id = '{gone}'");
+    let deletes = under_way(&desk, &deletes).await;
+    let (client, sql) = (desk.app.database.client().await, attach(gone));
+    let attaches = tokio::spawn(async move { client.execute_typed(&sql, &[]).await.unwrap() });
+    somebody_waits(&desk).await;
+    deletes.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(attaches.await.unwrap(), 0);
+
+    let attaches = under_way(&desk, &attach(stays)).await;
+    let (store, owner) = (desk.app.server().app().store.clone(), desk.ada.user_id.parse().unwrap());
+    let deletes = tokio::spawn(async move { store.delete_file(owner, stays).await });
+    somebody_waits(&desk).await;
+    attaches.batch_execute("COMMIT").await.unwrap();
+    assert!(!deletes.await.unwrap().unwrap());
+    assert_eq!(counts(&desk).await, (1, 1, 0));
+}
