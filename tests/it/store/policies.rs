@@ -1,7 +1,7 @@
 //! The policies of docs/supabase.md for a bucket of Supabase's, on a table like its `storage.objects`.
 
 use fynq::id::{self, Uuid};
-use fynq::store::{NewFile, Store};
+use fynq::store::{Arrived, NewFile, Store};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
@@ -27,6 +27,9 @@ struct Bucket {
     sql: Client,
     _pg: PrivatePg,
 }
+
+const PICTURE: Arrived<'_> =
+    Arrived { name: "a.png", media_type: "image/png", size: 9, edges: Some((1, 1)), sha256: b"" };
 
 /// What somebody's statement came to: its rows, or that it was refused.
 type Came = Result<usize, SqlState>;
@@ -91,36 +94,36 @@ impl Bucket {
 async fn a_bucket_takes_what_a_row_awaits_shows_what_one_sees_and_lets_go_what_was_given_up() {
     let bucket = Bucket::new().await;
     let (ada, bob) = (add_student(&bucket.sql).await, add_student(&bucket.sql).await);
+    let admin = add_student(&bucket.sql).await;
+    let sql = format!("UPDATE users SET role = 'admin' WHERE id = '{admin}'");
+    bucket.sql.batch_execute(&sql).await.unwrap();
     let (file, key) = bucket.awaits(ada).await;
     let preview = format!("{key}.preview");
+    let (arrived, there) = bucket.awaits(ada).await;
+    bucket.store.file_arrived(ada, arrived, PICTURE).await.unwrap().unwrap();
     // While it arrives: its own two blobs, in its own bucket, by its owner, once.
-    let other = format!("{ada}/0123");
-    for (who, place, name) in [
-        (bob, "fynq", &key),
-        (ada, "other", &key),
-        (ada, "fynq", &other),
-        (ada, "fynq", &format!("{key}.text")),
-        (ada, "fynq", &format!("x/{key}")),
+    let mut taken = Vec::new();
+    for (what, who, place, name) in [
+        ("by another", bob, "fynq", key.clone()),
+        ("by one who sees the row", admin, "fynq", key.clone()),
+        ("elsewhere", ada, "other", key.clone()),
+        ("of no row", ada, "fynq", format!("{ada}/0123")),
+        ("of a row that has arrived", ada, "fynq", there),
+        ("that is ours to make", ada, "fynq", format!("{key}.text")),
+        ("in another folder", ada, "fynq", format!("x/{key}")),
     ] {
-        assert_eq!(bucket.puts(who, place, name).await, REFUSED, "{who} {place} {name}");
+        if bucket.puts(who, place, &name).await != REFUSED {
+            taken.push(what);
+        }
     }
+    assert_eq!(taken, Vec::<&str>::new());
     assert_eq!(bucket.puts(ada, "fynq", &key).await, Ok(1));
     assert_eq!(bucket.puts(ada, "fynq", &preview).await, Ok(1));
     assert_eq!(bucket.puts(ada, "fynq", &key).await, REFUSED, "nothing is replaced");
     assert_eq!(bucket.deletes(ada, &key).await, Ok(0), "it is awaited still");
-    let arrived = fynq::store::Arrived {
-        name: "a.png",
-        media_type: "image/png",
-        size: 9,
-        edges: Some((1, 1)),
-        sha256: b"",
-    };
-    bucket.store.file_arrived(ada, file, arrived).await.unwrap().unwrap();
-    // What is there stands; it is seen by those who see the row, and by an admin of the school that is she.
+    bucket.store.file_arrived(ada, file, PICTURE).await.unwrap().unwrap();
+    // What is there stands, and is seen by those who see the row.
     assert_eq!(bucket.puts(ada, "fynq", &key).await, REFUSED);
-    let admin = add_student(&bucket.sql).await;
-    let sql = format!("UPDATE users SET role = 'admin' WHERE id = '{admin}'");
-    bucket.sql.batch_execute(&sql).await.unwrap();
     for name in [&key, &preview] {
         let seen =
             (bucket.sees(ada, name).await, bucket.sees(bob, name).await, bucket.sees(admin, name).await);
