@@ -34,6 +34,17 @@ impl Parent {
         Parent { process, postmaster: postmaster.parse().unwrap(), url: url.to_owned() }
     }
 
+    /// Kills those who would stop the server when the parent goes. It is held still, so that it starts no other
+    /// one; they are not, as a group that is orphaned with stopped processes in it is woken.
+    fn kill_guards(&self, dir: &Path) {
+        signal(self.process.id(), Signal::STOP);
+        let theirs = [self.postmaster, self.process.id()];
+        processes_of(dir)
+            .into_iter()
+            .filter(|pid| !theirs.contains(pid))
+            .for_each(|pid| signal(pid, Signal::KILL));
+    }
+
     /// As `kill -9` does.
     fn kill(mut self) -> (u32, String) {
         self.process.kill().unwrap();
@@ -80,11 +91,7 @@ async fn what_is_left_when_all_were_killed_is_recovered() {
     let parent = Parent::start(&dir);
     let client = connect(&parent.url).await;
     client.batch_execute("CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)").await.unwrap();
-    let guards_and_server = processes_of(&dir);
-    // The guard first, so that nobody shuts anything down.
-    for pid in guards_and_server.iter().filter(|pid| **pid != parent.postmaster) {
-        signal(*pid, Signal::KILL);
-    }
+    parent.kill_guards(&dir);
     let (postmaster, _) = parent.kill();
     signal(postmaster, Signal::KILL);
     wait_until("all are gone", || processes_of(&dir).is_empty());
@@ -122,12 +129,7 @@ fn as_owner_of(path: &Path, command: &mut Command) {
 async fn an_orphan_without_a_guard_is_taken_down_first() {
     let dir = scratch("unguarded");
     let parent = Parent::start(&dir);
-    let others = processes_of(&dir).into_iter().filter(|pid| *pid != parent.postmaster);
-    let others: Vec<u32> = others.collect();
-    // Held still before any of them goes: a guard that sees its parent go would do its work.
-    for what in [Signal::STOP, Signal::KILL] {
-        others.iter().for_each(|pid| signal(*pid, what));
-    }
+    parent.kill_guards(&dir);
     let (old, _) = parent.kill();
     assert!(is_alive(old), "nobody stopped it");
     let local = LocalPostgres::start(&dir, None).await.unwrap();
