@@ -321,6 +321,12 @@ fn outcome(work: Work, status: ExitStatus) -> Result<(), ConvertError> {
             tracing::warn!(what = work.as_str(), signal = status.signal(), "a conversion was ended");
             Err(ConvertError::TooLarge)
         }
+        None if status.code() == Some(i32::from(child::UNCONFINED)) => {
+            tracing::error!(
+                "nothing is converted: this kernel has no filter of system calls (seccomp) for it"
+            );
+            Err(ConvertError::Failed)
+        }
         _ => {
             tracing::error!(what = work.as_str(), code = status.code(), "a conversion failed");
             Err(ConvertError::Failed)

@@ -172,9 +172,9 @@ GRANT SELECT ON public.content_files, public.content_pages TO fynq_policy;
 CREATE POLICY kept ON public.content_files TO fynq_jobs USING (true) WITH CHECK (true);
 CREATE POLICY kept ON public.content_pages TO fynq_jobs USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT, UPDATE, DELETE ON public.content_files, public.content_pages TO fynq_jobs;
--- Which content it is that a file is attached to, and its words for the model; whether its author may write.
+-- Which content it is that a file is attached to; whether its author may write.
 CREATE POLICY read ON public.content FOR SELECT TO fynq_jobs USING (true);
-GRANT SELECT ON public.content TO fynq_jobs;
+GRANT SELECT (id, org_id, author_id, language) ON public.content TO fynq_jobs;
 GRANT SELECT (org_id, disabled_at) ON public.users TO fynq_jobs;
 GRANT UPDATE (owner_id) ON public.files TO fynq_jobs;
 GRANT USAGE ON SCHEMA auth TO fynq_jobs;

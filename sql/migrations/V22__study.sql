@@ -171,7 +171,10 @@ REVOKE ALL ON FUNCTION
 GRANT EXECUTE ON FUNCTION
     fynq.ask_for_study(uuid, text, uuid, integer), fynq.ask_for_worksheet(uuid, uuid, bigint[]) TO fynq_user;
 GRANT EXECUTE ON FUNCTION fynq.i_may_write(uuid) TO fynq_user, fynq_task;
--- Of an ended task the key alone.
+-- Of an ended task the key alone: what V16 let sessions do with tasks was to put them there and to see them.
+DROP POLICY put ON public.tasks;
+CREATE POLICY put ON public.tasks FOR INSERT TO fynq_task WITH CHECK (status = 'queued');
+CREATE POLICY shown ON public.tasks FOR SELECT TO fynq_task USING (true);
 CREATE POLICY let_go ON public.tasks FOR UPDATE TO fynq_task
     USING (status IN ('succeeded', 'failed', 'cancelled')) WITH CHECK (unique_key IS NULL);
 GRANT UPDATE (unique_key) ON public.tasks TO fynq_task;

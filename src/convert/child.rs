@@ -18,6 +18,8 @@ pub(super) enum Fault {
 
 /// Any other: there is no such work, or no limit could be set, or nothing be written.
 const FAILED: u8 = 5;
+/// The kernel does not let it be confined.
+pub(super) const UNCONFINED: u8 = 6;
 
 impl Fault {
     pub(super) fn of(code: u8) -> Option<Fault> {
@@ -48,8 +50,11 @@ impl From<io::Error> for Stop {
 /// `fynq convert <what>`: stdin to stdout. Gives the exit code.
 pub fn run(what: &str) -> u8 {
     let Some(work) = Work::ALL.into_iter().find(|work| work.as_str() == what) else { return FAILED };
-    if confine(&work.limits()).is_err() || filter::confine().is_err() {
+    if confine(&work.limits()).is_err() {
         return FAILED;
+    }
+    if filter::confine().is_err() {
+        return UNCONFINED;
     }
     let (stdin, stdout) = (io::stdin().lock(), io::stdout().lock());
     match convert(work, stdin, stdout) {

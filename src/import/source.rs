@@ -29,6 +29,12 @@ impl Source {
             files.sort();
             return Ok(Source::Folder { root: path.to_owned(), files });
         }
+        // One file alone; an office document is an archive, too, but not one of these.
+        let alone = path.file_name().and_then(|name| name.to_str());
+        if let Some(name) = alone.filter(|name| is_document(name) || is_markdown(name)) {
+            let root = path.parent().unwrap_or(Path::new("")).to_owned();
+            return Ok(Source::Folder { root, files: vec![name.to_owned()] });
+        }
         let file = File::open(path).with_context(|| format!("{shown}"))?;
         let zip = ZipArchive::new(BufReader::new(file));
         let zip = zip.with_context(|| format!("{shown} is neither a folder nor a zip archive"))?;

@@ -34,7 +34,7 @@ const INSTRUCTION: &str = "You write down what tutoring sessions were about, for
 pub(super) async fn look(job: Job) -> Result<Done, Fault> {
     let Some(after) = job.app.settings.worker.summary_after else { return Ok(Done::default()) };
     if job.app.practice {
-        // It knows no other part than the tutor's.
+        // What it would sum up is not worth a teacher's time.
         return Ok(Done::default());
     }
     let now = clock::now();

@@ -25,6 +25,7 @@ words!(StudyKind, FlashCards = "flash_cards", PracticeQuestions = "practice_ques
 /// A problem on a worksheet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WorksheetProblem)]
 pub struct Problem {
     /// As it is called on the sheet: `3a`.
     pub label: String,

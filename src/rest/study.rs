@@ -107,6 +107,10 @@ pub(super) struct Wanted {
 #[derive(Deserialize, Validate, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StudyInput {
+    /// The set that was read: if it was made anew meanwhile, nothing happens.
+    #[serde(default)]
+    #[garde(skip)]
+    id: Option<Uuid>,
     #[garde(skip)]
     state: ContentState,
     /// All of them, of the kind that the address says.
@@ -234,7 +238,11 @@ pub(super) async fn list(
 #[utoipa::path(
     put, path = "/content/{id}/study/{kind}", tag = "study",
     params(("id" = Uuid, Path), ("kind" = StudyKind, Path)), request_body = StudyInput,
-    responses((status = 200, body = StudySet), (status = 403, description = "`forbidden`: another's content"))
+    responses(
+        (status = 200, body = StudySet),
+        (status = 403, description = "`forbidden`: another's content"),
+        (status = 409, description = "`conflict`: they were made anew or deleted meanwhile"),
+    )
 )]
 pub(super) async fn change(
     State(app): State<App>,
@@ -246,8 +254,12 @@ pub(super) async fn change(
     writable(&app, &who, content).await?;
     let published = input.state == ContentState::Published;
     let items = checked(input.items, kind)?;
-    let change = StudyChange { kind: kind.as_str(), published, items: &items };
-    let row = app.store.change_study(who.user_id, content, change).await?.ok_or_else(Problem::not_found)?;
+    let change = StudyChange { kind: kind.as_str(), published, items: &items, of: input.id };
+    let row = app.store.change_study(who.user_id, content, change).await?;
+    let row = row.ok_or_else(|| match input.id {
+        Some(_) => Problem::conflict().because("They were made anew or deleted meanwhile."),
+        None => Problem::not_found(),
+    })?;
     app.audit.record(&who, &Event::StudyChanged { content, kind, published });
     Ok(Json(row.into()))
 }

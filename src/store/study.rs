@@ -50,6 +50,8 @@ pub struct StudyChange<'a> {
     pub kind: &'a str,
     pub published: bool,
     pub items: &'a Value,
+    /// Only of this set: none that was made anew.
+    pub of: Option<Uuid>,
 }
 
 /// Of what some content is made, for the model.
@@ -143,6 +145,7 @@ impl Store {
             (&change.kind as _, Type::TEXT),
             (&(if change.published { "published" } else { "draft" }) as _, Type::TEXT),
             (change.items as _, Type::JSONB),
+            (&change.of as _, Type::UUID),
         ];
         self.as_user(who).change(sql, &params).await?.first().map(set).transpose()
     }
@@ -154,8 +157,9 @@ impl Store {
         Ok(self.as_user(who).execute(sql, &params).await? > 0)
     }
 
-    /// What keeps a draft of this kind.
+    /// What keeps a draft of this kind, which a task made.
     pub fn study_effect(
+        task: Uuid,
         content: Uuid,
         kind: &str,
         of_version: i32,
@@ -166,13 +170,13 @@ impl Store {
             sql: include_str!("../../sql/queries/study_write.sql"),
             rows: json!({
                 "id": id::new(), "content": content, "kind": kind, "of_version": of_version, "items": items,
-                "model": model,
+                "model": model, "task": task,
             }),
         }
     }
 
-    /// The words of a content and of the pages of its files, as far as they fit, for somebody who may change it. `None`: it is gone, or not
-    /// theirs to change any more.
+    /// The words of a content and of the pages of its files, as far as they fit, for somebody who may change it.
+    /// `None`: it is gone, or not theirs to change any more.
     pub async fn content_source(
         &self,
         who: Uuid,

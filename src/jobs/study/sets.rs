@@ -53,8 +53,9 @@ async fn run(job: Job, kind: StudyKind) -> Result<Done, Fault> {
     let items = read(&said.text, kind, count).ok_or(UNUSABLE)?;
     let told = json!({"content": asked.content, "items": items.len()});
     let made = json!(items);
+    let model = said.model.as_deref();
     let effect =
-        Store::study_effect(asked.content, kind.as_str(), source.version, &made, said.model.as_deref());
+        Store::study_effect(job.task.held.id, asked.content, kind.as_str(), source.version, &made, model);
     Ok(Done::telling(told).and(effect))
 }
 

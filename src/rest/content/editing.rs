@@ -89,7 +89,7 @@ pub(in crate::rest) async fn create(
         return Err(Problem::field("/version", "is not known here"));
     }
     known_classes(&app, &who, &input.classes).await?;
-    fit_files(&app, &who, None, &input.files).await?;
+    fit_files(&app, &who, None, input.named()).await?;
     let made = app.store.add_content(who.user_id, &input.written(), None).await?;
     let content = made.ok_or_else(|| auth::forbidden(&who, "content"))?;
     let published = input.state == ContentState::Published;
@@ -110,7 +110,7 @@ pub(in crate::rest) async fn get(
     read(&app, &who, content).await.map(Json)
 }
 
-/// Writes it anew, whole; what is left out is cleared. By its author, while they are a tutor, and by admins.
+/// Writes it anew, whole; what is left out is cleared, but for its files. By its author, while they are a tutor, and by admins.
 /// `version` is the one that was read: if somebody else was faster, nothing happens.
 #[utoipa::path(
     put, path = "/content/{id}", tag = "content", params(("id" = Uuid, Path)), request_body = ContentInput,
@@ -129,7 +129,7 @@ pub(in crate::rest) async fn change(
     let version = input.version.ok_or_else(|| Problem::field("/version", "is required"))?;
     writable(&app, &who, content).await?;
     known_classes(&app, &who, &input.classes).await?;
-    fit_files(&app, &who, Some(content), &input.files).await?;
+    fit_files(&app, &who, Some(content), input.named()).await?;
     let changed = replace(&app, &who, (content, version), &input.written()).await?;
     blobs_are_gone(&app, Some(&who));
     Ok(Json(changed))

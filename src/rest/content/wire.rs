@@ -175,11 +175,11 @@ pub(in crate::rest) struct ContentInput {
     #[schema(max_items = 50)]
     pub(super) classes: Vec<Uuid>,
     /// In this order: one's own, or those that it has already. What is not named is taken out, and goes unless it
-    /// was sent somewhere, too.
+    /// was sent somewhere, too. Left out: it has those that it has.
     #[serde(default)]
     #[garde(length(max = 8), custom(each_once))]
     #[schema(max_items = 8)]
-    pub(super) files: Vec<Uuid>,
+    pub(super) files: Option<Vec<Uuid>>,
     /// Of a change: the version that is changed.
     #[serde(default)]
     #[garde(range(min = 1))]
@@ -195,15 +195,16 @@ fn draft() -> ContentState {
     ContentState::Draft
 }
 
-fn words_or(files: &[Uuid]) -> impl FnOnce(&String, &()) -> garde::Result {
-    let bare = files.is_empty();
+fn words_or(files: &Option<Vec<Uuid>>) -> impl FnOnce(&String, &()) -> garde::Result {
+    let bare = files.as_ref().is_none_or(Vec::is_empty);
     move |body, ()| match bare && body.trim().is_empty() {
         true => Err(garde::Error::new("is empty, and there is no file")),
         false => Ok(()),
     }
 }
 
-fn each_once(files: &[Uuid], (): &()) -> garde::Result {
+fn each_once(files: &Option<Vec<Uuid>>, (): &()) -> garde::Result {
+    let files = files.as_deref().unwrap_or_default();
     match files.iter().enumerate().any(|(at, file)| files[..at].contains(file)) {
         true => Err(garde::Error::new("names a file twice")),
         false => Ok(()),
@@ -231,6 +232,11 @@ fn good_language(text: &str, (): &()) -> garde::Result {
 }
 
 impl ContentInput {
+    /// The files that it names.
+    pub(super) fn named(&self) -> &[Uuid] {
+        self.files.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn written(&self) -> NewContent<'_> {
         NewContent {
             title: self.title.trim(),
@@ -243,7 +249,7 @@ impl ContentInput {
             licence: self.licence.as_deref().map(str::trim),
             published: self.state == ContentState::Published,
             classes: &self.classes,
-            files: Some(&self.files),
+            files: self.files.as_deref(),
         }
     }
 }

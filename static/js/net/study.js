@@ -13,7 +13,7 @@ export const studySets = async (content) => (await call("GET", `/content/${conte
 /** @param {string} content @param {StudyKind} kind @returns {Promise<Task>} */
 export const makeStudy = (content, kind) => call("POST", `/content/${content}/study`, { body: { kind } });
 
-/** @param {string} content @param {StudyKind} kind @param {{state: string, items: object[]}} set @returns {Promise<StudySet>} */
+/** @param {string} content @param {StudyKind} kind @param {{id?: string, state: string, items: object[]}} set @returns {Promise<StudySet>} */
 export const changeStudy = (content, kind, set) => call("PUT", `/content/${content}/study/${kind}`, { body: set });
 
 /** @param {string} content @param {StudyKind} kind */

@@ -252,7 +252,9 @@ export class ChatScreen {
     try {
       const { listProblems } = await import("./worksheet.js");
       listProblems(file, (text) => {
-        this.composer.putBack(text);
+        this.composer.cancelEdit();
+        const before = this.composer.field.value.trim();
+        this.composer.putBack(before ? `${before}\n\n${text}` : text);
         this.composer.focus();
       });
     } catch {

@@ -173,7 +173,8 @@ async fn write_all(store: &Store, school: &School, who: Uuid) -> Vec<Tried> {
             matches!(store.ask_for_study(who, content, "flash_cards", 3).await, Ok(Some(_))),
         ),
         done("publish cards", {
-            let change = StudyChange { kind: "flash_cards", published: true, items: &serde_json::json!([]) };
+            let change =
+                StudyChange { kind: "flash_cards", published: true, items: &serde_json::json!([]), of: None };
             matches!(store.change_study(who, content, change).await, Ok(Some(_)))
         }),
         done("delete cards", store.delete_study(who, content, "flash_cards").await.unwrap_or(false)),

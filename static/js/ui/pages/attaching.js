@@ -27,6 +27,7 @@ export function attaching(there, signal) {
   /** @type {Map<number, ReturnType<typeof fileRow>>} */
   const rows = new Map();
   let next = 1;
+  let kept = false;
   const box = h("ul", { class: "rows", "aria-label": "Attached files" });
   const none = h("p", { class: "hint" }, "Drop PDFs, documents or pictures here. Students can take them home, and the words of their pages can be found.");
   const input = h("input", { type: "file", multiple: true, hidden: true, accept: accepted });
@@ -43,7 +44,7 @@ export function attaching(there, signal) {
     const gone = list.find((each) => each.key === key)?.id;
     sources.get(key)?.cancel.abort();
     change(attached.without(list, key));
-    // What was attached before stays until this is saved. If the deletion fails, the server forgets it one day.
+    // What was attached before stays until this is saved.
     if (gone && key > 0) deleteFile(gone).catch(() => {});
     choose.focus({ preventScroll: true });
   };
@@ -84,6 +85,10 @@ export function attaching(there, signal) {
   });
   list.forEach((each, at) => put(each, there[at]));
   change(list);
+  // What was uploaded and never saved would take room that nobody sees. What was saved the server keeps.
+  signal.addEventListener("abort", () => {
+    for (const { key, id } of kept ? [] : list) if (key > 0 && id) deleteFile(id).catch(() => {});
+  }, { once: true });
   const element = panel("Files", none, box, h("div", { class: "row-acts" }, choose, input));
   element.classList.add("attaching");
   takeDrops(element, () => list.length < most, add);
@@ -92,6 +97,8 @@ export function attaching(there, signal) {
     get count() { return list.length; },
     get ids() { return attached.ids(list); },
     get isReady() { return attached.isReady(list); },
+    /** While this is saved, leaving the page takes nothing back. @param {boolean} now */
+    keep(now) { kept = now; },
   };
 }
 

@@ -25,9 +25,17 @@ export function studyDesk(desk, sets) {
 /** @param {Desk} desk @param {StudyKind} kind @param {StudySet | undefined} set */
 function part(desk, kind, set) {
   const place = h("div", { class: "part" });
-  const making = button(set ? "Make them anew" : studyKinds[kind].make, () => make(desk, kind, place, making));
+  const making = button(set ? "Make them anew" : studyKinds[kind].make, async () => {
+    if (!set || (await replaces(set))) await make(desk, kind, place, making);
+  });
   place.append(...(set ? drawn(desk, set, making) : [making]));
   return place;
+}
+
+/** What was changed by hand is not lost without a question. @param {StudySet} set */
+function replaces(set) {
+  const words = h("p", {}, "The new ones take the place of this draft, with all that you have changed in it.");
+  return ask({ title: `Make the ${studyKinds[set.kind].name.toLowerCase()} anew?`, body: [words], confirm: "Make them anew" });
 }
 
 /** @param {Desk} desk @param {StudyKind} kind @param {HTMLElement} place @param {HTMLButtonElement} making */
@@ -53,7 +61,7 @@ function drawn(desk, set, making) {
   const published = set.state === "published";
   const { name, one } = studyKinds[set.kind];
   const put = async (/** @type {object} */ change, /** @type {string} */ done) => {
-    if (await attempt(() => changeStudy(content.id, set.kind, { state: set.state, items: set.items, ...change }), done)) await again();
+    if (await attempt(() => changeStudy(content.id, set.kind, { id: set.id, state: set.state, items: set.items, ...change }), done)) await again();
   };
   const gone = async () => {
     const sure = await ask({ title: `Delete the ${name.toLowerCase()}?`, body: [h("p", {}, "They can be made anew, though not the same.")], confirm: "Delete", danger: true });
@@ -61,7 +69,7 @@ function drawn(desk, set, making) {
   };
   const rows = set.items.map((item, at) => {
     const rest = set.items.filter((_, other) => other !== at);
-    const change = (/** @type {object} */ next) => changeStudy(content.id, set.kind, { state: set.state, items: set.items.with(at, next) });
+    const change = (/** @type {object} */ next) => changeStudy(content.id, set.kind, { id: set.id, state: set.state, items: set.items.with(at, next) });
     return row({
       title: item.front ?? item.question,
       below: [item.back ?? item.answer],

@@ -100,8 +100,10 @@ async function save(found, classes, values, files) {
     classes: [...classes.filter(({ id }) => values[`class-${id}`] !== "").map(({ id }) => id), ...(found?.classes ?? []).filter((id) => !classes.some((each) => each.id === id))],
   };
   const done = found ? changeContent(found.id, { ...content, version: found.version }) : createContent(content);
+  files.keep(true);
   const { id } = await done.catch((problem) => {
-    throw problem.status === 409 ? new Problem(409, "changed_meanwhile") : problem;
+    files.keep(false);
+    throw found && problem.status === 409 ? new Problem(409, "changed_meanwhile") : problem;
   });
   toast("Saved");
   location.hash = `library/${id}`;
