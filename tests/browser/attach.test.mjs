@@ -57,6 +57,7 @@ test("a tutor attaches a book of 100 pages and sees it being read; a student fin
   });
   await desk.getByRole("button", { name: "Save" }).click();
   await shown(desk, "The night sky");
+  await desk.getByRole("link", { name: "Edit" }).waitFor();
   await until(() => desk.evaluate(() => window.seen.some(({ value }) => value > 0 && value < 100)), "it is under way", 60_000);
   await check(desk, "while it is read");
   await pictures(desk, "attach-reading");
