@@ -57,10 +57,11 @@ test("a tutor attaches a book of 100 pages and sees it being read; a student fin
   });
   await desk.getByRole("button", { name: "Save" }).click();
   await shown(desk, "The night sky");
-  await until(() => desk.evaluate(() => window.seen.some(({ value }) => value > 0 && value < 100)), "it is under way");
+  await desk.getByRole("link", { name: "Edit" }).waitFor();
+  await until(() => desk.evaluate(() => window.seen.some(({ value }) => value > 0 && value < 100)), "it is under way", 60_000);
   await check(desk, "while it is read");
   await pictures(desk, "attach-reading");
-  await desk.getByRole("link", { name: "Read here: sky.pdf" }).waitFor({ timeout: 60_000 });
+  await desk.getByRole("link", { name: "Read here: sky.pdf" }).waitFor({ timeout: 90_000 });
   const seen = await desk.evaluate(() => window.seen);
   const rising = seen.filter(({ line }) => /^Reading \d+ of 100 pages$/.test(line));
   assert.ok(rising.length > 1, JSON.stringify(seen));

@@ -20,7 +20,7 @@ export function readingPage(id, frame) {
     const file = asked.page ? found.files?.find((each) => (asked.file ? each.id === asked.file : each.reading !== "none")) : undefined;
     return [
       file && pagesPanel(found, file, Math.max(1, Number.parseInt(asked.page, 10) || 1), frame),
-      (found.body || !found.files?.length) && text(found),
+      text(found),
       found.files?.length ? filesPanel(found, frame.signal, again) : null,
       toPractise(found, frame),
     ];
@@ -39,7 +39,7 @@ function toPractise(content, frame) {
   return place;
 }
 
-/** @param {WholeContent} found */
+/** What was written, and what there is to know of it; where there are files it may be neither. @param {WholeContent} found */
 function text(found) {
   const words = new Answer();
   words.element.lang = found.language;
@@ -47,5 +47,7 @@ function text(found) {
   const about = [...tags(found), ...band(found)].map((each) => h("span", { class: "tag" }, each));
   const from = [found.source && `Source: ${found.source}`, found.licence && `Licence: ${found.licence}`].filter(Boolean).join(" · ");
   const edit = found.editable && h("a", { href: `#library/${found.id}/edit`, class: "button plain" }, "Edit");
-  return h("section", { class: "panel reading" }, h("h2", { class: "sr-only" }, "Text"), h("p", { class: "row-title" }, ...about), words.element, from && h("p", { class: "hint" }, from), edit && h("div", { class: "row-acts" }, edit));
+  if (!found.body && !about.length && !from && !edit) return null;
+  return h("section", { class: "panel reading" }, h("h2", { class: "sr-only" }, "Text"), about.length > 0 && h("p", { class: "row-title" }, ...about),
+    found.body && words.element, from && h("p", { class: "hint" }, from), edit && h("div", { class: "row-acts" }, edit));
 }
