@@ -141,6 +141,14 @@ async fn documents_are_attached_and_read_page_by_page() {
     let (told, _) = imported(&school, &dir.0, &["lib", "--as", tia, "--publish"]).await;
     assert!(told.contains("0 of 5 files imported, 2 there already, 3 rejected: see"), "{told}");
     assert_eq!(school.app.count("SELECT count(*) FROM files").await, 1);
+    // One file alone is no archive.
+    for alone in ["lib/halves.md", "lib/Life_on-earth.pdf"] {
+        let (told, code) = imported(&school, &dir.0, &[alone, "--as", tia, "--publish"]).await;
+        assert!(
+            code == Some(0) && told.contains("0 of 1 file") && told.contains("1 there already"),
+            "{told}"
+        );
+    }
     // And in the language that is said.
     write(&dir.0, "de/Stadt.pdf", book(&["Die Tore der Stadt.".to_owned()]));
     imported(&school, &dir.0, &["de", "--as", tia, "--publish", "--language", "de"]).await;

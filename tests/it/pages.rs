@@ -363,6 +363,19 @@ async fn a_file_is_attached_once_by_whose_it_is() {
     school.tia.get(&format!("/files/{one}")).await.assert_problem(404, "not_found");
 }
 
+/// A page from before there were files sends none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_names_no_files_leaves_them() {
+    let school = school().await;
+    let (content, file) = shelved(&school, "Life.pdf", &book(&["Cells.".to_owned()])).await;
+    let path = format!("/content/{content}");
+    let old = json!({"title": "Life", "body": "About cells.", "version": 1});
+    let changed = school.tia.put(&path, old).await.ok(200);
+    assert_eq!((&changed["title"], &changed["files"][0]["id"]), (&json!("Life"), &json!(file)));
+    let bare = json!({"title": "Life", "body": "About cells.", "files": [], "version": 2});
+    assert_eq!(school.tia.put(&path, bare).await.ok(200)["files"], json!([]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_out_goes_with_its_blobs_unless_it_was_sent() {
     let school = school().await;
@@ -372,7 +385,7 @@ async fn what_is_taken_out_goes_with_its_blobs_unless_it_was_sent() {
     let session = school.tia.session().await;
     school.app.execute(&format!("INSERT INTO file_uses VALUES ('{file}', '{session}')")).await;
     let path = format!("/content/{content}");
-    school.tia.put(&path, json!({"title": "x", "body": "x", "version": 1})).await.ok(200);
+    school.tia.put(&path, json!({"title": "x", "body": "x", "files": [], "version": 1})).await.ok(200);
     assert_eq!(school.app.count("SELECT count(*) FROM content_pages").await, 0);
     school.tia.get(&format!("/files/{file}")).await.ok(200);
     // And may be attached again: it is read once more.
@@ -412,7 +425,7 @@ async fn what_is_attached_stays_when_its_owner_goes() {
     // The admin may change it and keeps the file; without it the file goes.
     let path = format!("/content/{content}");
     school.root.put(&path, json!({"title": "x", "version": 1, "files": [file]})).await.ok(200);
-    school.root.put(&path, json!({"title": "x", "body": "x", "version": 2})).await.ok(200);
+    school.root.put(&path, json!({"title": "x", "body": "x", "files": [], "version": 2})).await.ok(200);
     assert_eq!(school.app.count("SELECT count(*) FROM files").await, 0);
     blobs_are_gone(&school).await;
 }

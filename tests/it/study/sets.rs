@@ -102,6 +102,30 @@ async fn cards_are_made_looked_through_published_and_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_while_others_are_made_stays() {
+    let mut school = School::of(quiet()).await;
+    let content = written(&school.tia, published("Halves", "A half is one of two.", &[])).await;
+    let _worker = work(&school.app);
+    make_cards(&mut school, &content, CARDS, 0).await;
+    let path = format!("{}/flash_cards", study(&content));
+    let set = school.tia.get(&study(&content)).await.ok(200)["items"][0].clone();
+    school.tia.post(&study(&content), json!({"kind": "flash_cards"})).await.ok(202);
+    let call = school.app.model.call().await;
+    let own = json!([{"front": "A third?", "back": "One of three."}]);
+    school.tia.put(&path, json!({"id": set["id"], "state": "draft", "items": own})).await.ok(200);
+    call.answer(CARDS).await;
+    tasks(&school.app, "flash_cards", "succeeded", 2).await;
+    let kept = school.tia.get(&study(&content)).await.ok(200)["items"][0].clone();
+    assert_eq!((&kept["items"], &kept["id"]), (&own, &set["id"]));
+    // And whoever looks at an older set writes nothing over the new one.
+    make_cards(&mut school, &content, CARDS, 2).await;
+    let late = json!({"id": set["id"], "state": "published", "items": own});
+    school.tia.put(&path, late).await.assert_problem(409, "conflict");
+    let kept = school.tia.get(&study(&content)).await.ok(200)["items"][0].clone();
+    assert_eq!((&kept["state"], &kept["items"][0]["front"]), (&json!("draft"), &json!("A half?")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn those_who_may_not_write_the_content_make_and_change_nothing() {
     let mut school = School::of(quiet()).await;
     let content = written(&school.tia, published("Halves", "A half is a part.", &[&school.class])).await;
