@@ -36,8 +36,8 @@ pub struct Parts {
     pub shutdown: Shutdown,
     /// Open sockets; the stop waits for none.
     pub sockets: tokio::sync::watch::Sender<usize>,
-    /// Tells that blobs were written down as gone, and by whom.
-    pub gone: mpsc::Sender<Option<Principal>>,
+    /// Tells that blobs were written down as gone.
+    pub gone: mpsc::Sender<()>,
 }
 
 /// Keys of one look at the database.
@@ -61,13 +61,10 @@ impl Parts {
         }
     }
 
-    /// Deletes the blobs that no row names any more, and says how many: those of whoever asked for it with their
-    /// own token. What cannot be deleted stays written down.
-    pub async fn delete_gone_blobs(&self, asked: Option<&Principal>) -> Result<usize, BlobsError> {
-        let theirs = match asked {
-            Some(who) => Some((format!("{}/", who.user_id), self.files_of(who)?)),
-            None => None,
-        };
+    /// Deletes the blobs that no row names any more, and says how many. What cannot be deleted stays written
+    /// down. With the server's own right whoever gave them up: a storage with rules of its own says "deleted" of
+    /// what those hide.
+    pub async fn delete_gone_blobs(&self) -> Result<usize, BlobsError> {
         let mut count = 0;
         loop {
             let keys = self.store.gone_blobs(KEYS).await?;
@@ -75,11 +72,7 @@ impl Parts {
                 return Ok(count);
             }
             for key in &keys {
-                let files = match &theirs {
-                    Some((folder, theirs)) if key.starts_with(folder) => theirs,
-                    _ => &self.files,
-                };
-                files.delete(key).await?;
+                self.files.delete(key).await?;
             }
             count += keys.len();
             self.store.forget_gone_blobs(&keys).await?;
@@ -91,15 +84,15 @@ impl Parts {
 pub const GONE: usize = 16;
 
 /// Deletes blobs whenever somebody had some go: one task, however many deletions there are.
-pub async fn sweep_gone(app: App, mut heard: mpsc::Receiver<Option<Principal>>) {
-    while let Some(asked) = heard.recv().await {
-        if let Err(error) = app.delete_gone_blobs(asked.as_ref()).await {
+pub async fn sweep_gone(app: App, mut heard: mpsc::Receiver<()>) {
+    while heard.recv().await.is_some() {
+        if let Err(error) = app.delete_gone_blobs().await {
             tracing::warn!(%error, "deleted files are left to the sweep");
         }
     }
 }
 
 /// As `delete_gone_blobs`, soon: whoever deleted something does not wait for the storage.
-pub fn blobs_are_gone(app: &App, asked: Option<&Principal>) {
-    let _ = app.gone.try_send(asked.cloned());
+pub fn blobs_are_gone(app: &App) {
+    let _ = app.gone.try_send(());
 }

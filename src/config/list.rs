@@ -110,7 +110,7 @@ pub const SETTINGS: &[Setting] = &[
     open(
         "FYNQ_STORAGE_TENANT",
         "abcdefghijklmnopqrst",
-        "with accounts of Supabase's and its storage: the project's reference. What people upload, read and delete is then asked with their own tokens, so that the bucket's row level security applies (docs/supabase.md)",
+        "with accounts of Supabase's and its storage: the project's reference. What people upload and read is then asked with their own tokens, so that the bucket's row level security applies (docs/supabase.md)",
     ),
     set("FYNQ_FILE_BYTES", "10485760", "10485760", "the largest file that may be uploaded, in bytes"),
     set("FYNQ_FILES_USER_BYTES", "209715200", "209715200", "the room for all files of one person, in bytes"),

@@ -79,7 +79,7 @@ pub async fn sweep_older(app: &App, age: Duration) -> Result<Swept, BlobsError> 
         Ok(unfinished) => tracing::info!(unfinished, "what a crash left of uploads was removed"),
         Err(error) => tracing::warn!(%error, "the folder of files could not be swept"),
     }
-    swept.gone = app.delete_gone_blobs(None).await?;
+    swept.gone = app.delete_gone_blobs().await?;
     swept.orphans = delete_orphans(app, limit).await?;
     for (what, count) in [
         ("arriving", swept.arriving),

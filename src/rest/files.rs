@@ -175,7 +175,7 @@ pub(super) async fn delete(
         });
     }
     app.audit.record(&who, &Event::FileDeleted { file: id });
-    blobs_are_gone(&app, Some(&who));
+    blobs_are_gone(&app);
     Ok(StatusCode::NO_CONTENT)
 }
 

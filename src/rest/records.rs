@@ -428,8 +428,7 @@ async fn delete(app: &App, who: &Principal, by: Deleter, user: Uuid) -> Result<S
         Ok((deletion, deletion == Deletion::Done))
     };
     told(app.sessions.delete_with(sessions, Some(who.org_id), deletion).await?)?;
-    // Of somebody who is gone, or of another: the server itself.
-    blobs_are_gone(app, None);
+    blobs_are_gone(app);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -190,7 +190,7 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Problem> {
     app.auth.own_session(&who, session).await?;
     app.sessions.delete(who.user_id, who.org_id, session).await?;
-    blobs_are_gone(&app, Some(&who));
+    blobs_are_gone(&app);
     Ok(StatusCode::NO_CONTENT)
 }
 

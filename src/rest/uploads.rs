@@ -170,7 +170,7 @@ impl Upload {
     /// Keeps room for as much as may come.
     pub(super) async fn begin(app: &App, who: &Principal, given: &str, room: u64) -> Result<Upload, Problem> {
         let turn = app.intake.turn(who.user_id)?;
-        let row = Arriving::begin(app, who, room).await?;
+        let row = Arriving::begin(app, who.user_id, room).await?;
         Ok(Upload { row, who: who.clone(), given: given.to_owned(), _turn: turn })
     }
 
@@ -261,21 +261,21 @@ fn preview_key(key: &str) -> String {
 /// A row that says that a file arrives. Unless it gets there, the row and what was stored go again.
 struct Arriving {
     app: App,
-    owner: Principal,
+    owner: Uuid,
     id: Uuid,
     key: String,
     is_there: bool,
 }
 
 impl Arriving {
-    async fn begin(app: &App, owner: &Principal, room: u64) -> Result<Arriving, Problem> {
+    async fn begin(app: &App, owner: Uuid, room: u64) -> Result<Arriving, Problem> {
         let files = &app.settings.files;
         // The owner's folder, so that a bucket's own rules may speak of it; the rest nobody guesses.
-        let key = format!("{}/{}", owner.user_id, Uuid::new_v4().simple());
-        let row = Arriving { app: app.clone(), owner: owner.clone(), id: id::new(), key, is_there: false };
+        let key = format!("{owner}/{}", Uuid::new_v4().simple());
+        let row = Arriving { app: app.clone(), owner, id: id::new(), key, is_there: false };
         let new = NewFile {
             id: row.id,
-            owner: owner.user_id,
+            owner,
             name: "",
             key: &row.key,
             room: i64::try_from(room).unwrap_or(i64::MAX),
@@ -297,16 +297,15 @@ impl Drop for Arriving {
         if self.is_there {
             return;
         }
-        let (app, owner, id) = (self.app.clone(), self.owner.clone(), self.id);
+        let (app, owner, id) = (self.app.clone(), self.owner, self.id);
         let keys = [preview_key(&self.key), std::mem::take(&mut self.key)];
         // Outside of a runtime nothing more happens; the sweep finds what is left.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            match app.store.drop_file(owner.user_id, id).await {
+            match app.store.drop_file(owner, id).await {
                 Ok(true) => {
-                    let Ok(files) = app.files_of(&owner) else { return };
                     for key in keys {
-                        let _ = files.delete(&key).await;
+                        let _ = app.files.delete(&key).await;
                     }
                 }
                 // It may have arrived after all, and only the word of it was lost: then its blobs are alive.

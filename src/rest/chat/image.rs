@@ -81,7 +81,7 @@ pub(in crate::rest) async fn image(
         Err(problem) => {
             // What was refused leaves nothing behind.
             if let Ok(true) = app.store.unsent_file_ends(who.user_id, file.id).await {
-                blobs_are_gone(&app, Some(&who));
+                blobs_are_gone(&app);
             }
             Err(problem)
         }

@@ -131,7 +131,7 @@ pub(in crate::rest) async fn change(
     known_classes(&app, &who, &input.classes).await?;
     fit_files(&app, &who, Some(content), input.named()).await?;
     let changed = replace(&app, &who, (content, version), &input.written()).await?;
-    blobs_are_gone(&app, Some(&who));
+    blobs_are_gone(&app);
     Ok(Json(changed))
 }
 
@@ -150,7 +150,7 @@ pub(in crate::rest) async fn delete(
         return Err(Problem::not_found());
     }
     app.audit.record(&who, &Event::ContentDeleted { content });
-    blobs_are_gone(&app, Some(&who));
+    blobs_are_gone(&app);
     Ok(StatusCode::NO_CONTENT)
 }
 

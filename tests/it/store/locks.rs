@@ -15,7 +15,6 @@ const DEFINERS: &[&str] = &[
     "fynq.attach_files",
     "fynq.begin_file",
     "fynq.blob_awaited",
-    "fynq.blob_given_up",
     "fynq.blob_seen",
     "fynq.blobs_go",
     "fynq.classes_i_teach",
